@@ -1,0 +1,35 @@
+/* Time as a value that is passed in. A kv_clock is shared and immutable; tests make their own. Any thread. */
+#ifndef KV_BASE_CLOCK_H
+#define KV_BASE_CLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct kv_clock {
+    int64_t (*unix_seconds)(const struct kv_clock *clock);
+    int64_t (*steady_ms)(const struct kv_clock *clock);
+    void (*sleep_ms)(const struct kv_clock *clock, int64_t ms);
+    double (*jitter)(const struct kv_clock *clock); /* 0 ≤ x < 1 */
+};
+
+extern const struct kv_clock kv_clock_system;
+
+/* Until when a call may take, whatever it still has to do: connect, TLS, token, waits and retries together. */
+struct kv_deadline {
+    const struct kv_clock *clock;
+    int64_t at_ms; /* steady */
+};
+
+struct kv_deadline kv_deadline_in(const struct kv_clock *clock, int64_t ms);
+int64_t kv_deadline_left(struct kv_deadline deadline); /* ms, never negative */
+
+/* What a caller hands down with every call that may reach the network. */
+struct kv_task {
+    struct kv_deadline deadline;
+    const char *caller; /* "C_Sign", "kvp11 rotate": stands in the audit record */
+};
+
+/* "2026-01-31T12:00:00Z"; ret has room for 21 bytes. */
+void kv_clock_text(int64_t unix_seconds, char *ret);
+
+#endif

@@ -1,0 +1,29 @@
+/* Words that the mechanism table, the vault and the keys share. */
+#ifndef KV_BASE_KINDS_H
+#define KV_BASE_KINDS_H
+
+enum kv_kind { KV_RSA, KV_EC, KV_OCT };
+
+/* What may be done with a key; a set. */
+enum {
+    KV_OP_ENCRYPT = 1u << 0,
+    KV_OP_DECRYPT = 1u << 1,
+    KV_OP_SIGN = 1u << 2,
+    KV_OP_VERIFY = 1u << 3,
+    KV_OP_WRAP = 1u << 4,
+    KV_OP_UNWRAP = 1u << 5,
+    KV_OP_ALL = (1u << 6) - 1,
+    KV_OP_DIGEST = 1u << 6,  /* mechanisms only */
+    KV_OP_GENERATE = 1u << 7 /* mechanisms only */
+};
+
+/* Bounded types of the contract (§2.2), with room for the NUL. */
+enum {
+    KV_NAME_SIZE = 128,
+    KV_VERSION_SIZE = 65, /* 32 hex digits in all traffic; opaque, so with room */
+    KV_CURVE_SIZE = 8,
+    KV_ALG_SIZE = 24,
+    KV_KID_SIZE = 512
+};
+
+#endif

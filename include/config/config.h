@@ -1,0 +1,87 @@
+/* The configuration as plain values, already validated. One INI file: [kvp11] for what holds for all, a section a vault (its
+ * name is the token label). Immutable once loaded; belongs to who loaded it; any thread may read it. The rows of every setting
+ * (name, type, default, help) stand in module/config/keys.c, which the parser, `kvp11 config` and the man page read. */
+#ifndef KV_CONFIG_CONFIG_H
+#define KV_CONFIG_CONFIG_H
+
+#include "base/bytes.h"
+
+enum kv_old_versions { KV_OLD_ALL, KV_OLD_OPEN_ONLY, KV_OLD_NONE };
+enum kv_random { KV_RANDOM_LOCAL, KV_RANDOM_NONE }; /* "hsm" joins with the Managed HSM work */
+
+struct kv_pair_list { /* "name=value" or plain words, in order */
+    char **items;
+    size_t count;
+};
+
+struct kv_vault_config {
+    char *name;       /* section = token label, 1–32 bytes */
+    char *url;        /* "https://prod.vault.azure.net[:port]": lower-case host, no path, no trailing slash */
+    char *host;       /* "prod.vault.azure.net" */
+    bool managed_hsm; /* by the host's second label ("managedhsm"), or set */
+    char *api_version;        /* "7.6" */
+    struct kv_pair_list keys; /* name patterns; empty: all */
+    enum kv_old_versions old_versions;
+
+    char *credential;    /* kind's name: "default", "client-secret", "managed-identity", "static-token" */
+    char *tenant;        /* NULL: as the challenge says */
+    char *client_id;     /* application or user-assigned identity; NULL: none */
+    char *client_secret; /* from the file or the environment; secret */
+    char *client_secret_file;
+    char *token_file;
+    char *authority;     /* NULL: the challenge's, if its host is on the built-in list */
+    char *imds_endpoint; /* "http://169.254.169.254" */
+    bool disable_challenge_resource_verification;
+
+    char *ca_file;                          /* NULL: the system's store */
+    struct kv_pair_list resolve;            /* "host:port:address", as curl's --resolve */
+    int64_t connect_timeout_ms, timeout_ms; /* timeout: the whole call */
+    int64_t idle_ms;                        /* a connection idle for longer is not used again */
+    int64_t max_connections;
+
+    int64_t refresh_seconds;
+    bool ledger, decrypt_fallback;
+    int64_t decrypt_fallback_limit;
+    bool rsa1_5, session_ciphers, digests;
+    enum kv_random random;
+};
+
+struct kv_config {
+    char *path; /* file it came from; NULL: environment alone */
+    char *map;  /* path of the version map; "none": keep nothing */
+    char *log, *audit;
+    int log_level; /* enum kv_log_level */
+    struct kv_vault_config *vaults;
+    size_t vault_count;
+};
+
+/* Where to read: `reserved` is C_Initialize's pReserved (p11-kit's x-init-reserved): "config=/path" and further settings of [kvp11],
+ * separated by spaces; NULL: none. `path` (the tool's --config) wins over everything; NULL: the search order
+ * pReserved, KVP11_CONFIG, $XDG_CONFIG_HOME/kvp11/kvp11.conf (or ~/.config), /etc/kvp11/kvp11.conf. Neither file nor KVP11_VAULT_URL: zero vaults, KV_OK.
+ * KV_CONFIG with "file:line: …, remedy" for an unknown key, a bad value, a duplicate, a file that others can write. */
+struct kv_config_source {
+    const char *path;
+    const char *reserved;
+};
+KV_MUST_USE enum kv_status kv_config_load(const struct kv_config_source *source, struct kv_config **ret,
+                                          struct kv_error *err);
+void kv_config_free(struct kv_config *config);
+KV_DEFINE_CLEANUP(struct kv_config, kv_config_free)
+#define KV_AUTO_CONFIG KV_CLEANUP(kv_config_free_cleanup)
+
+/* A secret from its file: at most 4096 bytes, one newline at the end dropped. KV_CONFIG with the cause and the remedy: it cannot be read, or
+ * others than its owner (root or the caller) can. kv_text_free. kv_config_load reads client_secret_file with it too, but a failure there
+ * only leaves client_secret NULL: who needs a token calls this for the reason. */
+KV_MUST_USE enum kv_status kv_config_secret_file(const char *path, char **ret, struct kv_error *err);
+
+/* One setting, for `kvp11 config` and the lint: NULL past the last. */
+struct kv_setting_info {
+    const char *section; /* "kvp11" or "vault" */
+    const char *name, *type, *standard, *help;
+    bool secret;
+};
+const struct kv_setting_info *kv_config_setting(size_t i);
+/* The value of a setting as text ("" where unset; secrets as "(set)"); `vault` NULL for [kvp11]. kv_text_free. */
+char *kv_config_value(const struct kv_config *config, const struct kv_vault_config *vault, const char *name);
+
+#endif

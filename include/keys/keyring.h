@@ -1,0 +1,60 @@
+/* The keys of one vault as this process sees them: the vault says what is now, the map says what must not be forgotten, merge joins the two. Start-up
+ * costs no request. Versions handed out are counted and immutable; a refresh swaps pointers. One thread refreshes a name, others use what there is.
+ * Any thread. */
+#ifndef KV_KEYS_KEYRING_H
+#define KV_KEYS_KEYRING_H
+
+#include "keys/key.h"
+#include "keys/version_map.h"
+#include "vault/vault.h"
+
+struct kv_keyring;
+struct kv_keyring_parts { /* borrowed, outlive the keyring */
+    const struct kv_vault_config *config;
+    struct kv_vault *vault;
+    struct kv_map *map;
+    struct kv_log *log;
+    const struct kv_clock *clock;
+};
+KV_MUST_USE enum kv_status kv_keyring_open(const struct kv_keyring_parts *parts, struct kv_keyring **ret,
+                                           struct kv_error *err);
+void kv_keyring_free(struct kv_keyring *keyring);
+
+/* What C_FindObjects and the tool ask. Empty members do not select; with none set everything is enumerated (a listing, when the map is older than refresh_seconds). */
+struct kv_keyring_query {
+    const char *label; /* "name" (current) or "name@version" */
+    struct kv_view id; /* CKA_ID */
+    bool force;        /* ask the vault whatever the map's age */
+};
+/* Never fails as a whole because one key does: forbidden or broken keys are left out, counted in *ret_left_out (may be NULL) and told in the log; a vault that cannot be
+ * reached leaves what the map knows. An error only when nothing could be answered and the map knows nothing of it. Honours `keys =` and `old_versions`. */
+KV_MUST_USE enum kv_status kv_keyring_find(struct kv_keyring *keyring, const struct kv_keyring_query *query,
+                                           const struct kv_task *task, struct kv_version_list *ret,
+                                           size_t *ret_left_out, struct kv_error *err);
+/* The version that a name means now (one GET at the most). KV_NOT_FOUND. */
+KV_MUST_USE enum kv_status kv_keyring_current(struct kv_keyring *keyring, const char *name,
+                                              const struct kv_task *task, struct kv_version **ret,
+                                              struct kv_error *err);
+/* A version by name and version id, from the map or by one GET. */
+KV_MUST_USE enum kv_status kv_keyring_version(struct kv_keyring *keyring, const char *name,
+                                              const char *version, const struct kv_task *task,
+                                              struct kv_version **ret, struct kv_error *err);
+/* Drops what is cached of this version, so that the next look-up asks: after a 404 or "disabled". */
+void kv_keyring_doubt(struct kv_keyring *keyring, const struct kv_version *version);
+
+/* The next version of a key (operator's work): POST rotate, learnt and stored. After a lost reply the versions are listed and the new one, if one came, is taken. */
+KV_MUST_USE enum kv_status kv_keyring_rotate(struct kv_keyring *keyring, const char *name,
+                                             const struct kv_task *task, struct kv_version **ret_old,
+                                             struct kv_version **ret_new, struct kv_error *err);
+/* A new key (operator's work). KV_CONFLICT when the name exists. */
+KV_MUST_USE enum kv_status kv_keyring_create(struct kv_keyring *keyring, const struct kv_vault_create *create,
+                                             const struct kv_task *task, struct kv_version **ret,
+                                             struct kv_error *err);
+
+/* Writes what the ledger still holds back. */
+void kv_keyring_flush(struct kv_keyring *keyring);
+
+const struct kv_vault_config *kv_keyring_config(const struct kv_keyring *keyring);
+struct kv_mech_offer kv_keyring_offer(const struct kv_keyring *keyring);
+
+#endif

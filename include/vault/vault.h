@@ -1,0 +1,117 @@
+/* One Key Vault or Managed HSM by its REST interface (contract §3–§9). Documents become bounded structs here and nowhere else. Requests go to
+ * the configured host only. Knows nothing of PKCS#11. Any thread. */
+#ifndef KV_VAULT_VAULT_H
+#define KV_VAULT_VAULT_H
+
+#include "auth/challenge.h"
+#include "auth/token.h"
+#include "base/kinds.h"
+#include "base/log.h"
+
+/* A key's version as the service tells it. Lists leave out what only a GET tells: has_public is false then. */
+struct kv_vault_key {
+    char name[KV_NAME_SIZE];
+    char version[KV_VERSION_SIZE]; /* "" in a list of keys */
+    char kid[KV_KID_SIZE];         /* as sent */
+    bool has_public;
+    enum kv_kind kind;
+    bool hsm;
+    char curve[KV_CURVE_SIZE]; /* "P-256", "" : not EC */
+    unsigned operations;       /* KV_OP_* of key_ops */
+    struct kv_bytes n, e;      /* RSA, minimal big-endian */
+    struct kv_bytes x, y;      /* EC, field width */
+    bool enabled;
+    int64_t nbf, exp, created, updated; /* unix seconds, 0: absent */
+    bool managed;                       /* backs a certificate */
+    int bits;                           /* RSA modulus; EC field; oct: key_size, 0 when not told */
+    char recovery_level[48];
+};
+void kv_vault_key_free(struct kv_vault_key *key); /* contents, not the struct */
+
+struct kv_vault_page {
+    struct kv_vault_key *items;
+    size_t count;
+    char *next;    /* NULL: the last page */
+    size_t broken; /* items left out because they could not be understood */
+};
+void kv_vault_page_free(struct kv_vault_page *page);
+
+struct kv_vault;
+struct kv_vault_parts { /* borrowed, outlive the vault */
+    const struct kv_vault_config *config;
+    struct kv_http *http;
+    struct kv_tokens *tokens;
+    struct kv_log *log; /* audit records; may be NULL */
+    const struct kv_clock *clock;
+};
+KV_MUST_USE enum kv_status kv_vault_open(const struct kv_vault_parts *parts, struct kv_vault **ret,
+                                         struct kv_error *err);
+void kv_vault_free(struct kv_vault *vault);
+
+/* What the challenge taught: known before the first request when the map remembers it. kv_vault_teach checks it as if the vault had sent it. */
+bool kv_vault_challenge(struct kv_vault *vault, struct kv_challenge *ret);
+KV_MUST_USE enum kv_status kv_vault_teach(struct kv_vault *vault, const struct kv_challenge *challenge,
+                                          struct kv_error *err);
+
+/* version NULL: the newest, as a GET on the name answers. */
+KV_MUST_USE enum kv_status kv_vault_get_key(struct kv_vault *vault, const char *name, const char *version,
+                                            const struct kv_task *task, struct kv_vault_key *ret,
+                                            struct kv_error *err);
+/* name NULL: keys of the vault (sorted by name); else versions of that key (sorted by version id). `next` NULL for the first page, then page->next. */
+struct kv_vault_list {
+    const char *name;
+    const char *next;
+};
+KV_MUST_USE enum kv_status kv_vault_list_page(struct kv_vault *vault, const struct kv_vault_list *list,
+                                              const struct kv_task *task, struct kv_vault_page *ret,
+                                              struct kv_error *err);
+
+/* Changes. Never repeated blindly: after a lost reply the error says so (KV_UNREACHABLE/KV_TIMED_OUT/KV_PROTOCOL with text naming the ambiguity) and the caller lists. */
+struct kv_vault_create {
+    const char *name;
+    const char *kty;     /* "RSA", "RSA-HSM", "EC", "EC-HSM", "oct-HSM" */
+    int bits;            /* RSA, oct; 0: the service's default */
+    const char *curve;   /* EC; NULL: the service's default */
+    unsigned operations; /* 0: the service's default */
+};
+KV_MUST_USE enum kv_status kv_vault_create_key(struct kv_vault *vault, const struct kv_vault_create *create,
+                                               const struct kv_task *task, struct kv_vault_key *ret,
+                                               struct kv_error *err);
+KV_MUST_USE enum kv_status kv_vault_rotate_key(struct kv_vault *vault, const char *name,
+                                               const struct kv_task *task, struct kv_vault_key *ret,
+                                               struct kv_error *err);
+struct kv_vault_update {
+    const char *name, *version;
+    const bool *enabled;      /* NULL: leave */
+    const int64_t *nbf, *exp; /* NULL: leave */
+    const unsigned *operations;
+};
+KV_MUST_USE enum kv_status kv_vault_update_key(struct kv_vault *vault, const struct kv_vault_update *update,
+                                               const struct kv_task *task, struct kv_vault_key *ret,
+                                               struct kv_error *err);
+
+/* encrypt, decrypt, sign, wrapkey, unwrapkey: one request on an exact version. `operation` is one KV_OP_* bit.
+ * A reply whose kid names another key or version is refused with KV_WRONG_KEY. 400 on decrypt is KV_BAD_CIPHERTEXT, on unwrap KV_BAD_WRAPPED_KEY, else KV_BAD_PARAMETER. */
+struct kv_vault_op {
+    unsigned operation;
+    const char *name, *version, *alg;
+    struct kv_view value;        /* digest for sign */
+    struct kv_view iv, aad, tag; /* data NULL: absent */
+};
+struct kv_vault_result {
+    struct kv_bytes value, iv, tag;
+};
+void kv_vault_result_free(struct kv_vault_result *result);
+KV_MUST_USE enum kv_status kv_vault_key_op(struct kv_vault *vault, const struct kv_vault_op *op,
+                                           const struct kv_task *task, struct kv_vault_result *ret,
+                                           struct kv_error *err);
+
+/* "https://host/keys/name/version" → its parts, each checked against the grammar of contract §2.2; version may be absent (""). KV_PROTOCOL. */
+struct kv_kid {
+    char host[256];
+    char name[KV_NAME_SIZE];
+    char version[KV_VERSION_SIZE];
+};
+KV_MUST_USE enum kv_status kv_kid_parse(const char *text, struct kv_kid *ret, struct kv_error *err);
+
+#endif
