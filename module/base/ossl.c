@@ -1,0 +1,46 @@
+#include "base/ossl.h"
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/provider.h>
+#include <pthread.h>
+#include <stddef.h>
+
+/* Never freed: C_CloseSession and C_Finalize may arrive from inside OPENSSL_cleanup. */
+static OSSL_LIB_CTX *context;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void start(void)
+{
+    OSSL_LIB_CTX *fresh = OSSL_LIB_CTX_new();
+
+    if (fresh && !OSSL_PROVIDER_load(fresh, "default")) {
+        OSSL_LIB_CTX_free(fresh);
+        fresh = NULL;
+    }
+    context = fresh;
+}
+
+OSSL_LIB_CTX *kv_ossl_context(void)
+{
+    pthread_once(&once, start);
+    return context;
+}
+
+struct kv_ossl_guard kv_ossl_enter(void)
+{
+    OSSL_LIB_CTX *own;
+
+    ERR_set_mark();
+    own = kv_ossl_context();
+    /* NULL would only ask which one is set, and changes nothing. */
+    return (struct kv_ossl_guard){ .host = OSSL_LIB_CTX_set0_default(own) };
+}
+
+/* An empty queue takes no mark, and a library that clears the queue takes ours with it; then popping to the mark empties the queue, which
+ * is right in the first case and the best that can be had in the second. */
+void kv_ossl_leave(struct kv_ossl_guard *guard)
+{
+    OSSL_LIB_CTX_set0_default(guard->host);
+    ERR_pop_to_mark();
+}
