@@ -1,0 +1,66 @@
+#include <string.h>
+#include <strings.h>
+#include "auth.h"
+#include "clock.h"
+
+/* What Key Vault's own application is called in the directory: accepted as an audience, too. */
+static const char vault_application[] = "cfa8b339-82a2-471a-a3c9-0fc0be7a4093";
+/* Which generation of the identity's tokens this one belongs to; see em_identities_revoke. */
+static const char generation_claim[] = "em_generation";
+
+static const char *claim(const json_t *claims, const char *name)
+{
+    const char *text = json_string_value(json_object_get(claims, name));
+    return text ? text : "";
+}
+
+static bool check_claims(struct em_call *call, const json_t *claims)
+{
+    const struct em_vault *vault = call->vault;
+    const char *tenant = call->world->options.tenant, *audience = claim(claims, "aud");
+    AUTO_TEXT issuer = em_format("https://sts.windows.net/%s/", tenant);
+    if (call->expired || call->now >= json_integer_value(json_object_get(claims, "exp")))
+        return em_call_fail(call, EM_TOKEN_EXPIRED);
+    if (call->now < json_integer_value(json_object_get(claims, "nbf")))
+        return em_call_fail(call, EM_TOKEN_EARLY);
+    if (strcmp(audience, vault->resource) != 0 && (vault->hsm || strcmp(audience, vault_application) != 0))
+        return em_call_fail(call, EM_BAD_AUDIENCE, vault->resource, audience);
+    if (strcmp(claim(claims, "iss"), issuer) != 0 || strcmp(claim(claims, "tid"), tenant) != 0)
+        return em_call_fail(call, EM_BAD_ISSUER, tenant, claim(claims, "iss"));
+    if (!em_identities_current(&call->world->identities, call->identity,
+                               json_integer_value(json_object_get(claims, generation_claim))))
+        return em_call_fail(call, EM_BAD_TOKEN, "the token was revoked");
+    return true;
+}
+
+bool em_auth_check(struct em_call *call)
+{
+    const char *header = em_request_header(call->request, "Authorization");
+    if (!header || strncasecmp(header, "Bearer ", 7) != 0)
+        return em_call_fail(call, EM_NO_TOKEN);
+    AUTO_JSON claims = em_jwt_verify(&call->world->signer, header + 7);
+    if (!claims)
+        return em_call_fail(call, EM_BAD_TOKEN, "IDX10511: Signature validation failed");
+    snprintf(call->identity, sizeof(call->identity), "%s", claim(claims, "appid"));
+    return check_claims(call, claims);
+}
+
+char *em_auth_issue(struct em_world *world, const struct em_grant *grant)
+{
+    struct em_identity identity;
+    if (!em_identities_find(&world->identities, grant->identity, &identity))
+        return NULL;
+    const char *tenant = world->options.tenant;
+    int64_t now = em_clock_seconds();
+    char uti[23];
+    em_hex_random(uti, sizeof(uti) - 1);
+    AUTO_TEXT issuer = em_format("https://sts.windows.net/%s/", tenant);
+    AUTO_JSON claims = em_json(json_pack(
+        "{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "aud", grant->audience,
+        "iss", issuer, "iat", (json_int_t)now, "nbf", (json_int_t)now, "exp",
+        (json_int_t)(now + world->settings.value[EM_TOKEN_LIFETIME]), "appid", identity.id, "appidacr",
+        grant->managed ? "2" : "1", "idp", issuer, "oid", identity.oid, "sub", identity.oid, "tid", tenant,
+        "uti", uti, "ver", "1.0", generation_claim, (json_int_t)identity.generation));
+    em_identity_free(&identity);
+    return em_jwt_sign(&world->signer, claims);
+}

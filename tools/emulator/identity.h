@@ -1,0 +1,45 @@
+/* Who may ask for tokens and what they may do with which key. Guarded by its own lock; what the finds return is a copy.
+ * PERMS: comma list of verbs, `*`, `verb@KEY`, `-verb`, `-verb@KEY`; a denial wins. */
+#ifndef EM_IDENTITY_H
+#define EM_IDENTITY_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include "store.h"
+#include "util.h"
+
+struct em_identity {
+    char *id, *secret, *perms;
+    char *certificate; /* PEM or NULL */
+    char oid[EM_GUID_SIZE];
+    long generation; /* tokens of an earlier one are refused */
+};
+
+struct em_identities {
+    pthread_mutex_t lock;
+    struct em_identity *item;
+    size_t count, room;
+};
+
+void em_identities_init(struct em_identities *identities);
+void em_identities_free(struct em_identities *identities);
+/* Text "ID:SECRET:PERMS"; false with a line for the user. */
+bool em_identities_add_text(struct em_identities *identities, const char *text, char ret_why[256]);
+/* Adds or replaces; certificate may be NULL. The generation goes on. */
+bool em_identities_add(struct em_identities *identities, const struct em_identity *identity,
+                       char ret_why[256]);
+bool em_identities_revoke(struct em_identities *identities, const char *id);
+
+/* A copy that the caller frees with em_identity_free; false: unknown. */
+bool em_identities_find(struct em_identities *identities, const char *id, struct em_identity *ret);
+void em_identity_free(struct em_identity *identity);
+/* Is the token's generation the current one? */
+bool em_identities_current(struct em_identities *identities, const char *id, long generation);
+/* key NULL or "": what concerns no single key. False also for an unknown identity. */
+bool em_identities_allow(struct em_identities *identities, const char *id, const char *verb, const char *key);
+
+/* Those that the control API added, and revocations, survive a restart. */
+bool em_identities_save(struct em_identities *identities, const struct em_store *store);
+bool em_identities_load(struct em_identities *identities, const struct em_store *store);
+
+#endif
