@@ -1,0 +1,166 @@
+#include "raw.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Where the values of one section come from. */
+struct sources {
+    const struct kv_raw_section *own, *shared; /* shared: [kvp11] */
+    kv_raw_lookup *lookup;
+};
+
+/* The vault's section, [kvp11] for all vaults, Azure's own name for it, the standard. */
+static enum kv_status fill(const struct sources *from, const struct kv_setting *row, void *base,
+                           struct kv_error *err)
+{
+    size_t i = (size_t)(row - kv_settings);
+    const struct kv_raw_value *own = &from->own->values[i], *shared = &from->shared->values[i];
+    const char *azure = row->fallback ? from->lookup(row->fallback) : NULL;
+    char origin[64];
+
+    if (own->text)
+        return kv_setting_set(row, own->text, own->origin, base, err);
+    if (shared->text)
+        return kv_setting_set(row, shared->text, shared->origin, base, err);
+    if (azure && *azure) {
+        snprintf(origin, sizeof origin, "environment %s", row->fallback);
+        return kv_setting_set(row, azure, origin, base, err);
+    }
+    if (*row->info.standard)
+        return kv_setting_set(row, row->info.standard, "standard", base, err);
+    return KV_OK;
+}
+
+static enum kv_status fill_all(const struct sources *from, bool vaults, void *base, struct kv_error *err)
+{
+    for (const struct kv_setting *row = kv_settings; row->info.name; row++)
+        if (kv_setting_is_vaults(row) == vaults && !row->info.secret)
+            KV_TRY(fill(from, row, base, err));
+    return KV_OK;
+}
+
+static void clear_vault(struct kv_vault_config *vault)
+{
+    for (const struct kv_setting *row = kv_settings; row->info.name; row++)
+        if (kv_setting_is_vaults(row))
+            kv_setting_clear(row, vault);
+    kv_text_free(vault->name);
+    kv_text_free(vault->host);
+}
+
+void kv_config_free(struct kv_config *config)
+{
+    if (!config)
+        return;
+    for (size_t i = 0; i < config->vault_count; i++)
+        clear_vault(&config->vaults[i]);
+    free(config->vaults);
+    for (const struct kv_setting *row = kv_settings; row->info.name; row++)
+        if (!kv_setting_is_vaults(row))
+            kv_setting_clear(row, config);
+    kv_text_free(config->path);
+    free(config);
+}
+
+/* A file goes before the environment. One that cannot be read now is no failure: who asks for a token reads
+ * it again and says why. */
+static enum kv_status fill_secret(kv_raw_lookup *lookup, struct kv_vault_config *vault, struct kv_error *err)
+{
+    const char *names[] = { "KVP11_CLIENT_SECRET", "AZURE_CLIENT_SECRET" };
+
+    if (vault->client_secret_file)
+        return kv_config_secret_file(vault->client_secret_file, &vault->client_secret, NULL) == KV_NO_MEMORY
+                   ? kv_fail(err, KV_NO_MEMORY, "out of memory")
+                   : KV_OK;
+    for (size_t i = 0; i < sizeof names / sizeof *names && !vault->client_secret; i++) {
+        const char *secret = lookup(names[i]);
+        if (!secret || !*secret)
+            continue;
+        vault->client_secret = kv_text_copy(secret);
+        if (!vault->client_secret)
+            return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    }
+    return KV_OK;
+}
+
+static enum kv_status check_url(const struct kv_raw *raw, const struct kv_config *config, size_t place,
+                                struct kv_error *err)
+{
+    const struct kv_raw_section *section = raw->sections[place + 1];
+    const char *url = config->vaults[place].url;
+
+    if (!url)
+        return kv_fail(err, KV_CONFIG, "%s: [%s] has no url: write url = https://NAME.vault.azure.net",
+                       section->origin, section->name);
+    for (size_t i = 0; i < place; i++)
+        if (!strcmp(config->vaults[i].url, url))
+            return kv_fail(err, KV_CONFIG, "%s: [%s] has the same url as [%s]: remove one of the two",
+                           section->origin, section->name, config->vaults[i].name);
+    return KV_OK;
+}
+
+static enum kv_status build_vaults(const struct kv_raw *raw, kv_raw_lookup *lookup, struct kv_config *config,
+                                   struct kv_error *err)
+{
+    config->vaults = calloc(raw->count, sizeof *config->vaults);
+    if (!config->vaults)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    for (size_t i = 0; i + 1 < raw->count; i++) {
+        struct kv_vault_config *vault = &config->vaults[config->vault_count++];
+        struct sources from = { raw->sections[i + 1], raw->sections[0], lookup };
+        vault->name = kv_text_copy(from.own->name);
+        if (!vault->name)
+            return kv_fail(err, KV_NO_MEMORY, "out of memory");
+        KV_TRY(fill_all(&from, true, vault, err));
+        KV_TRY(check_url(raw, config, i, err));
+        KV_TRY(fill_secret(lookup, vault, err));
+    }
+    return KV_OK;
+}
+
+static char *absolute(kv_raw_lookup *lookup, const char *name)
+{
+    const char *path = lookup(name);
+
+    return path && *path == '/' ? kv_text_copy(path) : NULL;
+}
+
+/* Without a home there is no place that is surely the user's own, and so no map. */
+static char *usual_map(kv_raw_lookup *lookup)
+{
+    KV_AUTO_TEXT char *state = absolute(lookup, "XDG_STATE_HOME"), *home = absolute(lookup, "HOME");
+
+    if (geteuid() == 0)
+        return kv_text_copy("/var/lib/kvp11/map.db");
+    if (state)
+        return kv_text_format("%s/kvp11/map.db", state);
+    if (home)
+        return kv_text_format("%s/.local/state/kvp11/map.db", home);
+    return kv_text_copy("none");
+}
+
+/* A bad value in [kvp11] is an error even where no vault would read it. */
+static enum kv_status check_shared(const struct kv_raw_section *shared, struct kv_error *err)
+{
+    KV_CLEANUP(clear_vault) struct kv_vault_config nobody = { 0 };
+
+    for (size_t i = 0; kv_settings[i].info.name; i++)
+        if (kv_setting_is_vaults(&kv_settings[i]) && shared->values[i].text)
+            KV_TRY(kv_setting_set(&kv_settings[i], shared->values[i].text, shared->values[i].origin, &nobody,
+                                  err));
+    return KV_OK;
+}
+
+enum kv_status kv_raw_build(const struct kv_raw *raw, kv_raw_lookup *lookup, struct kv_config *config,
+                            struct kv_error *err)
+{
+    struct sources from = { raw->sections[0], raw->sections[0], lookup };
+
+    KV_TRY(fill_all(&from, false, config, err));
+    KV_TRY(check_shared(raw->sections[0], err));
+    if (!config->map)
+        config->map = usual_map(lookup);
+    if (!config->map)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    return build_vaults(raw, lookup, config, err);
+}

@@ -1,0 +1,68 @@
+#include "raw.h"
+
+#include <string.h>
+
+/* "KVP11_TIMEOUT" for `timeout`. */
+static char *variable_of(const struct kv_setting *row)
+{
+    char *name = kv_text_format("KVP11_%s", row->info.name);
+
+    for (char *c = name; c && *c; c++)
+        if (*c >= 'a' && *c <= 'z')
+            *c -= 'a' - 'A';
+    return name;
+}
+
+static enum kv_status replace_from(struct kv_raw_section *section, const struct kv_setting *row,
+                                   kv_raw_lookup *lookup)
+{
+    KV_AUTO_TEXT char *variable = variable_of(row);
+    const char *value = variable ? lookup(variable) : NULL;
+
+    if (!variable)
+        return KV_NO_MEMORY;
+    if (!value || !*value)
+        return KV_OK;
+    KV_AUTO_TEXT char *origin = kv_text_format("environment %s", variable);
+    return origin ? kv_raw_replace(section, (size_t)(row - kv_settings), value, origin) : KV_NO_MEMORY;
+}
+
+/* A section of the file may name the same vault: it is set up there, and the environment adds nothing. */
+static bool is_there(const struct kv_raw *raw, const char *url)
+{
+    const size_t row = (size_t)(kv_setting_find("url") - kv_settings);
+
+    for (size_t i = 1; i < raw->count; i++) {
+        const char *written = raw->sections[i]->values[row].text;
+        KV_AUTO_TEXT char *other = NULL, *host = NULL;
+        if (written && !kv_url_normalise(written, "https", &other, &host) && !strcmp(other, url))
+            return true;
+    }
+    return false;
+}
+
+static enum kv_status add_vault(struct kv_raw *raw, const char *written, struct kv_error *err)
+{
+    const char *origin = "environment KVP11_VAULT_URL";
+    KV_AUTO_TEXT char *url = NULL, *host = NULL;
+    struct kv_raw_section *section;
+
+    /* What is wrong with it is said once, where every value is read: any section name will do till then. */
+    if (kv_url_normalise(written, "https", &url, &host) == KV_OK && is_there(raw, url))
+        return KV_OK;
+    KV_AUTO_TEXT char *name = host ? kv_text_copy_n(host, strcspn(host, ".")) : kv_text_copy("vault");
+    if (!name)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    KV_TRY(kv_raw_begin(raw, name, origin, &section, err));
+    return kv_raw_set(section, "url", written, origin, err);
+}
+
+enum kv_status kv_raw_add_environment(struct kv_raw *raw, kv_raw_lookup *lookup, struct kv_error *err)
+{
+    for (const struct kv_setting *row = kv_settings; row->info.name; row++)
+        if (!row->info.secret && row->kind != KV_SETTING_VAULT_URL &&
+            replace_from(raw->sections[0], row, lookup))
+            return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    const char *url = lookup("KVP11_VAULT_URL");
+    return url && *url ? add_vault(raw, url, err) : KV_OK;
+}

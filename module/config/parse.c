@@ -1,0 +1,321 @@
+#include "settings.h"
+#include "base/kinds.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+static void *field_of(const struct kv_setting *row, void *base)
+{
+    return (char *)base + row->offset;
+}
+
+static enum kv_status take_text(char **field, char *fresh)
+{
+    if (!fresh)
+        return KV_NO_MEMORY;
+    kv_text_free(*field);
+    *field = fresh;
+    return KV_OK;
+}
+
+/* Its place among "a|b|c"; -1: none of them. */
+static int place_of(const char *word, const char *words)
+{
+    size_t len = strlen(word);
+
+    if (!len || strchr(word, '|'))
+        return -1;
+    for (int place = 0;; place++) {
+        size_t size = strcspn(words, "|");
+        if (size == len && !strncmp(words, word, len))
+            return place;
+        if (!words[size])
+            return -1;
+        words += size + 1;
+    }
+}
+
+static bool is_made_of(const char *text, const char *marks, size_t most)
+{
+    if (!*text || strlen(text) > most)
+        return false;
+    for (; *text; text++)
+        if (!strchr(letters, *text) && !strchr(marks, *text))
+            return false;
+    return true;
+}
+
+static enum kv_status set_text(const struct kv_setting *row, const char *value, void *base)
+{
+    if (!is_made_of(value, ".-_", 128))
+        return KV_CONFIG;
+    return take_text(field_of(row, base), kv_text_copy(value));
+}
+
+static enum kv_status set_word(const struct kv_setting *row, const char *value, void *base)
+{
+    if (place_of(value, row->info.type) < 0)
+        return KV_CONFIG;
+    return take_text(field_of(row, base), kv_text_copy(value));
+}
+
+static enum kv_status set_choice(const struct kv_setting *row, const char *value, void *base)
+{
+    int place = place_of(value, row->info.type);
+
+    if (place < 0)
+        return KV_CONFIG;
+    *(int *)field_of(row, base) = place;
+    return KV_OK;
+}
+
+static enum kv_status set_flag(const struct kv_setting *row, const char *value, void *base)
+{
+    int place = place_of(value, "no|yes");
+
+    if (place < 0)
+        return KV_CONFIG;
+    *(bool *)field_of(row, base) = place == 1;
+    return KV_OK;
+}
+
+static enum kv_status set_hsm(const struct kv_setting *row, const char *value, void *base)
+{
+    const struct kv_vault_config *vault = base;
+
+    if (strcmp(value, "auto"))
+        return set_flag(row, value, base);
+    const char *second = vault->host ? strchr(vault->host, '.') : NULL;
+    *(bool *)field_of(row, base) = second && !strncmp(second, ".managedhsm.", strlen(".managedhsm."));
+    return KV_OK;
+}
+
+/* Digits with at most `decimals` behind a point, as a whole number of the smallest unit. */
+static bool get_number(const char *text, int decimals, int64_t *ret)
+{
+    size_t whole = strspn(text, "0123456789"), part = 0;
+    int64_t number = 0;
+
+    if (text[whole] == '.')
+        part = strspn(text + whole + 1, "0123456789");
+    if (!whole || whole > 12 || part > (size_t)decimals || text[whole + (part ? part + 1 : 0)])
+        return false;
+    for (size_t i = 0; i < whole; i++)
+        number = number * 10 + (text[i] - '0');
+    for (size_t i = 0; i < (size_t)decimals; i++)
+        number = number * 10 + (i < part ? text[whole + 1 + i] - '0' : 0);
+    *ret = number;
+    return true;
+}
+
+static enum kv_status set_within(const struct kv_setting *row, const char *value, int decimals, void *base)
+{
+    int64_t number;
+
+    if (!get_number(value, decimals, &number) || number < row->least || number > row->most)
+        return KV_CONFIG;
+    *(int64_t *)field_of(row, base) = number;
+    return KV_OK;
+}
+
+static enum kv_status set_seconds(const struct kv_setting *row, const char *value, void *base)
+{
+    return set_within(row, value, 3, base);
+}
+
+static enum kv_status set_number(const struct kv_setting *row, const char *value, void *base)
+{
+    return set_within(row, value, 0, base);
+}
+
+static enum kv_status set_path(const struct kv_setting *row, const char *value, void *base)
+{
+    bool is_word = strcmp(value, "path") && place_of(value, row->info.type) >= 0;
+
+    if (!is_word && (value[0] != '/' || !value[1] || strlen(value) > 4000))
+        return KV_CONFIG;
+    return take_text(field_of(row, base), kv_text_copy(value));
+}
+
+static enum kv_status set_vault_url(const struct kv_setting *row, const char *value, void *base)
+{
+    struct kv_vault_config *vault = base;
+    char *url, *host;
+
+    KV_TRY(kv_url_normalise(value, "https", &url, &host));
+    KV_TRY(take_text(&vault->host, host));
+    return take_text(field_of(row, base), url);
+}
+
+static enum kv_status set_authority(const struct kv_setting *row, const char *value, void *base)
+{
+    KV_AUTO_TEXT char *host = NULL;
+    KV_AUTO_TEXT char *full = kv_text_format("%s%s", strstr(value, "://") ? "" : "https://", value);
+    char *url;
+
+    if (!full)
+        return KV_NO_MEMORY;
+    KV_TRY(kv_url_normalise(full, "https", &url, &host));
+    return take_text(field_of(row, base), url);
+}
+
+static enum kv_status set_endpoint(const struct kv_setting *row, const char *value, void *base)
+{
+    KV_AUTO_TEXT char *host = NULL, *url = NULL;
+    enum kv_status status = kv_url_normalise(value, "https", &url, &host);
+
+    if (status == KV_CONFIG) {
+        KV_TRY(kv_url_normalise(value, "http", &url, &host));
+        if (!kv_url_is_local(host))
+            return KV_CONFIG;
+        status = KV_OK;
+    }
+    return status ? status : take_text(field_of(row, base), kv_take(url));
+}
+
+static bool is_pattern(const char *word)
+{
+    return is_made_of(word, "-*?", KV_NAME_SIZE - 1);
+}
+
+static bool is_address(const char *text)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+    char bare[64];
+    size_t len = strlen(text);
+
+    if (inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1)
+        return true;
+    if (len < 3 || len > sizeof bare || text[0] != '[' || text[len - 1] != ']')
+        return false;
+    memcpy(bare, text + 1, len - 2);
+    bare[len - 2] = '\0';
+    return inet_pton(AF_INET6, bare, address) == 1;
+}
+
+static bool is_resolve(const char *word)
+{
+    char host[256];
+    size_t host_len = strcspn(word, ":"), port_len;
+    int64_t port;
+
+    if (!word[host_len] || host_len >= sizeof host)
+        return false;
+    memcpy(host, word, host_len);
+    host[host_len] = '\0';
+    word += host_len + 1;
+    port_len = strcspn(word, ":");
+    if (!word[port_len] || port_len > 5 || !is_address(word + port_len + 1))
+        return false;
+    char digits[6] = "";
+    memcpy(digits, word, port_len);
+    return kv_url_is_host(host) && get_number(digits, 0, &port) && port >= 1 && port <= 65535;
+}
+
+static enum kv_status set_words(const struct kv_setting *row, const char *value, void *base)
+{
+    bool (*is_good)(const char *) = row->kind == KV_SETTING_PATTERNS ? is_pattern : is_resolve;
+    KV_CLEANUP(kv_words_free) struct kv_pair_list list = { 0 };
+    struct kv_pair_list *field = field_of(row, base), before = *field;
+
+    KV_TRY(kv_words_split(value, " \t\n,", &list));
+    for (size_t i = 0; i < list.count; i++)
+        if (!is_good(list.items[i]))
+            return KV_CONFIG;
+    *field = list;
+    list = before;
+    return KV_OK;
+}
+
+static enum kv_status set_secret(const struct kv_setting *row, const char *value, void *base)
+{
+    return *value ? take_text(field_of(row, base), kv_text_copy(value)) : KV_CONFIG;
+}
+
+static const struct {
+    enum kv_status (*set)(const struct kv_setting *row, const char *value, void *base);
+    const char *wanted;
+} kinds[] = {
+    [KV_SETTING_TEXT] = { set_text, "of letters, digits, '.', '-' and '_'" },
+    [KV_SETTING_WORD] = { set_word, NULL },
+    [KV_SETTING_CHOICE] = { set_choice, NULL },
+    [KV_SETTING_FLAG] = { set_flag, NULL },
+    [KV_SETTING_HSM] = { set_hsm, NULL },
+    [KV_SETTING_SECONDS] = { set_seconds, "a number of seconds" },
+    [KV_SETTING_NUMBER] = { set_number, "a whole number" },
+    [KV_SETTING_PATH] = { set_path, "an absolute path" },
+    [KV_SETTING_VAULT_URL] = { set_vault_url, "an https address of host and port alone" },
+    [KV_SETTING_AUTHORITY] = { set_authority, "an https address of host and port alone" },
+    [KV_SETTING_ENDPOINT] = { set_endpoint, "an address of host and port alone, with https unless it is on "
+                                            "127.0.0.0/8 or 169.254.0.0/16" },
+    [KV_SETTING_PATTERNS] = { set_words,
+                              "a list of key names (letters, digits, '-', and the marks * and ?)" },
+    [KV_SETTING_RESOLVE] = { set_words, "a list of host:port:address" },
+    [KV_SETTING_SECRET] = { set_secret, "a secret" },
+};
+
+/* "one of a, b, c", "a whole number from 1 to 100". */
+static char *wanted_text(const struct kv_setting *row)
+{
+    const char *wanted = kinds[row->kind].wanted;
+    char words[128];
+
+    if (row->kind == KV_SETTING_SECONDS)
+        return kv_text_format("%s from %g to %g", wanted, (double)row->least / 1000,
+                              (double)row->most / 1000);
+    if (row->kind == KV_SETTING_NUMBER)
+        return kv_text_format("%s from %" PRId64 " to %" PRId64, wanted, row->least, row->most);
+    if (row->kind == KV_SETTING_PATH && strcmp(row->info.type, "path"))
+        return kv_text_format("%s and none of the words in '%s'", wanted, row->info.type);
+    if (wanted || !kv_text_fit(words, sizeof words, row->info.type))
+        return kv_text_copy(wanted);
+    for (char *bar; (bar = strchr(words, '|'));)
+        *bar = ' ';
+    return kv_text_format("one of the words %s", words);
+}
+
+enum kv_status kv_setting_set(const struct kv_setting *row, const char *value, const char *origin, void *base,
+                              struct kv_error *err)
+{
+    enum kv_status status = kinds[row->kind].set(row, value, base);
+
+    if (status == KV_NO_MEMORY)
+        return kv_fail(err, status, "out of memory");
+    if (status == KV_OK)
+        return KV_OK;
+    KV_AUTO_TEXT char *wanted = wanted_text(row);
+    const char *name = row->info.name, *example = row->example ? row->example : row->info.standard;
+    const char *remark = strchr(value, '#') ? " (a remark behind a value starts with ' ;')" : "";
+    return kv_fail(err, status, "%s: %s = '%s' is not %s: write %s = %s%s", origin, name,
+                   row->info.secret ? "…" : value, wanted ? wanted : row->info.type, name, example, remark);
+}
+
+void kv_setting_clear(const struct kv_setting *row, void *base)
+{
+    switch (row->kind) {
+    case KV_SETTING_CHOICE:
+    case KV_SETTING_FLAG:
+    case KV_SETTING_HSM:
+    case KV_SETTING_SECONDS:
+    case KV_SETTING_NUMBER:
+        return;
+    case KV_SETTING_PATTERNS:
+    case KV_SETTING_RESOLVE:
+        kv_words_free(field_of(row, base));
+        return;
+    case KV_SETTING_TEXT:
+    case KV_SETTING_WORD:
+    case KV_SETTING_PATH:
+    case KV_SETTING_VAULT_URL:
+    case KV_SETTING_AUTHORITY:
+    case KV_SETTING_ENDPOINT:
+    case KV_SETTING_SECRET:
+        kv_text_free(*(char **)field_of(row, base));
+        *(char **)field_of(row, base) = NULL;
+        return;
+    }
+}

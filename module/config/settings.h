@@ -1,0 +1,60 @@
+/* The rows of keys.c and what is done with them. Private to config. */
+#ifndef KV_CONFIG_SETTINGS_H
+#define KV_CONFIG_SETTINGS_H
+
+#include "config/config.h"
+
+enum kv_setting_kind {
+    KV_SETTING_TEXT,      /* char *: letters, digits, '.', '-', '_' */
+    KV_SETTING_WORD,      /* char *: one of the words of info.type */
+    KV_SETTING_CHOICE,    /* enum: its number is the place among the words of info.type */
+    KV_SETTING_FLAG,      /* bool */
+    KV_SETTING_HSM,       /* bool; `auto` looks at the host, so its row stands behind that of `url` */
+    KV_SETTING_SECONDS,   /* int64_t of milliseconds; least and most are milliseconds too */
+    KV_SETTING_NUMBER,    /* int64_t */
+    KV_SETTING_PATH,      /* char *: absolute, or one of the words before "path" in info.type */
+    KV_SETTING_VAULT_URL, /* char *; sets the host too */
+    KV_SETTING_AUTHORITY, /* char *: https; a bare host will do */
+    KV_SETTING_ENDPOINT,  /* char *: https, or http on this machine and its link */
+    KV_SETTING_PATTERNS,  /* kv_pair_list of key name patterns */
+    KV_SETTING_RESOLVE,   /* kv_pair_list of host:port:address */
+    KV_SETTING_SECRET     /* char *: never in a file, never shown */
+};
+
+struct kv_setting {
+    struct kv_setting_info info;
+    enum kv_setting_kind kind;
+    size_t offset; /* in kv_config or kv_vault_config, as info.section says */
+    int64_t least, most;
+    const char *example;  /* for the remedy; NULL: the standard */
+    const char *fallback; /* the environment's word for it among Azure's own tools; NULL: none */
+};
+
+enum { KV_SETTING_ROOM = 48, KV_SECTION_MOST = 32 };
+
+extern const struct kv_setting kv_settings[]; /* ends with a row without name */
+
+bool kv_setting_is_vaults(const struct kv_setting *row);
+const struct kv_setting *kv_setting_find(const char *name); /* NULL: unknown */
+/* The row that a mistyped name was meant to be; NULL: nothing is near. */
+const struct kv_setting *kv_setting_nearest(const char *name);
+
+/* Reads `value` into the row's field of `base` (a kv_config or kv_vault_config) and drops what was there.
+ * KV_CONFIG with the origin ("file:line"), what is wrong and what to write; KV_NO_MEMORY. */
+KV_MUST_USE enum kv_status kv_setting_set(const struct kv_setting *row, const char *value, const char *origin,
+                                          void *base, struct kv_error *err);
+char *kv_setting_text(const struct kv_setting *row, const void *base); /* kv_text_free */
+void kv_setting_clear(const struct kv_setting *row, void *base);
+
+/* "HTTPS://Host:443/" → "https://host" and "host". KV_CONFIG: another scheme, no host name, more than a slash
+ * behind it. */
+KV_MUST_USE enum kv_status kv_url_normalise(const char *text, const char *scheme, char **ret_url,
+                                            char **ret_host);
+bool kv_url_is_host(const char *host);
+bool kv_url_is_local(const char *host); /* 127.0.0.0/8, 169.254.0.0/16, localhost */
+
+/* Words between spaces, tabs and, if asked for, commas. */
+KV_MUST_USE enum kv_status kv_words_split(const char *text, const char *separators, struct kv_pair_list *ret);
+void kv_words_free(struct kv_pair_list *list);
+
+#endif
