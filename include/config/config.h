@@ -81,7 +81,7 @@ struct kv_setting_info {
     bool secret;
 };
 const struct kv_setting_info *kv_config_setting(size_t i);
-/* The value of a setting as text ("" where unset; secrets as "(set)"); `vault` NULL for [kvp11]. kv_text_free. */
+/* The value of a setting as text ("" where unset; secrets as "(set)"); `vault` NULL for [kvp11]. NULL: no such setting there. kv_text_free. */
 char *kv_config_value(const struct kv_config *config, const struct kv_vault_config *vault, const char *name);
 
 #endif

@@ -28,6 +28,7 @@ struct kv_http_request {
     const char *url;
     struct kv_http_header
         headers[KV_HTTP_HEADERS]; /* ends at a NULL name; values with CR or LF are refused */
+    const char *bearer;           /* sent as "Authorization: Bearer …"; NULL: none */
     struct kv_view body;          /* POST, PUT and PATCH without one are sent with Content-Length: 0 */
     size_t reply_max;             /* 0: KV_HTTP_REPLY_MAX */
     bool link_local;              /* an identity endpoint: plain http allowed, never through a proxy */

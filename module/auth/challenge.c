@@ -1,0 +1,257 @@
+#include "auth/challenge.h"
+
+#include <stddef.h>
+#include <string.h>
+#include <strings.h>
+
+/* ---- reading ---- */
+
+#define DIGITS  "0123456789"
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+/* What one Bearer challenge says, as sent; "" : nothing. */
+struct params {
+    char authorization[512], resource[256], scope[256];
+};
+
+static const struct {
+    const char *name;
+    size_t offset, size;
+} known[] = {
+#define PARAM(name, member) name, offsetof(struct params, member), sizeof((struct params *)NULL)->member
+    { PARAM("authorization", authorization) },
+    { PARAM("authorization_uri", authorization) },
+    { PARAM("resource", resource) },
+    { PARAM("scope", scope) },
+#undef PARAM
+};
+
+static void keep_param(struct params *params, const char *name, const char *value)
+{
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        char *to = (char *)params + known[i].offset;
+        if (!*to && kv_text_equal_case(name, known[i].name))
+            kv_text_fit(to, known[i].size, value);
+    }
+}
+
+/* A quoted string or a token, from *at on. False when it does not fit. */
+static bool read_value(const char **at, char *ret, size_t size)
+{
+    const char *p = *at;
+    bool quoted = *p == '"', fits = true;
+    size_t len = 0;
+    for (p += quoted; *p && (quoted ? *p != '"' : !strchr(", \t", *p)); p++) {
+        if (quoted && *p == '\\' && p[1])
+            p++;
+        fits = fits && len + 1 < size;
+        if (fits)
+            ret[len++] = *p;
+    }
+    ret[fits ? len : 0] = 0;
+    *at = *p == '"' ? p + 1 : p;
+    return fits;
+}
+
+static bool complete(const struct params *params)
+{
+    return params->authorization[0] && (params->resource[0] || params->scope[0]);
+}
+
+/* Words separated by spaces or commas: one followed by `=` is a parameter, one that is not begins a challenge. */
+static bool read_line(const char *at, struct params *ret)
+{
+    bool bearer = false;
+    *ret = (struct params){ 0 };
+    while (*(at += strspn(at, " \t,"))) {
+        char name[32], value[512];
+        size_t len = strspn(at, LETTERS DIGITS "-_.!#$%&'*+^`|~");
+        const char *behind = at + len + strspn(at + len, " \t");
+        bool fits = len < sizeof name;
+        memcpy(name, at, fits ? len : 0);
+        name[fits ? len : 0] = 0;
+        if (len && *behind == '=') {
+            at = behind + 1 + strspn(behind + 1, " \t");
+            if (read_value(&at, value, sizeof value) && bearer)
+                keep_param(ret, name, value);
+            continue;
+        }
+        at += len ? len : 1;
+        if (!len)
+            continue;
+        if (complete(ret))
+            return true;
+        bearer = kv_text_equal_case(name, "Bearer");
+        *ret = (struct params){ 0 };
+    }
+    return complete(ret);
+}
+
+/* ---- the parts of an address ---- */
+
+struct origin {
+    size_t len;              /* of "https://host:port" */
+    char host[256], port[6]; /* "443" where none is told */
+};
+
+static bool read_origin(const char *url, struct origin *ret)
+{
+    static const char scheme[] = "https://";
+    if (strncasecmp(url, scheme, sizeof scheme - 1) != 0)
+        return false;
+    const char *host = url + sizeof scheme - 1;
+    size_t len = strspn(host, LETTERS DIGITS "-.");
+    const char *end = host + len, *port = "443";
+    size_t port_len = 3;
+    if (*end == ':') {
+        port = end + 1;
+        port_len = strspn(port, DIGITS);
+        end = port + port_len;
+    }
+    if (!len || len >= sizeof ret->host || !port_len || port_len >= sizeof ret->port || (*end && *end != '/'))
+        return false;
+    *ret = (struct origin){ .len = (size_t)(end - url) };
+    memcpy(ret->host, host, len);
+    memcpy(ret->port, port, port_len);
+    return true;
+}
+
+static bool cut_segment(const char **path, char *ret, size_t size)
+{
+    const char *from = *path + strspn(*path, "/");
+    size_t len = strcspn(from, "/?#");
+    *path = from + len;
+    if (!len || len >= size || strspn(from, LETTERS DIGITS ".-") < len)
+        return false;
+    memcpy(ret, from, len);
+    ret[len] = 0;
+    return strcmp(ret, ".") != 0 && strcmp(ret, "..") != 0;
+}
+
+/* The tenant is the first segment, behind "dstsv2" the second. */
+static bool split_authorization(const char *url, struct kv_challenge *ret)
+{
+    struct origin origin;
+    if (!read_origin(url, &origin) || origin.len >= sizeof ret->authority)
+        return false;
+    const char *path = url + origin.len;
+    if (!cut_segment(&path, ret->tenant, sizeof ret->tenant))
+        return false;
+    size_t len = origin.len;
+    if (kv_text_equal_case(ret->tenant, "dstsv2")) {
+        len = (size_t)(path - url);
+        if (!cut_segment(&path, ret->tenant, sizeof ret->tenant))
+            return false;
+    }
+    if (len >= sizeof ret->authority)
+        return false;
+    memcpy(ret->authority, url, len);
+    ret->authority[len] = 0;
+    return true;
+}
+
+static bool make_scope(const struct params *params, struct kv_challenge *ret)
+{
+    static const char suffix[] = "/.default";
+    const char *from = params->scope[0] ? params->scope : params->resource;
+    if (strcspn(from, " \t\"<>\\") != strlen(from))
+        return false;
+    if (params->scope[0])
+        return kv_text_fit(ret->scope, sizeof ret->scope, from);
+    size_t len = strlen(from);
+    if (from[len - 1] == '/')
+        len--;
+    if (len + sizeof suffix > sizeof ret->scope)
+        return false;
+    memcpy(ret->scope, from, len);
+    memcpy(ret->scope + len, suffix, sizeof suffix);
+    return true;
+}
+
+enum kv_status kv_challenge_parse(char *const *lines, size_t count, struct kv_challenge *ret,
+                                  struct kv_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct params params;
+        struct kv_challenge challenge = { 0 };
+        if (!read_line(lines[i], &params) || !split_authorization(params.authorization, &challenge) ||
+            !make_scope(&params, &challenge))
+            continue;
+        *ret = challenge;
+        return KV_OK;
+    }
+    return kv_fail(
+        err, KV_PROTOCOL,
+        "the reply's WWW-Authenticate names no Bearer authority and resource; check that the url is "
+        "that of a Key Vault or Managed HSM");
+}
+
+/* ---- checking ---- */
+
+/* Contract §2.1. */
+static const char *const authorities[] = {
+    "login.microsoftonline.com",
+    "login.windows.net",
+    "login.microsoft.com",
+    "sts.windows.net",
+    "login.partner.microsoftonline.cn",
+    "login.chinacloudapi.cn",
+    "login.microsoftonline.us",
+    "login.usgovcloudapi.net",
+    "login.sovcloud-identity.fr",
+    "login.sovcloud-identity.de",
+    "login.sovcloud-identity.sg",
+};
+
+static bool authority_allowed(const struct origin *asked, const char *configured)
+{
+    struct origin own;
+    if (configured)
+        return read_origin(configured, &own) && kv_text_equal_case(own.host, asked->host) &&
+               strcmp(own.port, asked->port) == 0;
+    for (size_t i = 0; i < sizeof authorities / sizeof authorities[0]; i++) {
+        if (kv_text_equal_case(authorities[i], asked->host))
+            return strcmp(asked->port, "443") == 0;
+    }
+    return false;
+}
+
+/* With the dot: the resource "vault.azure.net" is not for "evilvault.azure.net"; and no "https://net". */
+static bool resource_matches(const char *resource_host, const char *request_host)
+{
+    size_t resource = strlen(resource_host), request = strlen(request_host);
+    return resource && strchr(resource_host, '.') && resource_host[0] != '.' && request > resource + 1 &&
+           request_host[request - resource - 1] == '.' &&
+           kv_text_equal_case(request_host + request - resource, resource_host);
+}
+
+enum kv_status kv_challenge_check(const struct kv_challenge *challenge,
+                                  const struct kv_challenge_policy *policy, struct kv_error *err)
+{
+    struct origin authority, resource;
+    const char *host = policy->request_host;
+    if (!read_origin(challenge->authority, &authority))
+        return kv_fail(err, KV_CREDENTIAL,
+                       "'%s' names the authority '%s', which is not an https address; no credential is sent "
+                       "there",
+                       host, challenge->authority);
+    if (!authority_allowed(&authority, policy->authority))
+        return kv_fail(err, KV_CREDENTIAL,
+                       "'%s' names the authority '%s', which is not %s%s%s; no credential is sent there; set "
+                       "`authority` if it is the right one",
+                       host, challenge->authority, policy->authority ? "the configured '" : "a known one",
+                       policy->authority ? policy->authority : "", policy->authority ? "'" : "");
+    if (policy->tenant && !kv_text_equal_case(policy->tenant, challenge->tenant))
+        return kv_fail(err, KV_CREDENTIAL,
+                       "'%s' belongs to tenant '%s', but `tenant` is '%s'; correct `tenant` or remove it",
+                       host, challenge->tenant, policy->tenant);
+    if (policy->skip_resource_check)
+        return KV_OK;
+    if (!read_origin(challenge->scope, &resource) || !resource_matches(resource.host, host))
+        return kv_fail(
+            err, KV_CREDENTIAL,
+            "the challenge's resource '%s' does not match the requested domain '%s'; check the url "
+            "(`disable_challenge_resource_verification` turns this check off)",
+            challenge->scope, host);
+    return KV_OK;
+}

@@ -1,0 +1,47 @@
+/* What the credential kinds share: a request to an identity endpoint with its repeats, and the documents that come back
+ * (contract §14). Nothing here writes a token or a secret into a text. Any thread. */
+#ifndef KV_AUTH_OAUTH_H
+#define KV_AUTH_OAUTH_H
+
+#include "auth/credential.h"
+
+#define KV_DEFINE_KIND(kind) extern const struct kv_credential_kind kv_credential_##kind;
+KV_DEFINE_KIND(client_secret)
+KV_DEFINE_KIND(static_token)
+KV_DEFINE_KIND(managed_identity)
+KV_DEFINE_KIND(default)
+#undef KV_DEFINE_KIND
+
+struct kv_oauth_send {
+    struct kv_http *http;
+    const struct kv_http_request *request;
+    const struct kv_task *task;
+    const int *repeat; /* further HTTP statuses that are worth another try, ends with 0; NULL: none */
+    bool probe;        /* one attempt: an endpoint that does not answer is no endpoint */
+};
+/* KV_OK whenever a reply came; repeats what is worth it within the deadline. */
+KV_MUST_USE enum kv_status kv_oauth_send(const struct kv_oauth_send *send, struct kv_http_reply *ret,
+                                         struct kv_error *err);
+
+/* {"access_token", "expires_in" | "expires_on", "refresh_in"}, numbers or numeric strings. KV_PROTOCOL. */
+KV_MUST_USE enum kv_status kv_oauth_read_token(struct kv_view body, int64_t now, struct kv_access_token *ret,
+                                               struct kv_error *err);
+
+/* What a JWT says about itself, unverified: only to know when to renew it and whom to name in the audit record.
+ * False when the text is not a JWT; `expires` 0 and `identity` "" where it does not tell. */
+struct kv_oauth_claims {
+    int64_t expires;
+    char identity[64];
+};
+bool kv_oauth_read_claims(const char *bearer, struct kv_oauth_claims *ret);
+
+bool kv_oauth_is_bearer(const char *text); /* RFC 6750 §2.1: what may stand behind "Bearer " */
+
+/* {"error", "error_description", "error_codes"}: the code a person can look up ("AADSTS7000215" or "invalid_client"), "" : none, and
+ * the first line of what was said. */
+struct kv_oauth_refusal {
+    char code[64], said[256];
+};
+void kv_oauth_read_refusal(struct kv_view body, struct kv_oauth_refusal *ret);
+
+#endif

@@ -1,0 +1,157 @@
+#include "vault_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Contract §8.3. The first row that fits decides; a NULL code and 0 key operations fit everything. */
+static const struct {
+    int http;
+    const char *code; /* the outer or any inner one */
+    unsigned key_ops;
+    enum kv_status status;
+    const char *remedy;
+} rows[] = {
+    { 400, NULL, KV_OP_DECRYPT, KV_BAD_CIPHERTEXT,
+      "the data is not for this version, or not for this algorithm" },
+    { 400, NULL, KV_OP_UNWRAP, KV_BAD_WRAPPED_KEY,
+      "the data is not for this version, or not for this algorithm" },
+    { 400, NULL, 0, KV_BAD_PARAMETER, "see what the service says" },
+    { 401, NULL, 0, KV_CREDENTIAL, "check `tenant` and the credential" },
+    { 403, "ForbiddenByRbac", 0, KV_DENIED,
+      "assign a role that allows it, such as Key Vault Crypto User; it may take minutes to hold" },
+    { 403, "ForbiddenByFirewall", 0, KV_BLOCKED, "let the vault's firewall admit this host's address" },
+    { 403, "ForbiddenByConnection", 0, KV_BLOCKED, "reach the vault by its private endpoint" },
+    { 403, "ForbiddenByPolicy", 0, KV_BLOCKED, "an Azure Policy forbids it: see the policy's assignment" },
+    { 403, "KeyDisabled", 0, KV_DISABLED, "enable the version" },
+    { 403, "SecretDisabled", 0, KV_DISABLED, "enable the version" },
+    { 403, "KeyExpired", 0, KV_NOT_VALID, "it has expired: use a newer version" },
+    { 403, "KeyNotYetValid", 0, KV_NOT_VALID,
+      "its validity has not begun: use another version, or change `nbf`" },
+    { 403, "KeyOperationForbidden", 0, KV_KEY_OPERATION, "add the operation to the version's key_ops" },
+    { 403, NULL, 0, KV_DENIED, "grant the permission to this identity" },
+    { 404, "KeyNotFound", 0, KV_NOT_FOUND,
+      "it may be deleted and recoverable: see the vault's deleted keys" },
+    { 404, "NotFound", 0, KV_NOT_FOUND, "check its name" },
+    { 409, "ObjectIsDeletedButRecoverable", 0, KV_CONFLICT,
+      "recover or purge the deleted key of this name first" },
+    { 409, "ObjectIsBeingDeleted", 0, KV_CONFLICT, "it is being deleted: repeat in some seconds" },
+    { 409, "ObjectIsBeingRecovered", 0, KV_CONFLICT, "it is being recovered: repeat in some seconds" },
+    { 409, NULL, 0, KV_CONFLICT, "see the key's state in the vault" },
+    { 429, NULL, 0, KV_THROTTLED, "too many requests: repeat later, or spread the load" },
+    { 408, NULL, 0, KV_SERVER, "repeat later" },
+    { 500, NULL, 0, KV_SERVER, "repeat later" },
+    { 502, NULL, 0, KV_SERVER, "repeat later" },
+    { 503, NULL, 0, KV_SERVER, "repeat later" },
+    { 504, NULL, 0, KV_SERVER, "repeat later" },
+};
+
+enum { INNER_MAX = 4 };
+
+/* What the body says; every text "" when it does not, for the body may be empty or a proxy's page. */
+struct said {
+    char codes[INNER_MAX + 1][64]; /* outer first */
+    size_t count;
+    char message[400];
+};
+
+static const struct kv_json *inner_of(const struct kv_json *error)
+{
+    static const char *const names[] = { "innererror", "innerError", "InnerError" };
+    const struct kv_json *found = NULL;
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && !found; i++)
+        found = kv_json_get(error, names[i]);
+    return found;
+}
+
+static void flatten(const char *text, char *ret, size_t size)
+{
+    size_t len = 0;
+    for (; *text && len + 1 < size; text++) {
+        bool space = (unsigned char)*text <= ' ';
+        if (!space || (len && ret[len - 1] != ' '))
+            ret[len++] = space ? ' ' : *text;
+    }
+    while (len && (ret[len - 1] == ' ' || ((unsigned char)ret[len - 1] & 0x80 && *text)))
+        len--;
+    ret[len] = 0;
+}
+
+static void read_body(struct kv_view body, struct said *ret)
+{
+    *ret = (struct said){ 0 };
+    KV_AUTO_JSON struct kv_json *json = NULL;
+    if (kv_json_parse(body, &json, NULL) != KV_OK)
+        return;
+    const struct kv_json *error = kv_json_get(json, "error");
+    const char *message = kv_json_text(kv_json_get(error, "message"));
+    if (message)
+        flatten(message, ret->message, sizeof ret->message);
+    for (; error && ret->count <= INNER_MAX; error = inner_of(error)) {
+        const char *code = kv_json_text(kv_json_get(error, "code"));
+        if (code)
+            kv_text_fit(ret->codes[ret->count++], sizeof ret->codes[0], code);
+        else if (!inner_of(error))
+            break;
+    }
+}
+
+static bool has_code(const struct said *said, const char *code)
+{
+    for (size_t i = 0; i < said->count; i++) {
+        if (kv_text_equal_case(said->codes[i], code))
+            return true;
+    }
+    return false;
+}
+
+/* What is neither in the table nor a document of the service comes from something between us and it. */
+static void choose(const struct kv_refusal *refusal, const struct said *said, enum kv_status *ret_status,
+                   const char **ret_remedy)
+{
+    *ret_status = KV_PROTOCOL;
+    *ret_remedy = "this is not an answer of Key Vault: check the url and any proxy";
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (rows[i].http != refusal->http || (rows[i].code && !has_code(said, rows[i].code)) ||
+            (rows[i].key_ops && !(rows[i].key_ops & refusal->key_op)))
+            continue;
+        *ret_status = rows[i].status;
+        *ret_remedy = rows[i].remedy;
+        return;
+    }
+}
+
+static void name_target(const struct kv_refusal *refusal, char *ret, size_t size)
+{
+    if (!refusal->name)
+        snprintf(ret, size, "vault '%s'", refusal->vault);
+    else if (!refusal->version)
+        snprintf(ret, size, "key '%s' in vault '%s'", refusal->name, refusal->vault);
+    else
+        snprintf(ret, size, "key '%s' version '%s' in vault '%s'", refusal->name, refusal->version,
+                 refusal->vault);
+}
+
+enum kv_status kv_error_map(const struct kv_refusal *refusal, struct kv_error *err)
+{
+    struct said said;
+    enum kv_status status;
+    const char *remedy, *identity = refusal->identity ? refusal->identity : "";
+    char target[KV_NAME_SIZE + KV_VERSION_SIZE + 128];
+    read_body(refusal->body, &said);
+    choose(refusal, &said, &status, &remedy);
+    name_target(refusal, target, sizeof target);
+    const char *code = said.count ? said.codes[said.count - 1] : "";
+    const char *request_id = refusal->request_id ? refusal->request_id : "";
+    bool who = identity[0] && status == KV_DENIED;
+    status = kv_fail(err, status, "%s: %s: %s%s%s%s: HTTP %d%s%s%s%s%s; %s%s%s%s", target, refusal->operation,
+                     kv_status_text(status), who ? " to identity '" : "", who ? identity : "", who ? "'" : "",
+                     refusal->http, code[0] ? " " : "", code, said.message[0] ? ", \"" : "", said.message,
+                     said.message[0] ? "\"" : "", remedy, request_id[0] ? " (request id " : "", request_id,
+                     request_id[0] ? ")" : "");
+    if (err) {
+        err->http = refusal->http;
+        kv_text_fit(err->code, sizeof err->code, code);
+        kv_text_fit(err->request_id, sizeof err->request_id, request_id);
+    }
+    return status;
+}

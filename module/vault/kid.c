@@ -1,0 +1,100 @@
+#include "vault_private.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define DIGITS  "0123456789"
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+static bool word_valid(const char *text, size_t size)
+{
+    size_t len = strspn(text, LETTERS DIGITS "-");
+    return len && len < size && !text[len];
+}
+
+bool kv_kid_name_valid(const char *name)
+{
+    return name && word_valid(name, KV_NAME_SIZE);
+}
+
+bool kv_kid_version_valid(const char *version)
+{
+    return version && word_valid(version, KV_VERSION_SIZE);
+}
+
+/* "https://host[:port]", and where the path begins; port 443 where none is told. */
+struct origin {
+    const char *host, *path;
+    size_t host_len;
+    unsigned long port;
+};
+
+static bool read_origin(const char *url, struct origin *ret)
+{
+    static const char scheme[] = "https://";
+    if (!url || strncasecmp(url, scheme, sizeof scheme - 1) != 0)
+        return false;
+    struct origin origin = { .host = url + sizeof scheme - 1, .port = 443 };
+    origin.host_len = strspn(origin.host, LETTERS DIGITS "-.");
+    origin.path = origin.host + origin.host_len;
+    if (*origin.path == ':') {
+        size_t len = strspn(++origin.path, DIGITS);
+        if (!len || len > 5)
+            return false;
+        origin.port = strtoul(origin.path, NULL, 10);
+        origin.path += len;
+    }
+    if (!origin.host_len || (*origin.path && *origin.path != '/'))
+        return false;
+    *ret = origin;
+    return true;
+}
+
+bool kv_kid_same_origin(const char *url, const char *vault_url)
+{
+    struct origin a, b;
+    return read_origin(url, &a) && read_origin(vault_url, &b) && a.host_len == b.host_len &&
+           a.port == b.port && strncasecmp(a.host, b.host, a.host_len) == 0;
+}
+
+static bool take_segment(const char **at, char *ret, size_t size)
+{
+    size_t len = strcspn(*at, "/");
+    if (len >= size)
+        return false;
+    memcpy(ret, *at, len);
+    ret[len] = 0;
+    *at += len;
+    *at += **at == '/';
+    return true;
+}
+
+enum kv_status kv_kid_parse(const char *text, struct kv_kid *ret, struct kv_error *err)
+{
+    static const char keys[] = "/keys/";
+    struct origin origin;
+    struct kv_kid kid = { 0 };
+    if (!text || !read_origin(text, &origin) || origin.host_len >= sizeof kid.host ||
+        strncasecmp(origin.path, keys, sizeof keys - 1) != 0)
+        return kv_fail(err, KV_PROTOCOL, "'%.200s' is not a key's identifier", text ? text : "");
+    memcpy(kid.host, origin.host, origin.host_len);
+    const char *at = origin.path + sizeof keys - 1;
+    if (!take_segment(&at, kid.name, sizeof kid.name) || !kv_text_fit(kid.version, sizeof kid.version, at) ||
+        !kv_kid_name_valid(kid.name) || (kid.version[0] && !kv_kid_version_valid(kid.version)))
+        return kv_fail(err, KV_PROTOCOL, "'%.200s' is not a key's identifier", text);
+    *ret = kid;
+    return KV_OK;
+}
+
+enum kv_status kv_kid_check(const char *kid, const char *name, const char *version, struct kv_error *err)
+{
+    struct kv_kid parts;
+    KV_TRY(kv_kid_parse(kid, &parts, err));
+    if (kv_text_equal_case(parts.name, name) && parts.version[0] &&
+        (!version || kv_text_equal_case(parts.version, version)))
+        return KV_OK;
+    return kv_fail(
+        err, KV_WRONG_KEY,
+        "key '%s' version '%s' was asked for, but the reply is from '%.200s'; the result is not used", name,
+        version ? version : "(newest)", kid);
+}

@@ -1,0 +1,77 @@
+/* What the files of this layer share. */
+#ifndef KV_VAULT_PRIVATE_H
+#define KV_VAULT_PRIVATE_H
+
+#include <pthread.h>
+#include "base/json.h"
+#include "vault/vault.h"
+
+/* ---- vault.c: what all threads know of one vault ---- */
+
+struct kv_vault {
+    struct kv_vault_parts parts;
+    pthread_mutex_t lock; /* the three below */
+    bool challenge_known;
+    struct kv_challenge challenge;
+    int64_t not_before_ms; /* steady: the vault has asked everyone to wait until then */
+};
+void kv_vault_cool_down(struct kv_vault *vault, int64_t wait_ms);
+int64_t kv_vault_cooling(struct kv_vault *vault); /* ms still to wait */
+
+/* ---- kid.c ---- */
+
+bool kv_kid_name_valid(const char *name);       /* contract §2.2 */
+bool kv_kid_version_valid(const char *version); /* 1 to 64 letters, digits, '-' */
+/* Whether an absolute URL stays at the origin of the vault's: https, same host, same port. */
+bool kv_kid_same_origin(const char *url, const char *vault_url);
+/* KV_WRONG_KEY unless the kid names this key and version (NULL: any). Identifiers compare case-insensitively; the host is not looked at: a
+ * restored vault may name its old one, and it is never dialled. */
+KV_MUST_USE enum kv_status kv_kid_check(const char *kid, const char *name, const char *version,
+                                        struct kv_error *err);
+
+/* ---- codec.c: documents to structs, every member checked; KV_PROTOCOL ---- */
+
+KV_MUST_USE enum kv_status kv_codec_read_key(const struct kv_json *bundle, struct kv_vault_key *ret,
+                                             struct kv_error *err);
+/* `name` NULL: a list of keys, items without version; else versions of that key. nextLink is kept as sent. */
+KV_MUST_USE enum kv_status kv_codec_read_page(const struct kv_json *document, const char *name,
+                                              struct kv_vault_page *ret, struct kv_error *err);
+/* kid as sent goes to ret_kid (KV_KID_SIZE). */
+KV_MUST_USE enum kv_status kv_codec_read_result(const struct kv_json *document, struct kv_vault_result *ret,
+                                                char ret_kid[KV_KID_SIZE], struct kv_error *err);
+
+/* Bodies; KV_NO_MEMORY, KV_ARGUMENTS. Those of an operation may hold a secret and are wiped with the buffer. */
+KV_MUST_USE enum kv_status kv_codec_write_op(const struct kv_vault_op *op, struct kv_buffer *ret);
+char *kv_codec_write_create(const struct kv_vault_create *create);
+char *kv_codec_write_update(const struct kv_vault_update *update);
+
+/* ---- error.c ---- */
+
+struct kv_refusal {
+    int http;
+    struct kv_view body;
+    const char *request_id;
+    const char *operation;      /* "sign", "get", "list"… for people */
+    unsigned key_op;            /* KV_OP_*, 0: none */
+    const char *name, *version; /* may be NULL */
+    const char *vault, *identity;
+};
+KV_MUST_USE enum kv_status kv_error_map(const struct kv_refusal *refusal, struct kv_error *err);
+
+/* ---- request.c ---- */
+
+struct kv_request {
+    const char *method;
+    const char *url; /* whole */
+    struct kv_view body;
+    bool idempotent;
+    const char *operation;            /* for people and the audit record */
+    unsigned key_op;                  /* KV_OP_*, 0: none */
+    const char *name, *version, *alg; /* may be NULL */
+    const struct kv_task *task;
+};
+/* Challenge, token, repeats, audit; KV_OK with the parsed document of a 2xx reply. */
+KV_MUST_USE enum kv_status kv_request_send(struct kv_vault *vault, const struct kv_request *request,
+                                           struct kv_json **ret, struct kv_error *err);
+
+#endif
