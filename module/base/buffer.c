@@ -11,7 +11,8 @@ static enum kv_status give_up(struct kv_buffer *buffer)
     return buffer->limit ? KV_DATA_LENGTH : KV_NO_MEMORY;
 }
 
-/* Makes room for `more` bytes and the NUL. A fresh block and a wipe, not realloc: that would leave a copy of secrets behind. */
+/* Makes room for `more` bytes and the NUL. A fresh block and a wipe, not realloc: that would leave a copy of
+ * secrets behind. */
 static enum kv_status reserve(struct kv_buffer *buffer, size_t more)
 {
     size_t need, room = buffer->room ? buffer->room : FIRST_ROOM;

@@ -1,6 +1,7 @@
 #include "base/encode.h"
 
-/* Keys and tokens pass through here, so base64 is computed instead of looked up: no memory address depends on a secret. */
+/* Keys and tokens pass through here, so base64 is computed instead of looked up: no memory address depends
+ * on a secret. */
 
 static const char *const url_marks = "-_";
 static const char *const plain_marks = "+/";

@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* cJSON keeps a node's kind in the low byte and two flags above it; this one is ours: something that belongs in here is missing. */
+/* cJSON keeps a node's kind in the low byte and two flags above it; this one is ours: something that belongs
+ * in here is missing. */
 enum { BROKEN = 1 << 16, KIND = 0xff };
 
 static const cJSON *node_of(const struct kv_json *json)
@@ -63,7 +64,7 @@ static enum kv_status check_tree(const cJSON *node, struct kv_error *err)
     return KV_OK;
 }
 
-/* cJSON notes the place of a failure in a static that nobody reads; that is its only state shared by threads. */
+/* cJSON notes the place of a failure in a static that nobody reads: its only state shared by threads. */
 enum kv_status kv_json_parse(struct kv_view text, struct kv_json **ret, struct kv_error *err)
 {
     size_t at = 0;

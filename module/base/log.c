@@ -123,7 +123,8 @@ static int sink_fd(struct sink *sink)
     return none;
 }
 
-/* One write(2). A closed pipe on stderr raises SIGPIPE, which must not reach the host: it is held back, and taken off if it is ours. */
+/* One write(2). A closed pipe on stderr raises SIGPIPE, which must not reach the host: it is held back, and
+ * taken off if it is ours. */
 static void write_line(int fd, const char *line, size_t len)
 {
     const struct timespec at_once = { 0, 0 };
@@ -191,8 +192,8 @@ void kv_log_line(struct kv_log *log, enum kv_log_level level, const char *format
     va_end(args);
 }
 
-/* True for the one caller that puts the key on the list. Only heads are exchanged and nothing is taken off, so a list seen once stays whole;
- * after a lost race the newcomers are looked through again. */
+/* True for the one caller that puts the key on the list. Only heads are exchanged and nothing is taken off,
+ * so a list seen once stays whole; after a lost race the newcomers are looked through again. */
 static bool is_first(struct kv_log *log, const char *key)
 {
     size_t size = strlen(key) + 1;

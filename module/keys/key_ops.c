@@ -1,0 +1,229 @@
+#include "key_ops_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *kv_key_ops_name(const struct kv_version *version, char *ret)
+{
+    snprintf(ret, KV_KEY_OPS_NAME, "%s/%s@%s", version->vault, version->name, version->version);
+    return ret;
+}
+
+/* --- what may be done --- */
+static const struct {
+    unsigned operation, twin;
+    const char *name;
+} operations[] = {
+    { KV_OP_ENCRYPT, KV_OP_WRAP, "encrypt" },   { KV_OP_WRAP, KV_OP_ENCRYPT, "wrapKey" },
+    { KV_OP_DECRYPT, KV_OP_UNWRAP, "decrypt" }, { KV_OP_UNWRAP, KV_OP_DECRYPT, "unwrapKey" },
+    { KV_OP_SIGN, KV_OP_SIGN, "sign" },         { KV_OP_VERIFY, KV_OP_VERIFY, "verify" },
+};
+
+enum kv_status kv_key_ops_choose(const struct kv_version *version, unsigned wanted, unsigned *ret,
+                                 struct kv_error *err)
+{
+    char name[KV_KEY_OPS_NAME];
+
+    for (size_t i = 0; i < sizeof(operations) / sizeof(*operations); i++) {
+        if (operations[i].operation != wanted)
+            continue;
+        if (version->operations & (wanted | operations[i].twin)) {
+            *ret = version->operations & wanted ? wanted : operations[i].twin;
+            return KV_OK;
+        }
+        return kv_fail(err, KV_KEY_OPERATION,
+                       "version '%s' does not allow '%s': its key_ops leave it out; see `az keyvault key "
+                       "set-attributes --ops`",
+                       kv_key_ops_name(version, name), operations[i].name);
+    }
+    return kv_fail(err, KV_INTERNAL, "no operation of a key");
+}
+
+static enum kv_status usable_now(const struct kv_key_use *use, const struct kv_version *version,
+                                 unsigned operation, struct kv_error *err)
+{
+    char name[KV_KEY_OPS_NAME];
+
+    /* To wrap under what the vault no longer has would make data that nobody can open. */
+    if (!kv_merge_is_there(version))
+        return kv_fail(
+            err, KV_NOT_FOUND,
+            "version '%s' is no longer in the vault (%s): if the key was deleted, `az keyvault key recover "
+            "--name %s` brings it back",
+            kv_key_ops_name(version, name), kv_state_name(version->state), version->name);
+    return kv_version_usable(version, operation, kv_keyring_now(use->keyring), err);
+}
+
+/* State, nbf and exp are honoured as far as they are known; before saying no the vault is asked, since they may have changed. */
+static enum kv_status check_usable(const struct kv_key_use *use, unsigned operation, struct kv_error *err)
+{
+    enum { RECENT = 5 };
+    struct kv_look_version wanted = { use->version->name, use->version->version, RECENT, false };
+    KV_AUTO_VERSION struct kv_version *now = NULL;
+    bool unreachable;
+    enum kv_status status = usable_now(use, use->version, operation, err);
+
+    if (status == KV_OK ||
+        kv_keyring_look_version(use->keyring, &wanted, use->task, &now, &unreachable, NULL) != KV_OK)
+        return status;
+    return usable_now(use, now, operation, err);
+}
+
+/* --- requests --- */
+enum kv_status kv_key_ops_remote(const struct kv_key_use *use, const struct kv_vault_op *op,
+                                 struct kv_bytes *ret, struct kv_error *err)
+{
+    KV_CLEANUP(kv_vault_result_free) struct kv_vault_result result = { 0 };
+    enum kv_status status = kv_keyring_operate(use->keyring, op, use->task, &result, err);
+
+    if (status == KV_DISABLED || status == KV_NOT_FOUND || status == KV_NOT_VALID)
+        kv_keyring_doubt(use->keyring, use->version);
+    KV_TRY(status);
+    *ret = kv_bytes_take(&result.value);
+    return KV_OK;
+}
+
+size_t kv_key_ops_modulus(const struct kv_version *version)
+{
+    return (version->bits + 7) / 8;
+}
+
+static size_t signature_size(const struct kv_version *version)
+{
+    const struct kv_curve *curve = version->kind == KV_EC ? kv_curve_find(version->curve) : NULL;
+
+    return curve ? 2 * (size_t)curve->width : kv_key_ops_modulus(version);
+}
+
+/* The row and the bare digest that it takes, from what the caller handed in. *ret_fitted owns the bytes when they had to change. */
+static enum kv_status prepare(const struct kv_key_use *use, struct kv_view data,
+                              const struct kv_mech **ret_row, struct kv_view *ret_digest,
+                              struct kv_bytes *ret_fitted, struct kv_error *err)
+{
+    const struct kv_mech *row = use->mech->row;
+    struct kv_view digest = data;
+
+    if (use->mech->any_digest && kv_mech_digestinfo(data, &row, &digest) != KV_OK)
+        return kv_fail(
+            err, KV_BAD_DATA,
+            "CKM_RSA_PKCS signs a DER DigestInfo of SHA-256, SHA-384 or SHA-512; %zu bytes of something "
+            "else were given",
+            data.len);
+    if (row->kind == KV_EC) {
+        enum kv_status status = kv_mech_fit_digest(row, data, ret_fitted);
+        if (status != KV_OK)
+            return kv_fail(err, status, "%s: %s", row->alg, kv_status_text(status));
+        digest = KV_VIEW(*ret_fitted);
+    }
+    if (row->kind == KV_RSA && digest.len != kv_digest_size(row->evp))
+        return kv_fail(err, KV_DATA_LENGTH, "%s takes a digest of %zu bytes; %zu were given", row->alg,
+                       kv_digest_size(row->evp), digest.len);
+    *ret_row = row;
+    *ret_digest = digest;
+    return KV_OK;
+}
+
+enum kv_status kv_key_sign(const struct kv_key_use *use, struct kv_view digest, struct kv_bytes *ret,
+                           struct kv_error *err)
+{
+    const struct kv_version *version = use->version;
+    KV_AUTO_BYTES struct kv_bytes fitted = { 0 }, signature = { 0 };
+    struct kv_vault_op op = { .name = version->name, .version = version->version };
+    const struct kv_mech *row;
+    char name[KV_KEY_OPS_NAME];
+
+    KV_TRY(kv_key_ops_choose(version, KV_OP_SIGN, &op.operation, err));
+    KV_TRY(check_usable(use, KV_OP_SIGN, err));
+    KV_TRY(prepare(use, digest, &row, &op.value, &fitted, err));
+    op.alg = row->alg;
+    kv_ledger_tick(use->keyring->ledger);
+    KV_TRY(kv_key_ops_remote(use, &op, &signature, err));
+    if (signature.len != signature_size(version))
+        return kv_fail(err, KV_PROTOCOL, "the vault's signature by '%s' has %zu bytes instead of %zu",
+                       kv_key_ops_name(version, name), signature.len, signature_size(version));
+    *ret = kv_bytes_take(&signature);
+    return KV_OK;
+}
+
+enum kv_status kv_key_verify(const struct kv_key_use *use, struct kv_view digest, struct kv_view signature,
+                             struct kv_error *err)
+{
+    KV_AUTO_BYTES struct kv_bytes fitted = { 0 };
+    const struct kv_public *key;
+    const struct kv_mech *row;
+    struct kv_view bare;
+    char name[KV_KEY_OPS_NAME];
+
+    KV_TRY(prepare(use, digest, &row, &bare, &fitted, err));
+    KV_TRY(kv_version_public(use->version, &key, err));
+    enum kv_status status = kv_public_verify(key, row, bare, signature);
+    if (status != KV_OK)
+        return kv_fail(err, status, "version '%s': %s", kv_key_ops_name(use->version, name),
+                       kv_status_text(status));
+    return KV_OK;
+}
+
+/* --- encrypt and wrap --- */
+static enum kv_status encrypt_here(const struct kv_key_use *use, struct kv_view plain, struct kv_bytes *ret,
+                                   struct kv_error *err)
+{
+    const struct kv_public *key;
+
+    KV_TRY(kv_version_public(use->version, &key, err));
+    enum kv_status status = kv_public_encrypt(key, use->mech->row, plain, ret);
+    if (status == KV_DATA_LENGTH)
+        return kv_fail(err, status, "%s with %u bits takes at most %zu bytes; %zu were given",
+                       use->mech->row->alg, use->version->bits, kv_public_encrypt_max(key, use->mech->row),
+                       plain.len);
+    return status;
+}
+
+enum kv_status kv_key_encrypt(const struct kv_key_use *use, unsigned operation, struct kv_view plain,
+                              struct kv_bytes *ret, struct kv_error *err)
+{
+    const struct kv_version *version = use->version;
+    KV_AUTO_BYTES struct kv_bytes cipher = { 0 };
+    struct kv_vault_op op = {
+        .name = version->name, .version = version->version, .alg = use->mech->row->alg, .value = plain
+    };
+
+    KV_TRY(kv_key_ops_choose(version, operation, &op.operation, err));
+    KV_TRY(check_usable(use, op.operation, err));
+    if (version->kind == KV_OCT)
+        KV_TRY(kv_key_ops_remote(use, &op, &cipher, err));
+    else
+        KV_TRY(encrypt_here(use, plain, &cipher, err));
+    if (use->keyring->parts.config->ledger && !use->trial)
+        kv_ledger_note(use->keyring->ledger, version, KV_VIEW(cipher));
+    *ret = kv_bytes_take(&cipher);
+    return KV_OK;
+}
+
+/* --- sizes --- */
+static size_t plain_max(const struct kv_version *version, const struct kv_mech *row, size_t len)
+{
+    enum { PKCS1_OVERHEAD = 11 };
+    size_t overhead = PKCS1_OVERHEAD;
+
+    if (version->kind != KV_RSA)
+        return len; /* key wrap: the padding is known only after unwrapping */
+    if (row->evp)   /* OAEP */
+        overhead = 2 + 2 * kv_digest_size(row->evp);
+    return kv_key_ops_modulus(version) > overhead ? kv_key_ops_modulus(version) - overhead : 0;
+}
+
+size_t kv_key_output_size(const struct kv_version *version, const struct kv_mech_use *mech,
+                          unsigned operation, size_t len)
+{
+    enum { BLOCK = 8 };
+
+    if (operation == KV_OP_SIGN)
+        return signature_size(version);
+    if (operation == KV_OP_DECRYPT || operation == KV_OP_UNWRAP)
+        return plain_max(version, mech->row, len);
+    if (operation != KV_OP_ENCRYPT && operation != KV_OP_WRAP)
+        return 0;
+    if (version->kind == KV_RSA)
+        return kv_key_ops_modulus(version);
+    return (len + BLOCK - 1) / BLOCK * BLOCK + BLOCK; /* RFC 3394, RFC 5649 */
+}

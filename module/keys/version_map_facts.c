@@ -1,0 +1,221 @@
+/* What the map knows beside versions: visits, challenges, the ledger of wraps, backups. */
+#include "version_map_private.h"
+
+#include <string.h>
+
+/* The status stands in the file by its name: numbers move when a row is added to status.def. */
+static enum kv_status status_from_name(const char *name)
+{
+    for (int i = 0; i < KV_STATUS_COUNT; i++)
+        if (!strcmp(name, kv_status_name((enum kv_status)i)))
+            return (enum kv_status)i;
+    return KV_INTERNAL;
+}
+
+enum kv_status kv_map_visited(struct kv_map *map, const char *vault, const char *name,
+                              struct kv_map_visit *ret, struct kv_error *err)
+{
+    KV_MAP_LOCK(map);
+    KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_VISITED, &statement, err));
+    kv_map_bind_text(statement, ":vault", vault);
+    kv_map_bind_text(statement, ":name", name ? name : "");
+    int code = sqlite3_step(statement);
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        return kv_map_failed(map, code, err);
+    *ret = (struct kv_map_visit){ 0 };
+    if (code == SQLITE_ROW) {
+        char status[32];
+        kv_map_text(statement, 1, status, sizeof status);
+        *ret = (struct kv_map_visit){ sqlite3_column_int64(statement, 0), status_from_name(status) };
+    }
+    return KV_OK;
+}
+
+enum kv_status kv_map_visit(struct kv_map *map, const char *vault, const char *name,
+                            const struct kv_map_visit *visit, struct kv_error *err)
+{
+    KV_MAP_LOCK(map);
+    if (!map->writable)
+        return kv_map_begin(map, err);
+    KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_VISIT, &statement, err));
+    kv_map_bind_text(statement, ":vault", vault);
+    kv_map_bind_text(statement, ":name", name ? name : "");
+    kv_map_bind_int(statement, ":at", visit->at);
+    kv_map_bind_text(statement, ":status", kv_status_name(visit->status));
+    return kv_map_step_done(map, statement, err);
+}
+
+enum kv_status kv_map_challenge(struct kv_map *map, const char *host, struct kv_map_challenge *ret,
+                                struct kv_error *err)
+{
+    KV_MAP_LOCK(map);
+    KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_CHALLENGE, &statement, err));
+    kv_map_bind_text(statement, ":host", host);
+    int code = sqlite3_step(statement);
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        return kv_map_failed(map, code, err);
+    *ret = (struct kv_map_challenge){ 0 };
+    if (code == SQLITE_ROW) {
+        kv_text_fit(ret->host, sizeof ret->host, host);
+        kv_map_text(statement, 0, ret->authority, sizeof ret->authority);
+        kv_map_text(statement, 1, ret->tenant, sizeof ret->tenant);
+        kv_map_text(statement, 2, ret->scope, sizeof ret->scope);
+    }
+    return KV_OK;
+}
+
+enum kv_status kv_map_learn(struct kv_map *map, const struct kv_map_challenge *challenge,
+                            struct kv_error *err)
+{
+    KV_MAP_LOCK(map);
+    if (!map->writable)
+        return kv_map_begin(map, err);
+    KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_LEARN, &statement, err));
+    kv_map_bind_text(statement, ":host", challenge->host);
+    kv_map_bind_text(statement, ":authority", challenge->authority);
+    kv_map_bind_text(statement, ":tenant", challenge->tenant);
+    kv_map_bind_text(statement, ":scope", challenge->scope);
+    return kv_map_step_done(map, statement, err);
+}
+
+static void bind_wrap(sqlite3_stmt *statement, const struct kv_map_wrap *entry)
+{
+    kv_map_bind_text(statement, ":vault", entry->vault);
+    kv_map_bind_text(statement, ":name", entry->name);
+    kv_map_bind_text(statement, ":version", entry->version);
+    kv_map_bind_int(statement, ":at", entry->at);
+}
+
+static enum kv_status wrapped_one(struct kv_map *map, const struct kv_map_wrap *entry, struct kv_error *err)
+{
+    KV_AUTO_STATEMENT sqlite3_stmt *insert = NULL, *count = NULL;
+
+    KV_TRY(kv_map_statement(map, KV_SQL_WRAPPED, &insert, err));
+    KV_TRY(kv_map_statement(map, KV_SQL_WRAPPED_VERSION, &count, err));
+    bind_wrap(insert, entry);
+    kv_map_bind_blob(insert, ":digest", (struct kv_view){ entry->digest, sizeof entry->digest });
+    kv_map_bind_text(insert, ":program", entry->program);
+    KV_TRY(kv_map_step_done(map, insert, err));
+    if (!sqlite3_changes(map->db))
+        return KV_OK; /* known already: it counts once */
+    bind_wrap(count, entry);
+    return kv_map_step_done(map, count, err);
+}
+
+static enum kv_status wrapped_all(struct kv_map *map, const struct kv_map_wrap *entries, size_t count,
+                                  struct kv_error *err)
+{
+    for (size_t i = 0; i < count; i++)
+        KV_TRY(wrapped_one(map, &entries[i], err));
+    return KV_OK;
+}
+
+enum kv_status kv_map_wrapped(struct kv_map *map, const struct kv_map_wrap *entries, size_t count,
+                              struct kv_error *err)
+{
+    if (!count)
+        return KV_OK;
+    KV_MAP_LOCK(map);
+    KV_TRY(kv_map_begin(map, err));
+    return kv_map_end(map, wrapped_all(map, entries, count, err), err);
+}
+
+enum kv_status kv_map_who_wrapped(struct kv_map *map, const unsigned char digest[32], struct kv_map_wrap *ret,
+                                  struct kv_error *err)
+{
+    KV_MAP_LOCK(map);
+    KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_WHO_WRAPPED, &statement, err));
+    kv_map_bind_blob(statement, ":digest", (struct kv_view){ digest, 32 });
+    int code = sqlite3_step(statement);
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        return kv_map_failed(map, code, err);
+    *ret = (struct kv_map_wrap){ 0 };
+    memcpy(ret->digest, digest, sizeof ret->digest);
+    if (code == SQLITE_ROW) {
+        kv_map_text(statement, 0, ret->vault, sizeof ret->vault);
+        kv_map_text(statement, 1, ret->name, sizeof ret->name);
+        kv_map_text(statement, 2, ret->version, sizeof ret->version);
+        ret->at = sqlite3_column_int64(statement, 3);
+        kv_map_text(statement, 4, ret->program, sizeof ret->program);
+    }
+    return KV_OK;
+}
+
+enum kv_status kv_map_unwrapped(struct kv_map *map, const struct kv_version *version, int64_t at,
+                                struct kv_error *err)
+{
+    KV_MAP_LOCK(map);
+    if (!map->writable)
+        return kv_map_begin(map, err);
+    KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_UNWRAPPED, &statement, err));
+    kv_map_bind_text(statement, ":vault", version->vault);
+    kv_map_bind_text(statement, ":name", version->name);
+    kv_map_bind_text(statement, ":version", version->version);
+    kv_map_bind_int(statement, ":at", at);
+    return kv_map_step_done(map, statement, err);
+}
+
+enum kv_status kv_map_backup_put(struct kv_map *map, const struct kv_map_backup *backup, struct kv_error *err)
+{
+    KV_MAP_LOCK(map);
+    if (!map->writable)
+        return kv_map_begin(map, err);
+    KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_BACKUP_PUT, &statement, err));
+    kv_map_bind_text(statement, ":id", backup->id);
+    kv_map_bind_text(statement, ":store", backup->store);
+    kv_map_bind_text(statement, ":vault", backup->vault);
+    kv_map_bind_text(statement, ":name", backup->name);
+    kv_map_bind_text(statement, ":version", backup->version);
+    kv_map_bind_int(statement, ":created", backup->created);
+    kv_map_bind_int(statement, ":keep_until", backup->keep_until);
+    kv_map_bind_int(statement, ":drilled", backup->drilled);
+    kv_map_bind_text(statement, ":drill_result", backup->drill_result);
+    return kv_map_step_done(map, statement, err);
+}
+
+static void read_backup(sqlite3_stmt *row, struct kv_map_backup *ret)
+{
+    kv_map_text(row, 0, ret->id, sizeof ret->id);
+    kv_map_text(row, 1, ret->store, sizeof ret->store);
+    kv_map_text(row, 2, ret->vault, sizeof ret->vault);
+    kv_map_text(row, 3, ret->name, sizeof ret->name);
+    kv_map_text(row, 4, ret->version, sizeof ret->version);
+    ret->created = sqlite3_column_int64(row, 5);
+    ret->keep_until = sqlite3_column_int64(row, 6);
+    ret->drilled = sqlite3_column_int64(row, 7);
+    kv_map_text(row, 8, ret->drill_result, sizeof ret->drill_result);
+}
+
+enum kv_status kv_map_backups(struct kv_map *map, const struct kv_version *version,
+                              struct kv_map_backup **ret, size_t *ret_count, struct kv_error *err)
+{
+    KV_AUTO_FREE struct kv_map_backup *backups = NULL;
+    size_t count = 0;
+    int code;
+
+    KV_MAP_LOCK(map);
+    KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_BACKUPS, &statement, err));
+    kv_map_bind_text(statement, ":vault", version ? version->vault : NULL);
+    kv_map_bind_text(statement, ":name", version ? version->name : NULL);
+    kv_map_bind_text(statement, ":version", version ? version->version : NULL);
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        struct kv_map_backup *more = reallocarray(backups, count + 1, sizeof *more);
+        if (!more)
+            return kv_fail(err, KV_NO_MEMORY, "out of memory");
+        backups = more;
+        read_backup(statement, &backups[count++]);
+    }
+    if (code != SQLITE_DONE)
+        return kv_map_failed(map, code, err);
+    *ret = kv_take(backups);
+    *ret_count = count;
+    return KV_OK;
+}

@@ -1,0 +1,113 @@
+/* The file in its folder, before SQLite sees it: made when it is missing, refused when others could have written it. Nothing is ever opened
+ * for reading or writing here that SQLite may have open too: closing such a descriptor would drop SQLite's locks (POSIX fcntl locks). */
+#include "version_map_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static enum kv_status make_folders(const char *path, struct kv_error *err)
+{
+    KV_AUTO_FREE char *folder = kv_text_copy(path);
+
+    if (!folder)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    for (char *slash = folder; (slash = strchr(slash + 1, '/'));) {
+        *slash = '\0';
+        if (mkdir(folder, 0700) && errno != EEXIST)
+            return kv_fail(
+                err, KV_IO,
+                "cannot make folder '%s' for the version map: %s: make it, or set `map` to another path",
+                folder, strerror(errno));
+        *slash = '/';
+    }
+    return KV_OK;
+}
+
+static enum kv_status make_file(const char *path, struct kv_error *err)
+{
+    KV_TRY(make_folders(path, err));
+    KV_AUTO_FD int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    if (fd < 0 && errno != EEXIST)
+        return kv_fail(err, KV_IO,
+                       "cannot make version map '%s': %s: set `map` to a path that this user can write", path,
+                       strerror(errno));
+    return KV_OK;
+}
+
+static enum kv_status check_file(const char *path, struct kv_error *err)
+{
+    KV_AUTO_FD int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC); /* takes and drops no locks */
+    struct stat info;
+
+    if (fd < 0 || fstat(fd, &info))
+        return kv_fail(err, errno == ENOENT ? KV_NOT_FOUND : KV_IO,
+                       "cannot look at version map '%s': %s: set `map` to another path", path,
+                       strerror(errno));
+    if (!S_ISREG(info.st_mode))
+        return kv_fail(err, KV_CONFIG, "version map '%s' is not a regular file: set `map` to another path",
+                       path);
+    if (info.st_uid != 0 && info.st_uid != geteuid())
+        return kv_fail(
+            err, KV_CONFIG,
+            "version map '%s' belongs to user %u, neither root nor this one: run `chown` on it, or set "
+            "`map` to another path",
+            path, (unsigned)info.st_uid);
+    if (info.st_mode & (S_IWGRP | S_IWOTH))
+        return kv_fail(err, KV_CONFIG, "version map '%s' can be written by others: run `chmod go-w '%s'`",
+                       path, path);
+    return KV_OK;
+}
+
+/* The folder's true path and the file's own name: SQLite is told to follow no link at all, and a folder may well be reached by one. */
+static enum kv_status resolve(const char *path, char **ret_folder, char **ret_file, struct kv_error *err)
+{
+    const char *slash = strrchr(path, '/');
+    KV_AUTO_FREE char *given = slash ? kv_text_copy_n(path, (size_t)(slash - path) + 1) : kv_text_copy(".");
+    KV_AUTO_FREE char *folder = given ? realpath(given, NULL) : NULL;
+
+    if (!folder)
+        return kv_fail(err, KV_IO, "cannot find the folder of version map '%s': %s", path, strerror(errno));
+    KV_AUTO_FREE char *file =
+        kv_text_format("%s/%s", strcmp(folder, "/") ? folder : "", slash ? slash + 1 : path);
+    if (!file)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    *ret_folder = kv_take(folder);
+    *ret_file = kv_take(file);
+    return KV_OK;
+}
+
+enum kv_status kv_map_file_ready(const char *path, char **ret_file, bool *ret_writable, struct kv_error *err)
+{
+    KV_AUTO_FREE char *folder = NULL;
+    KV_AUTO_FREE char *file = NULL;
+    enum kv_status status = check_file(path, err);
+
+    if (status == KV_NOT_FOUND) {
+        KV_TRY(make_file(path, err));
+        status = check_file(path, err);
+    }
+    KV_TRY(status);
+    KV_TRY(resolve(path, &folder, &file, err));
+    /* A journal is written beside the file, so its folder counts too. */
+    *ret_writable = faccessat(AT_FDCWD, file, W_OK, AT_EACCESS) == 0 &&
+                    faccessat(AT_FDCWD, folder, W_OK, AT_EACCESS) == 0;
+    *ret_file = kv_take(file);
+    return KV_OK;
+}
+
+enum kv_status kv_map_file_fresh(const char *file, struct kv_error *err)
+{
+    (void)unlink(file); /* what a crash left behind */
+    KV_AUTO_FD int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    return fd >= 0 ? KV_OK
+                   : kv_fail(err, KV_IO,
+                             "cannot make '%s', the copy of the version map before it is brought up to date: "
+                             "%s: free "
+                             "some space, or give this user write permission on the folder",
+                             file, strerror(errno));
+}

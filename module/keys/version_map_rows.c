@@ -1,0 +1,224 @@
+/* Versions in and out of the map. */
+#include "version_map_private.h"
+
+#include <string.h>
+
+/* In the order of VERSION_COLUMNS. */
+enum column {
+    COL_ROW,
+    COL_VAULT,
+    COL_NAME,
+    COL_VERSION,
+    COL_KID,
+    COL_CURRENT,
+    COL_KIND,
+    COL_HSM,
+    COL_BITS,
+    COL_CURVE,
+    COL_OPERATIONS,
+    COL_ID,
+    COL_SPKI_SHA256,
+    COL_SPKI,
+    COL_STATE,
+    COL_ENABLED,
+    COL_NBF,
+    COL_EXP,
+    COL_CREATED,
+    COL_FIRST_SEEN,
+    COL_SEEN,
+    COL_FIRST_WRAP,
+    COL_LAST_WRAP,
+    COL_LAST_UNWRAP,
+    COL_WRAPS
+};
+
+static bool read_fixed(sqlite3_stmt *row, int column, unsigned char *ret, int size)
+{
+    const void *data = sqlite3_column_blob(row, column);
+
+    if (!data || sqlite3_column_bytes(row, column) != size)
+        return false;
+    memcpy(ret, data, (size_t)size);
+    return true;
+}
+
+static void read_numbers(sqlite3_stmt *row, struct kv_version *version)
+{
+    version->row = sqlite3_column_int64(row, COL_ROW);
+    version->current = sqlite3_column_int(row, COL_CURRENT);
+    version->kind = (enum kv_kind)sqlite3_column_int(row, COL_KIND);
+    version->hsm = sqlite3_column_int(row, COL_HSM);
+    version->bits = (unsigned)sqlite3_column_int(row, COL_BITS);
+    version->operations = (unsigned)sqlite3_column_int(row, COL_OPERATIONS) & KV_OP_ALL;
+    version->enabled = sqlite3_column_int(row, COL_ENABLED);
+    version->nbf = sqlite3_column_int64(row, COL_NBF);
+    version->exp = sqlite3_column_int64(row, COL_EXP);
+    version->created = sqlite3_column_int64(row, COL_CREATED);
+    version->first_seen = sqlite3_column_int64(row, COL_FIRST_SEEN);
+    version->seen = sqlite3_column_int64(row, COL_SEEN);
+    version->first_wrap = sqlite3_column_int64(row, COL_FIRST_WRAP);
+    version->last_wrap = sqlite3_column_int64(row, COL_LAST_WRAP);
+    version->last_unwrap = sqlite3_column_int64(row, COL_LAST_UNWRAP);
+    version->wraps = sqlite3_column_int64(row, COL_WRAPS);
+}
+
+struct kv_version *kv_map_row(sqlite3_stmt *row)
+{
+    KV_AUTO_VERSION struct kv_version *version = kv_version_new();
+    char state[24];
+
+    if (!version)
+        return NULL;
+    read_numbers(row, version);
+    kv_map_text(row, COL_VAULT, version->vault, sizeof version->vault);
+    kv_map_text(row, COL_NAME, version->name, sizeof version->name);
+    kv_map_text(row, COL_VERSION, version->version, sizeof version->version);
+    kv_map_text(row, COL_KID, version->kid, sizeof version->kid);
+    kv_map_text(row, COL_CURVE, version->curve, sizeof version->curve);
+    kv_map_text(row, COL_STATE, state, sizeof state);
+    struct kv_view spki = { sqlite3_column_blob(row, COL_SPKI), (size_t)sqlite3_column_bytes(row, COL_SPKI) };
+    if (version->kind > KV_OCT || !version->name[0] || !kv_state_from_name(state, &version->state) ||
+        !read_fixed(row, COL_ID, version->id, sizeof version->id) ||
+        !read_fixed(row, COL_SPKI_SHA256, version->spki_sha256, sizeof version->spki_sha256) ||
+        kv_bytes_copy(spki, &version->spki))
+        return NULL;
+    kv_version_relabel(version);
+    return kv_take(version);
+}
+
+static enum kv_map_sql find_by(const struct kv_map_query *query)
+{
+    if (query->id.data)
+        return KV_SQL_FIND_ID;
+    if (query->spki_sha256.data)
+        return KV_SQL_FIND_SPKI;
+    return query->vault && query->name ? KV_SQL_FIND_NAME : KV_SQL_FIND_ALL;
+}
+
+static const char *given(const char *text)
+{
+    return text && *text ? text : NULL;
+}
+
+static enum kv_status collect(struct kv_map *map, sqlite3_stmt *statement, struct kv_version_list *ret,
+                              struct kv_error *err)
+{
+    int code;
+
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        KV_AUTO_VERSION struct kv_version *version = kv_map_row(statement);
+        if (!version)
+            continue; /* kv_map_verify names it; it must not hide the others */
+        if (kv_version_list_add(ret, version))
+            return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    }
+    return code == SQLITE_DONE ? KV_OK : kv_map_failed(map, code, err);
+}
+
+enum kv_status kv_map_find(struct kv_map *map, const struct kv_map_query *query, struct kv_version_list *ret,
+                           struct kv_error *err)
+{
+    KV_CLEANUP(kv_version_list_free) struct kv_version_list found = { 0 };
+    struct kv_map_query q = *query;
+
+    q.vault = given(q.vault);
+    q.name = given(q.name);
+    KV_MAP_LOCK(map);
+    KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
+    KV_TRY(kv_map_statement(map, find_by(&q), &statement, err));
+    kv_map_bind_text(statement, ":vault", q.vault);
+    kv_map_bind_text(statement, ":name", q.name);
+    kv_map_bind_text(statement, ":version", given(q.version));
+    kv_map_bind_blob(statement, ":id", q.id);
+    kv_map_bind_blob(statement, ":spki", q.spki_sha256);
+    kv_map_bind_int(statement, ":current", q.current_only);
+    kv_map_bind_int(statement, ":limit", q.limit ? (int64_t)q.limit : -1);
+    KV_TRY(collect(map, statement, &found, err));
+    *ret = found;
+    found = (struct kv_version_list){ 0 };
+    return KV_OK;
+}
+
+static enum kv_status store_row(struct kv_map *map, const struct kv_version *version, struct kv_error *err)
+{
+    KV_AUTO_STATEMENT sqlite3_stmt *store = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_STORE, &store, err));
+    const struct {
+        const char *name;
+        int64_t value;
+    } numbers[] = {
+        { ":current", version->current },
+        { ":kind", version->kind },
+        { ":hsm", version->hsm },
+        { ":bits", version->bits },
+        { ":operations", version->operations },
+        { ":enabled", version->enabled },
+        { ":nbf", version->nbf },
+        { ":exp", version->exp },
+        { ":created", version->created },
+        { ":first_seen", version->first_seen },
+        { ":seen", version->seen },
+        { ":first_wrap", version->first_wrap },
+        { ":last_wrap", version->last_wrap },
+        { ":last_unwrap", version->last_unwrap },
+        { ":wraps", version->wraps },
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        kv_map_bind_int(store, numbers[i].name, numbers[i].value);
+    kv_map_bind_text(store, ":vault", version->vault);
+    kv_map_bind_text(store, ":name", version->name);
+    kv_map_bind_text(store, ":version", version->version);
+    kv_map_bind_text(store, ":kid", version->kid);
+    kv_map_bind_text(store, ":curve", version->curve);
+    kv_map_bind_text(store, ":state", kv_state_name(version->state));
+    kv_map_bind_blob(store, ":id", (struct kv_view){ version->id, sizeof version->id });
+    kv_map_bind_blob(store, ":spki_sha256",
+                     (struct kv_view){ version->spki_sha256, sizeof version->spki_sha256 });
+    kv_map_bind_blob(store, ":spki", KV_VIEW(version->spki));
+    return kv_map_step_done(map, store, err);
+}
+
+/* One version of a name is current: whoever becomes it takes it from the others. */
+static enum kv_status take_current(struct kv_map *map, const struct kv_version *version, struct kv_error *err)
+{
+    KV_AUTO_STATEMENT sqlite3_stmt *others = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_UNCURRENT, &others, err));
+    kv_map_bind_text(others, ":vault", version->vault);
+    kv_map_bind_text(others, ":name", version->name);
+    kv_map_bind_text(others, ":version", version->version);
+    return kv_map_step_done(map, others, err);
+}
+
+static enum kv_status locate(struct kv_map *map, const struct kv_version *version, struct kv_error *err)
+{
+    KV_AUTO_STATEMENT sqlite3_stmt *place = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_LOCATE, &place, err));
+    kv_map_bind_blob(place, ":spki_sha256",
+                     (struct kv_view){ version->spki_sha256, sizeof version->spki_sha256 });
+    kv_map_bind_text(place, ":kid", version->kid);
+    kv_map_bind_int(place, ":seen", version->seen);
+    return kv_map_step_done(map, place, err);
+}
+
+static enum kv_status store_all(struct kv_map *map, struct kv_version *const *versions, size_t count,
+                                struct kv_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        KV_TRY(store_row(map, versions[i], err));
+        if (versions[i]->current)
+            KV_TRY(take_current(map, versions[i], err));
+        if (versions[i]->kind != KV_OCT)
+            KV_TRY(locate(map, versions[i], err));
+    }
+    return KV_OK;
+}
+
+enum kv_status kv_map_store(struct kv_map *map, struct kv_version *const *versions, size_t count,
+                            struct kv_error *err)
+{
+    if (!count)
+        return KV_OK;
+    KV_MAP_LOCK(map);
+    KV_TRY(kv_map_begin(map, err));
+    return kv_map_end(map, store_all(map, versions, count, err), err);
+}

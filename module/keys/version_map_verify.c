@@ -1,0 +1,69 @@
+/* Is the file whole, and does every row say of its public key what is true of it? */
+#include "version_map_private.h"
+
+#include <string.h>
+
+static enum kv_status check_pages(struct kv_map *map, struct kv_error *err)
+{
+    sqlite3_stmt *statement = NULL;
+    enum kv_status status = KV_OK;
+    int code = sqlite3_prepare_v2(map->db, "PRAGMA integrity_check(1)", -1, &statement, NULL);
+
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    if (code != SQLITE_ROW) {
+        status = kv_map_failed(map, code, err);
+    } else {
+        char said[256];
+        kv_map_text(statement, 0, said, sizeof said);
+        if (strcmp(said, "ok"))
+            status = kv_fail(err, KV_MAP_CORRUPT,
+                             "version map '%s' is damaged (%s): restore a copy of it, or move it away and "
+                             "rebuild it with `kvp11 keys --refresh`",
+                             map->file ? map->path : "in memory", said);
+    }
+    sqlite3_finalize(statement);
+    return status;
+}
+
+static enum kv_status check_row(struct kv_map *map, sqlite3_stmt *row, struct kv_error *err)
+{
+    KV_AUTO_VERSION struct kv_version *version = kv_map_row(row);
+    KV_AUTO_VERSION struct kv_version *again = version ? kv_version_copy(version) : NULL;
+    const char *path = map->file ? map->path : "in memory";
+
+    if (!version)
+        return kv_fail(err, KV_MAP_CORRUPT,
+                       "version map '%s': row %lld ('%s@%s') cannot be read: restore a copy of the map", path,
+                       (long long)sqlite3_column_int64(row, 0), sqlite3_column_text(row, 2),
+                       sqlite3_column_text(row, 3));
+    if (!again)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    if (kv_version_identify(again) || memcmp(again->id, version->id, sizeof version->id) ||
+        memcmp(again->spki_sha256, version->spki_sha256, sizeof version->spki_sha256))
+        return kv_fail(err, KV_MAP_CORRUPT,
+                       "version map '%s': the identity of '%s/%s@%s' is not that of its public key: restore "
+                       "a copy of the map",
+                       path, version->vault, version->name, version->version);
+    return KV_OK;
+}
+
+enum kv_status kv_map_verify(struct kv_map *map, size_t *ret_versions, struct kv_error *err)
+{
+    size_t count = 0;
+    int code;
+
+    KV_TRY(kv_map_health(map, err));
+    KV_MAP_LOCK(map);
+    KV_TRY(check_pages(map, err));
+    KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_FIND_ALL, &statement, err));
+    kv_map_bind_int(statement, ":current", 0);
+    kv_map_bind_int(statement, ":limit", -1);
+    for (; (code = sqlite3_step(statement)) == SQLITE_ROW; count++)
+        KV_TRY(check_row(map, statement, err));
+    if (code != SQLITE_DONE)
+        return kv_map_failed(map, code, err);
+    *ret_versions = count;
+    return KV_OK;
+}

@@ -1,0 +1,49 @@
+#include "mech/mech.h"
+
+#include <string.h>
+#include "base/encode.h"
+
+/* RFC 8017 §9.2, notes; the digest follows. NULL parameters are what every client writes; their absence is allowed there too. */
+static const struct digest_info {
+    const char *alg;
+    unsigned char oid;
+    size_t size;
+} digest_infos[] = { { "RS256", 1, 32 }, { "RS384", 2, 48 }, { "RS512", 3, 64 } };
+
+static const struct kv_mech *find_digestinfo_row(const char *alg)
+{
+    for (size_t i = 0; i < kv_mech_count; i++) {
+        const struct kv_mech *row = &kv_mech_table[i];
+        if (row->input == KV_DIGESTINFO && strcmp(row->alg, alg) == 0)
+            return row;
+    }
+    return NULL;
+}
+
+enum kv_status kv_mech_digestinfo(struct kv_view data, const struct kv_mech **ret_row,
+                                  struct kv_view *ret_digest)
+{
+    static const unsigned char arc[] = { 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02 };
+    struct kv_view info, algorithm, oid, null, digest;
+    KV_TRY(kv_der_read(&data, 0x30, &info));
+    KV_TRY(kv_der_read(&info, 0x30, &algorithm));
+    KV_TRY(kv_der_read(&algorithm, 0x06, &oid));
+    if (algorithm.len)
+        KV_TRY(kv_der_read(&algorithm, 0x05, &null));
+    else
+        null = (struct kv_view){ 0 };
+    KV_TRY(kv_der_read(&info, 0x04, &digest));
+    if (data.len || info.len || algorithm.len || null.len || oid.len != sizeof arc + 1 ||
+        !kv_view_equal((struct kv_view){ oid.data, sizeof arc }, (struct kv_view){ arc, sizeof arc }))
+        return KV_BAD_DATA;
+
+    for (size_t i = 0; i < sizeof digest_infos / sizeof *digest_infos; i++) {
+        const struct digest_info *row = &digest_infos[i];
+        if (row->oid == oid.data[sizeof arc] && row->size == digest.len) {
+            *ret_row = find_digestinfo_row(row->alg);
+            *ret_digest = digest;
+            return KV_OK;
+        }
+    }
+    return KV_BAD_DATA;
+}

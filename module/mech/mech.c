@@ -1,0 +1,232 @@
+#include "mech/mech.h"
+
+#include <string.h>
+#include <openssl/rsa.h>
+#include "mech_private.h"
+
+/* RSA as the service makes it (contract §7.1); secrets of the session in bits. */
+enum { RSA_BITS_MIN = 2048, RSA_BITS_MAX = 4096, SECRET_BITS_MIN = 8, SECRET_BITS_MAX = 4096 };
+
+#define CURVE_FLAGS (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS)
+#define KEYLESS     (KV_OP_DIGEST | KV_OP_GENERATE)
+
+static bool is_rsa1_5(const struct kv_mech *row)
+{
+    return row->padding == RSA_PKCS1_PADDING && (row->operations & KV_OP_DECRYPT);
+}
+
+static bool offered_in_session(const struct kv_mech *row, const struct kv_mech_offer *offer)
+{
+    if (row->operations & KV_OP_DIGEST)
+        return offer->digests;
+    return (row->operations & KV_OP_GENERATE) || offer->session_ciphers;
+}
+
+bool kv_mech_offered(const struct kv_mech *row, const struct kv_mech_offer *offer)
+{
+    switch (row->service) {
+    case KV_ANY:
+        /* Decryption with PKCS#1 v1.5 is an oracle as soon as its errors can be told apart: only when asked for. */
+        return offer->rsa1_5 || !is_rsa1_5(row);
+    case KV_MANAGED_HSM:
+        return offer->managed_hsm;
+    case KV_SESSION:
+        return offered_in_session(row, offer);
+    }
+    return false;
+}
+
+const char *kv_mech_type_name(CK_MECHANISM_TYPE type)
+{
+    for (size_t i = 0; i < kv_mech_count; i++)
+        if (kv_mech_table[i].type == type)
+            return kv_mech_table[i].name;
+    return NULL;
+}
+
+/* --- lists of types: the rows of a type stand together, so "distinct" is "unlike the last one taken" --- */
+
+struct type_list {
+    CK_MECHANISM_TYPE *items;
+    size_t room, count;
+    CK_MECHANISM_TYPE last;
+};
+
+static void add_type(struct type_list *list, CK_MECHANISM_TYPE type)
+{
+    if (list->count && list->last == type)
+        return;
+    if (list->items && list->count < list->room)
+        list->items[list->count] = type;
+    list->last = type;
+    list->count++;
+}
+
+size_t kv_mech_types(const struct kv_mech_offer *offer, CK_MECHANISM_TYPE *ret, size_t room)
+{
+    struct type_list list = { ret, room };
+
+    for (size_t i = 0; i < kv_mech_count; i++)
+        if (kv_mech_offered(&kv_mech_table[i], offer))
+            add_type(&list, kv_mech_table[i].type);
+    return list.count;
+}
+
+/* --- C_GetMechanismInfo --- */
+
+struct size_range {
+    CK_ULONG min, max;
+};
+
+/* In the unit that PKCS#11 has for the mechanism: bits for RSA, EC and generic secrets, bytes for AES, nothing for a digest. */
+static struct size_range row_sizes(const struct kv_mech *row)
+{
+    if (row->operations & KV_OP_DIGEST)
+        return (struct size_range){ 0, 0 };
+    if (row->kind == KV_RSA)
+        return (struct size_range){ RSA_BITS_MIN, RSA_BITS_MAX };
+    if (row->kind == KV_EC) {
+        const struct kv_curve *curve = kv_curve_find(row->curve);
+        return (struct size_range){ curve->bits, curve->bits };
+    }
+    if (row->key_bits)
+        return (struct size_range){ row->key_bits / 8, row->key_bits / 8 };
+    if (row->operations & KV_OP_GENERATE)
+        return (struct size_range){ SECRET_BITS_MIN, SECRET_BITS_MAX };
+    return (struct size_range){ 16, 32 };
+}
+
+static CK_FLAGS row_flags(const struct kv_mech *row)
+{
+    static const struct {
+        unsigned operation;
+        CK_FLAGS flag;
+    } flags[] = {
+        { KV_OP_ENCRYPT, CKF_ENCRYPT }, { KV_OP_DECRYPT, CKF_DECRYPT },   { KV_OP_SIGN, CKF_SIGN },
+        { KV_OP_VERIFY, CKF_VERIFY },   { KV_OP_WRAP, CKF_WRAP },         { KV_OP_UNWRAP, CKF_UNWRAP },
+        { KV_OP_DIGEST, CKF_DIGEST },   { KV_OP_GENERATE, CKF_GENERATE },
+    };
+    CK_FLAGS all = row->kind == KV_EC ? CURVE_FLAGS : 0;
+
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+        if (row->operations & flags[i].operation)
+            all |= flags[i].flag;
+    return all;
+}
+
+enum kv_status kv_mech_info(const struct kv_mech_offer *offer, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *ret)
+{
+    CK_MECHANISM_INFO info = { 0 };
+
+    for (size_t i = 0; i < kv_mech_count; i++) {
+        const struct kv_mech *row = &kv_mech_table[i];
+        if (row->type != type || !kv_mech_offered(row, offer))
+            continue;
+        struct size_range sizes = row_sizes(row);
+        if (!info.flags || sizes.min < info.ulMinKeySize)
+            info.ulMinKeySize = sizes.min;
+        if (sizes.max > info.ulMaxKeySize)
+            info.ulMaxKeySize = sizes.max;
+        info.flags |= row_flags(row);
+    }
+    if (!info.flags)
+        return KV_MECHANISM;
+    *ret = info;
+    return KV_OK;
+}
+
+/* --- the choice of a row --- */
+
+/* Session rows serve session keys, all others vault keys. */
+static bool serves_kind(const struct kv_mech *row, const struct kv_mech_key *key)
+{
+    if (row->operations & KEYLESS)
+        return true;
+    return key && row->kind == key->kind && (row->service == KV_SESSION) == key->session;
+}
+
+static bool serves_size(const struct kv_mech *row, const struct kv_mech_key *key)
+{
+    if (row->operations & KEYLESS)
+        return true;
+    if (row->kind == KV_RSA)
+        return key->bits >= RSA_BITS_MIN && key->bits <= RSA_BITS_MAX;
+    if (row->kind == KV_EC)
+        return key->curve && strcmp(row->curve, key->curve) == 0;
+    /* An HSM key whose size the vault did not tell (0) is left to the vault, which knows. */
+    return row->key_bits == 0 || row->key_bits == key->bits;
+}
+
+/* The first row that serves; else the status tells how far the best one came. */
+static enum kv_status find_row(CK_MECHANISM_TYPE type, const struct kv_mech_key *key, unsigned operation,
+                               const struct kv_mech_offer *offer, const struct kv_mech **ret)
+{
+    enum kv_status reached = KV_MECHANISM;
+
+    for (size_t i = 0; i < kv_mech_count; i++) {
+        const struct kv_mech *row = &kv_mech_table[i];
+        if (row->type != type || !(row->operations & operation) || !kv_mech_offered(row, offer))
+            continue;
+        if (serves_kind(row, key) && serves_size(row, key)) {
+            *ret = row;
+            return KV_OK;
+        }
+        if (serves_kind(row, key))
+            reached = KV_KEY_SIZE;
+        else if (reached == KV_MECHANISM)
+            reached = KV_KEY_TYPE;
+    }
+    return reached;
+}
+
+/* Among the rows of a type, from `row` on, the one with the digest that the parameter names. */
+static const struct kv_mech *narrow(const struct kv_mech *row, CK_MECHANISM_TYPE digest)
+{
+    const struct kv_mech *end = kv_mech_table + kv_mech_count;
+    CK_MECHANISM_TYPE type = row->type;
+
+    while (row < end && row->type == type && digest && row->digest != digest)
+        row++;
+    return row < end && row->type == type ? row : NULL;
+}
+
+enum kv_status kv_mech_select(const CK_MECHANISM *mechanism, const struct kv_mech_key *key,
+                              unsigned operation, const struct kv_mech_offer *offer, struct kv_mech_use *ret)
+{
+    KV_CLEANUP(kv_mech_use_free) struct kv_mech_use use = { 0 };
+    const struct kv_mech *row = NULL;
+    CK_MECHANISM_TYPE digest = 0;
+
+    KV_TRY(find_row(mechanism->mechanism, key, operation, offer, &row));
+    KV_TRY(kv_param_read(mechanism, row->padding, &use, &digest));
+    use.row = narrow(row, digest);
+    if (!use.row)
+        return KV_MECHANISM_PARAM;
+    use.any_digest = use.row->input == KV_DIGESTINFO;
+    *ret = use;
+    use = (struct kv_mech_use){ 0 };
+    return KV_OK;
+}
+
+void kv_mech_use_free(struct kv_mech_use *use)
+{
+    if (!use)
+        return;
+    kv_bytes_free(&use->iv);
+    kv_bytes_free(&use->aad);
+    *use = (struct kv_mech_use){ 0 };
+}
+
+size_t kv_mech_allowed(const struct kv_mech_key *key, unsigned operations, const struct kv_mech_offer *offer,
+                       CK_MECHANISM_TYPE *ret, size_t room)
+{
+    struct type_list list = { ret, room };
+
+    for (size_t i = 0; i < kv_mech_count; i++) {
+        const struct kv_mech *row = &kv_mech_table[i];
+        if ((row->operations & operations & KV_OP_ALL) && kv_mech_offered(row, offer) &&
+            serves_kind(row, key) && serves_size(row, key))
+            add_type(&list, row->type);
+    }
+    return list.count;
+}

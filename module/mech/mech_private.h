@@ -1,0 +1,25 @@
+/* What the files of this layer share: parameters of a mechanism, OpenSSL's fetched algorithms. Any thread. */
+#ifndef KV_MECH_PRIVATE_H
+#define KV_MECH_PRIVATE_H
+
+#include <openssl/types.h>
+#include "mech/mech.h"
+
+/* PKCS#11 3.0 §6.13.4; older headers do not know it. */
+#ifndef CKM_AES_KEY_WRAP_KWP
+#define CKM_AES_KEY_WRAP_KWP 0x210bUL
+#endif
+
+/* Checks the parameter of `mechanism` and copies it into *ret (row untouched); *ret_digest becomes the hash that it names, and stays as it is when it
+ * names none. `padding` is that of the type's rows. KV_MECHANISM_PARAM, KV_NO_MEMORY; *ret may be filled in part on failure and is freed by the caller. */
+KV_MUST_USE enum kv_status kv_param_read(const CK_MECHANISM *mechanism, int padding, struct kv_mech_use *ret,
+                                         CK_MECHANISM_TYPE *ret_digest);
+
+/* By the DER of its named-curve OID; NULL: unknown. */
+const struct kv_curve *kv_curve_by_params(struct kv_view params);
+
+/* Fetched once a process and never freed: a fetch costs a lock and a search of the providers. NULL: unknown to OpenSSL. */
+const EVP_MD *kv_fetch_md(const char *evp);
+const EVP_CIPHER *kv_fetch_cipher(const char *evp);
+
+#endif

@@ -1,0 +1,146 @@
+#include "mech/local.h"
+
+#include <string.h>
+#include <openssl/evp.h>
+#include <openssl/rsa.h>
+#include "base/encode.h"
+#include "base/ossl.h"
+#include "mech_private.h"
+#include "public_private.h"
+
+/* What RSA PKCS#1 v1.5 adds around a plaintext at the least (RFC 8017 §7.2.1). */
+enum { PKCS1_OVERHEAD = 11 };
+
+KV_DEFINE_CLEANUP(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
+
+static EVP_PKEY_CTX *new_context(const struct kv_public *key)
+{
+    return EVP_PKEY_CTX_new_from_pkey(kv_ossl_context(), key->pkey, NULL);
+}
+
+static bool set_rsa_verify(EVP_PKEY_CTX *context, const struct kv_mech *row)
+{
+    const EVP_MD *md = kv_fetch_md(row->evp);
+    if (!md || EVP_PKEY_CTX_set_rsa_padding(context, row->padding) != 1 ||
+        EVP_PKEY_CTX_set_signature_md(context, md) != 1)
+        return false;
+    return row->padding != RSA_PKCS1_PSS_PADDING ||
+           EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) == 1;
+}
+
+struct kv_verifier {
+    const struct kv_mech *row;
+    EVP_PKEY_CTX *context;
+};
+
+KV_DEFINE_CLEANUP(struct kv_verifier, kv_verifier_free)
+
+void kv_verifier_free(struct kv_verifier *verifier)
+{
+    if (!verifier)
+        return;
+    EVP_PKEY_CTX_free(verifier->context);
+    free(verifier);
+}
+
+/* ECDSA knows nothing but the digest; RSA rows of several types may mean the same. */
+static bool serves(const struct kv_verifier *verifier, const struct kv_mech *row)
+{
+    return verifier && verifier->row->padding == row->padding &&
+           (row->kind == KV_EC || strcmp(verifier->row->evp, row->evp) == 0);
+}
+
+/* The one that is kept, if no other thread has it and it serves; else a new one. */
+static enum kv_status take_verifier(const struct kv_public *key, const struct kv_mech *row,
+                                    struct kv_verifier **ret)
+{
+    struct kv_public *same = (struct kv_public *)key; /* what is kept changes nothing that can be seen */
+    KV_CLEANUP(kv_verifier_free_cleanup)
+    struct kv_verifier *verifier = __atomic_exchange_n(&same->verifier, NULL, __ATOMIC_ACQ_REL);
+
+    if (!serves(verifier, row)) {
+        kv_verifier_free(verifier);
+        verifier = calloc(1, sizeof *verifier);
+        if (!verifier)
+            return KV_NO_MEMORY;
+        *verifier = (struct kv_verifier){ row, new_context(key) };
+        if (!verifier->context)
+            return KV_NO_MEMORY;
+        if (EVP_PKEY_verify_init(verifier->context) != 1 ||
+            (row->kind == KV_RSA && !set_rsa_verify(verifier->context, row)))
+            return KV_INTERNAL;
+    }
+    *ret = kv_take(verifier);
+    return KV_OK;
+}
+
+static void keep_verifier(const struct kv_public *key, struct kv_verifier *verifier)
+{
+    struct kv_public *same = (struct kv_public *)key;
+    kv_verifier_free(__atomic_exchange_n(&same->verifier, verifier, __ATOMIC_ACQ_REL));
+}
+
+enum kv_status kv_public_verify(const struct kv_public *key, const struct kv_mech *row, struct kv_view digest,
+                                struct kv_view signature)
+{
+    KV_AUTO_BYTES struct kv_bytes der = { 0 };
+    struct kv_verifier *verifier = NULL;
+
+    if (row->kind != key->kind || !(row->operations & KV_OP_VERIFY))
+        return KV_KEY_TYPE;
+    if (signature.len != kv_public_signature_size(key))
+        return KV_SIGNATURE_LENGTH;
+    if (row->kind == KV_RSA && digest.len != kv_digest_size(row->evp))
+        return KV_DATA_LENGTH;
+    if (row->kind == KV_EC) {
+        KV_TRY(kv_ecdsa_to_der(signature, &der));
+        signature = KV_VIEW(der);
+    }
+    KV_TRY(take_verifier(key, row, &verifier));
+    int good = EVP_PKEY_verify(verifier->context, signature.data, signature.len, digest.data, digest.len);
+    keep_verifier(key, verifier);
+    return good == 1 ? KV_OK : KV_BAD_SIGNATURE;
+}
+
+size_t kv_public_encrypt_max(const struct kv_public *key, const struct kv_mech *row)
+{
+    size_t overhead =
+        row->padding == RSA_PKCS1_OAEP_PADDING ? 2 * kv_digest_size(row->evp) + 2 : PKCS1_OVERHEAD;
+    return key->kind == KV_RSA ? key->modulus.len - overhead : 0;
+}
+
+static bool set_rsa_encrypt(EVP_PKEY_CTX *context, const struct kv_mech *row)
+{
+    if (EVP_PKEY_CTX_set_rsa_padding(context, row->padding) != 1)
+        return false;
+    if (row->padding != RSA_PKCS1_OAEP_PADDING)
+        return true;
+    const EVP_MD *md = kv_fetch_md(row->evp);
+    return md && EVP_PKEY_CTX_set_rsa_oaep_md(context, md) == 1 &&
+           EVP_PKEY_CTX_set_rsa_mgf1_md(context, md) == 1;
+}
+
+enum kv_status kv_public_encrypt(const struct kv_public *key, const struct kv_mech *row, struct kv_view plain,
+                                 struct kv_bytes *ret)
+{
+    if (key->kind != KV_RSA || row->kind != KV_RSA || row->input != KV_PLAIN)
+        return KV_KEY_TYPE;
+    if (plain.len > kv_public_encrypt_max(key, row))
+        return KV_DATA_LENGTH;
+
+    KV_CLEANUP(EVP_PKEY_CTX_free_cleanup) EVP_PKEY_CTX *context = new_context(key);
+    if (!context)
+        return KV_NO_MEMORY;
+    if (EVP_PKEY_encrypt_init(context) != 1 || !set_rsa_encrypt(context, row))
+        return KV_INTERNAL;
+
+    KV_AUTO_BYTES struct kv_bytes cipher = { 0 };
+    KV_TRY(kv_bytes_alloc(key->modulus.len, &cipher));
+    static const unsigned char nothing;
+    size_t len = cipher.len;
+    if (EVP_PKEY_encrypt(context, cipher.data, &len, plain.data ? plain.data : &nothing, plain.len) != 1 ||
+        len != cipher.len)
+        return KV_INTERNAL;
+    *ret = kv_bytes_take(&cipher);
+    return KV_OK;
+}

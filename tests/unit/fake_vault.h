@@ -1,0 +1,59 @@
+/* A vault of a few lines for the tests of the keys layer: it implements vault/vault.h from a table in memory, writes down every request, and fails
+ * on demand. No network. The test owns the struct; one test at a time. */
+#ifndef TESTS_UNIT_FAKE_VAULT_H
+#define TESTS_UNIT_FAKE_VAULT_H
+
+#include <pthread.h>
+#include "keys/keyring.h"
+
+enum { FAKE_KEYS = 64, FAKE_BLOBS = 16, FAKE_LOG = 8192 };
+
+struct fake_key {
+    const char *name, *version;
+    int64_t created;
+    enum kv_kind kind;
+    bool disabled, gone; /* gone: as after a deletion */
+    int64_t nbf, exp;
+    unsigned operations;  /* 0: all */
+    unsigned other_key;   /* shows another public key than before */
+    const char *in_place; /* answers for this version instead: a reply from elsewhere */
+};
+
+struct fake_blob {
+    struct kv_bytes bytes;
+    const char *version;
+};
+
+enum fake_rotation { FAKE_ROTATES, FAKE_LOSES_REPLY, FAKE_LOSES_REQUEST };
+
+struct kv_vault {
+    struct fake_key keys[FAKE_KEYS];
+    size_t count;
+    struct fake_blob blobs[FAKE_BLOBS]; /* what opens under which version; anything else is bad data */
+    size_t blob_count;
+    enum kv_status down;   /* every request fails like this */
+    const char *forbidden; /* GETs of this name are denied */
+    bool no_list;          /* lists are denied */
+    size_t requests_left;  /* 0: no limit; else the requests after so many time out */
+    size_t page_size;      /* 0: everything on one page; else pages with an empty one before each */
+    enum fake_rotation rotation;
+    unsigned rotated;
+    bool is_taught;
+    struct kv_challenge challenge;
+    bool has_gate; /* GETs wait until the gate is opened */
+    bool inside, open;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    char log[FAKE_LOG]; /* "GET kek, SIGN kek@a1" */
+};
+
+void fake_vault_init(struct kv_vault *vault);
+void fake_vault_clear(struct kv_vault *vault); /* frees what was sealed */
+/* Makes a blob that this version opens. */
+void fake_vault_seals(struct kv_vault *vault, const char *version, struct kv_view blob);
+void fake_vault_wait_inside(struct kv_vault *vault);
+void fake_vault_open_gate(struct kv_vault *vault);
+/* A modulus of 2048 bits, made of the version's name: odd, and good for nothing but being told apart. */
+struct kv_bytes fake_vault_modulus(const char *version, unsigned variant);
+
+#endif

@@ -1,0 +1,102 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+#include "../../tools/table.h"
+
+static const struct kv_column columns[] = {
+    { "NAME", "name" }, { "WRAPS", "wraps" }, { "SEEN", "seen" }, { NULL, "current" }, { "NOTE", NULL },
+};
+enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };
+
+static struct kv_table *filled(void)
+{
+    struct kv_table *table = kv_table_open(columns, COLUMNS);
+    assert_non_null(table);
+    kv_table_text(table, "backup-kek");
+    kv_table_int(table, 7);
+    kv_table_time(table, 1769860800);
+    kv_table_bool(table, true);
+    kv_table_take(table, kv_text_copy("x"));
+    kv_table_text(table, "schlüssel");
+    kv_table_int(table, 12345678);
+    kv_table_time(table, 0);
+    kv_table_bool(table, false);
+    kv_table_text(table, "");
+    return table;
+}
+
+static void prints(struct kv_table *table, bool json, const char *expected)
+{
+    KV_AUTO_BUFFER struct kv_buffer out = { 0 };
+    assert_int_equal(kv_table_print(table, json, &out), KV_OK);
+    assert_string_equal((const char *)out.bytes.data, expected);
+}
+
+static void people_see_aligned_columns_without_blanks_at_the_end(void **state)
+{
+    KV_AUTO_TABLE struct kv_table *table = filled();
+    prints(table, false,
+           "NAME        WRAPS     SEEN                  NOTE\n"
+           "backup-kek         7  2026-01-31T12:00:00Z  x\n"
+           "schlüssel   12345678  -                     -\n");
+}
+
+static void programs_see_typed_members_and_null_for_absent_values(void **state)
+{
+    KV_AUTO_TABLE struct kv_table *table = filled();
+    KV_AUTO_BUFFER struct kv_buffer out = { 0 };
+    KV_AUTO_JSON struct kv_json *parsed = NULL;
+    int64_t wraps = 0;
+    bool current = false;
+    assert_int_equal(kv_table_print(table, true, &out), KV_OK);
+    assert_int_equal(kv_json_parse(KV_VIEW(out.bytes), &parsed, NULL), KV_OK);
+    assert_int_equal(kv_json_count(parsed), 2);
+    const struct kv_json *first = kv_json_at(parsed, 0), *second = kv_json_at(parsed, 1);
+    assert_string_equal(kv_json_text(kv_json_get(first, "name")), "backup-kek");
+    assert_true(kv_json_int(kv_json_get(second, "wraps"), &wraps));
+    assert_int_equal(wraps, 12345678);
+    assert_true(kv_json_bool(kv_json_get(first, "current"), &current));
+    assert_true(current);
+    assert_null(kv_json_get(second, "seen"));
+    assert_null(kv_json_get(first, "NOTE"));
+}
+
+static void an_empty_table_is_titles_or_an_empty_array(void **state)
+{
+    KV_AUTO_TABLE struct kv_table *table = kv_table_open(columns, COLUMNS);
+    prints(table, false, "NAME  WRAPS  SEEN  NOTE\n");
+    prints(table, true, "[]\n");
+}
+
+static void a_row_that_is_not_full_is_an_error_of_ours(void **state)
+{
+    KV_AUTO_TABLE struct kv_table *table = kv_table_open(columns, COLUMNS);
+    KV_AUTO_BUFFER struct kv_buffer out = { 0 };
+    kv_table_text(table, "alone");
+    assert_int_equal(kv_table_print(table, false, &out), KV_INTERNAL);
+    assert_int_equal(out.bytes.len, 0);
+}
+
+static void a_text_that_memory_had_no_room_for_fails_the_whole_table(void **state)
+{
+    KV_AUTO_TABLE struct kv_table *table = filled();
+    KV_AUTO_BUFFER struct kv_buffer out = { 0 };
+    kv_table_take(table, NULL);
+    assert_int_equal(kv_table_print(table, false, &out), KV_NO_MEMORY);
+    assert_int_equal(kv_table_print(NULL, false, &out), KV_NO_MEMORY);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(people_see_aligned_columns_without_blanks_at_the_end),
+        cmocka_unit_test(programs_see_typed_members_and_null_for_absent_values),
+        cmocka_unit_test(an_empty_table_is_titles_or_an_empty_array),
+        cmocka_unit_test(a_row_that_is_not_full_is_an_error_of_ours),
+        cmocka_unit_test(a_text_that_memory_had_no_room_for_fails_the_whole_table),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
