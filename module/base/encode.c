@@ -19,14 +19,40 @@ static char letter(int v, const char *marks)
                   (in_range(v, 63, 63) & marks[1]));
 }
 
-/* The six bits of a letter, or -1. */
-static int sextet(int c, const char *marks)
-{
-    int upper = in_range(c, 'A', 'Z'), lower = in_range(c, 'a', 'z'), digit = in_range(c, '0', '9');
-    int first = in_range(c, marks[0], marks[0]), second = in_range(c, marks[1], marks[1]);
+/* Four letters side by side, 16 bits each, so that one pass of arithmetic serves them all: replies are decoded on the way of every remote
+ * operation. */
+#define LANES(x) ((uint64_t)(x)*0x0001000100010001u)
 
-    return (upper & (c - 'A')) | (lower & (c - 'a' + 26)) | (digit & (c - '0' + 52)) | (first & 62) |
-           (second & 63) | ~(upper | lower | digit | first | second);
+/* All ones in the lanes with lo ≤ c ≤ hi. A lane holds a byte, so nothing carries into its neighbour. */
+static uint64_t lanes_in_range(uint64_t c, unsigned lo, unsigned hi)
+{
+    uint64_t reached = c + LANES(0x8000 - lo), passed = c + LANES(0x8000 - hi - 1);
+
+    return ((reached & ~passed & LANES(0x8000)) >> 15) * 0xffff;
+}
+
+/* The six bits of each letter; a lane that holds no letter is all ones in *bad. */
+static uint64_t sextets(uint64_t c, const char *marks, uint64_t *bad)
+{
+    uint64_t upper = lanes_in_range(c, 'A', 'Z'), lower = lanes_in_range(c, 'a', 'z');
+    uint64_t digit = lanes_in_range(c, '0', '9');
+    uint64_t first = lanes_in_range(c, (unsigned char)marks[0], (unsigned char)marks[0]);
+    uint64_t second = lanes_in_range(c, (unsigned char)marks[1], (unsigned char)marks[1]);
+
+    *bad |= ~(upper | lower | digit | first | second);
+    return ((c & upper) - (upper & LANES('A'))) | ((c & lower) - (lower & LANES('a' - 26))) |
+           ((c & digit) + (digit & LANES(52 - '0'))) | (first & LANES(62)) | (second & LANES(63));
+}
+
+/* Up to four letters, as many as there are, to 24 bits from the top; what is missing counts as zero bits. */
+static unsigned decode_group(const unsigned char *text, size_t count, const char *marks, uint64_t *bad)
+{
+    uint64_t letters = 0;
+
+    for (size_t i = 0; i < 4; i++)
+        letters = letters << 16 | (i < count ? text[i] : 'A');
+    uint64_t bits = sextets(letters, marks, bad);
+    return (unsigned)(bits >> 48 << 18 | (bits >> 32 & 63) << 12 | (bits >> 16 & 63) << 6 | (bits & 63));
 }
 
 static char *encode(struct kv_view bytes, const char *marks, bool padded)
@@ -54,23 +80,24 @@ static char *encode(struct kv_view bytes, const char *marks, bool padded)
 static enum kv_status decode(struct kv_view text, const char *marks, struct kv_bytes *ret)
 {
     KV_AUTO_BYTES struct kv_bytes bytes = { 0 };
+    size_t tail = text.len % 4, filled = 0;
+    uint64_t bad = 0;
     unsigned bits = 0;
-    int bad = 0;
-    size_t filled = 0;
 
-    if (text.len % 4 == 1)
+    if (tail == 1)
         return KV_BAD_DATA;
-    KV_TRY(kv_bytes_alloc(text.len / 4 * 3 + (text.len % 4 ? text.len % 4 - 1 : 0), &bytes));
-    for (size_t i = 0; i < text.len; i++) {
-        int value = sextet(text.data[i], marks);
-        bad |= value;
-        bits = bits << 6 | ((unsigned)value & 63);
-        if (i % 4)
-            bytes.data[filled++] = (unsigned char)(bits >> (6 - 2 * (i % 4)));
+    KV_TRY(kv_bytes_alloc(text.len / 4 * 3 + (tail ? tail - 1 : 0), &bytes));
+    for (size_t i = 0; i < text.len; i += 4) {
+        bits = decode_group(text.data + i, text.len - i < 4 ? tail : 4, marks, &bad);
+        for (unsigned shift = 16; filled < bytes.len; shift -= 8) {
+            bytes.data[filled++] = (unsigned char)(bits >> shift);
+            if (!shift)
+                break;
+        }
     }
     /* The last letter of a short group may hold no bits beyond the last byte. */
-    unsigned stray = text.len % 4 == 2 ? bits & 15 : text.len % 4 == 3 ? bits & 3 : 0;
-    if (bad < 0 || stray)
+    unsigned stray = tail == 2 ? bits & 0xffff : tail == 3 ? bits & 0xff : 0;
+    if (bad || stray)
         return KV_BAD_DATA;
     *ret = kv_bytes_take(&bytes);
     return KV_OK;

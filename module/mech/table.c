@@ -50,6 +50,8 @@ const struct kv_mech kv_mech_table[] = {
     { ROW(CKM_AES_KEY_WRAP),             KV_OCT, WRAP,              "A128KW",       0,          NULL,               NULL,    0,       128,  KV_PLAIN,       KV_MANAGED_HSM },
     { ROW(CKM_AES_KEY_WRAP),             KV_OCT, WRAP,              "A192KW",       0,          NULL,               NULL,    0,       192,  KV_PLAIN,       KV_MANAGED_HSM },
     { ROW(CKM_AES_KEY_WRAP),             KV_OCT, WRAP,              "A256KW",       0,          NULL,               NULL,    0,       256,  KV_PLAIN,       KV_MANAGED_HSM },
+    /* A vault does not tell the size of every key: then it goes by the name that fits all of them (contract §7.2, 7.6). */
+    { ROW(CKM_AES_KEY_WRAP),             KV_OCT, WRAP,              "CKM_AES_KEY_WRAP", 0,      NULL,               NULL,    0,       0,    KV_PLAIN,       KV_MANAGED_HSM },
     { ROW(CKM_AES_KEY_WRAP),             KV_OCT, CRYPT | WRAP,      NULL,           0,          "AES-128-WRAP",     NULL,    0,       128,  KV_PLAIN,       KV_SESSION },
     { ROW(CKM_AES_KEY_WRAP),             KV_OCT, CRYPT | WRAP,      NULL,           0,          "AES-192-WRAP",     NULL,    0,       192,  KV_PLAIN,       KV_SESSION },
     { ROW(CKM_AES_KEY_WRAP),             KV_OCT, CRYPT | WRAP,      NULL,           0,          "AES-256-WRAP",     NULL,    0,       256,  KV_PLAIN,       KV_SESSION },

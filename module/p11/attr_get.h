@@ -1,0 +1,43 @@
+/* Where the values of attributes come from and go to: the functions that the rows of attr_rules.c name. Any thread; no network. */
+#ifndef KV_P11_ATTR_GET_H
+#define KV_P11_ATTR_GET_H
+
+#include "attr_rules.h"
+
+#define KV_ATTR_GET(name) bool kv_attr_get_##name(const struct kv_object *object, struct kv_attr_value *ret)
+#define KV_ATTR_PUT(name) enum kv_status kv_attr_put_##name(struct kv_object *object, struct kv_view value)
+
+KV_ATTR_GET(nothing); /* there and empty */
+KV_ATTR_GET(class);
+KV_ATTR_GET(key_type);
+KV_ATTR_GET(label);
+KV_ATTR_GET(id);
+KV_ATTR_GET(unique_id);
+KV_ATTR_GET(start_date);
+KV_ATTR_GET(end_date);
+KV_ATTR_GET(generated_by);
+KV_ATTR_GET(mechanisms);
+KV_ATTR_GET(modulus);
+KV_ATTR_GET(modulus_bits);
+KV_ATTR_GET(exponent);
+KV_ATTR_GET(ec_params);
+KV_ATTR_GET(ec_point);
+KV_ATTR_GET(public_key);
+KV_ATTR_GET(value);
+KV_ATTR_GET(value_len);
+KV_ATTR_GET(kid);
+KV_ATTR_GET(version);
+KV_ATTR_GET(state);
+KV_ATTR_GET(created);
+KV_ATTR_GET(spki_sha256);
+
+KV_ATTR_PUT(class);
+KV_ATTR_PUT(key_type);
+KV_ATTR_PUT(label);
+KV_ATTR_PUT(id);
+KV_ATTR_PUT(start_date);
+KV_ATTR_PUT(end_date);
+KV_ATTR_PUT(value);
+KV_ATTR_PUT(value_len);
+
+#endif

@@ -1,0 +1,115 @@
+#include "attr_get.h"
+
+/* An attribute that came with PKCS#11 3.0. */
+#ifndef CKA_UNIQUE_ID
+#define CKA_UNIQUE_ID 0x4UL
+#endif
+
+#define GET(name)  kv_attr_get_##name, NULL
+#define BOTH(name) kv_attr_get_##name, kv_attr_put_##name
+#define NONE       NULL, NULL
+
+#define BOOL  KV_FORM_BOOL
+#define ULONG KV_FORM_ULONG
+#define BYTES KV_FORM_BYTES
+#define DATE  KV_FORM_DATE
+
+#define RSA     (KV_ON_PAIR | KV_ON_RSA)
+#define EC      (KV_ON_PAIR | KV_ON_EC)
+#define OPENING (KV_ON_PRIVATE | KV_ON_SECRET)
+#define CLOSING (KV_ON_PUBLIC | KV_ON_SECRET)
+#define LIVING  (KV_ON_SECRET | KV_ON_SESSION)
+#define VAULT   (KV_ON_ALL | KV_ON_VAULT)
+
+#define NEW    KV_SET_NEW
+#define ALWAYS KV_SET_ALWAYS
+#define MAKING (KV_SET_GENERATE | KV_SET_UNWRAP)
+
+/* clang-format off */
+const struct kv_attr_rule kv_attr_rules[] = {
+    { CKA_CLASS,              ULONG, KV_ON_ALL,     NEW | KV_SET_NEEDED,   0, BOTH(class), false },
+    { CKA_TOKEN,              BOOL,  KV_ON_ALL,     NEW | KV_SET_COPY,     KV_IS_TOKEN, NONE, false },
+    { CKA_PRIVATE,            BOOL,  KV_ON_ALL,     NEW | KV_SET_COPY,     KV_IS_PRIVATE, NONE, false },
+    { CKA_MODIFIABLE,         BOOL,  KV_ON_ALL,     NEW | KV_SET_COPY,     KV_IS_MODIFIABLE, NONE, false },
+    { CKA_COPYABLE,           BOOL,  KV_ON_ALL,     ALWAYS | KV_SET_LOWER, KV_IS_COPYABLE, NONE, false },
+    { CKA_DESTROYABLE,        BOOL,  KV_ON_ALL,     ALWAYS,                KV_IS_DESTROYABLE, NONE, false },
+    { CKA_LABEL,              BYTES, KV_ON_ALL,     ALWAYS,                0, BOTH(label), false },
+    { CKA_UNIQUE_ID,          BYTES, KV_ON_ALL,     0,                     0, GET(unique_id), false },
+    { CKA_KEY_TYPE,           ULONG, KV_ON_ALL,     NEW | KV_SET_NEEDED,   0, BOTH(key_type), false },
+    { CKA_ID,                 BYTES, KV_ON_ALL,     ALWAYS,                0, BOTH(id), false },
+    { CKA_START_DATE,         DATE,  KV_ON_ALL,     ALWAYS,                0, BOTH(start_date), false },
+    { CKA_END_DATE,           DATE,  KV_ON_ALL,     ALWAYS,                0, BOTH(end_date), false },
+    { CKA_LOCAL,              BOOL,  KV_ON_ALL,     0,                     KV_IS_LOCAL, NONE, false },
+    { CKA_KEY_GEN_MECHANISM,  ULONG, KV_ON_ALL,     0,                     0, GET(generated_by), false },
+    { CKA_ALLOWED_MECHANISMS, BYTES, VAULT,         0,                     0, GET(mechanisms), false },
+    { CKA_DERIVE,             BOOL,  KV_ON_ALL,     0,                     KV_NEVER, NONE, false },
+    { CKA_SUBJECT,            BYTES, KV_ON_PAIR,    0,                     0, GET(nothing), false },
+
+    { CKA_SENSITIVE,          BOOL,  OPENING,       ALWAYS | KV_SET_RAISE, KV_IS_SENSITIVE, NONE, false },
+    { CKA_EXTRACTABLE,        BOOL,  OPENING,       ALWAYS | KV_SET_LOWER, KV_IS_EXTRACTABLE, NONE, false },
+    { CKA_ALWAYS_SENSITIVE,   BOOL,  OPENING,       0,                     KV_IS_ALWAYS_SENSITIVE, NONE, false },
+    { CKA_NEVER_EXTRACTABLE,  BOOL,  OPENING,       0,                     KV_IS_NEVER_EXTRACTABLE, NONE, false },
+    { CKA_WRAP_WITH_TRUSTED,  BOOL,  OPENING,       ALWAYS | KV_SET_RAISE, KV_IS_WRAP_WITH_TRUSTED, NONE, false },
+    { CKA_DECRYPT,            BOOL,  OPENING,       ALWAYS,                KV_CAN_DECRYPT, NONE, false },
+    { CKA_UNWRAP,             BOOL,  OPENING,       ALWAYS,                KV_CAN_UNWRAP, NONE, false },
+    { CKA_SIGN,               BOOL,  OPENING,       ALWAYS,                KV_CAN_SIGN, NONE, false },
+    { CKA_SIGN_RECOVER,       BOOL,  KV_ON_PRIVATE, 0,                     KV_NEVER, NONE, false },
+    { CKA_ALWAYS_AUTHENTICATE, BOOL, KV_ON_PRIVATE, 0,                     KV_NEVER, NONE, false },
+
+    { CKA_TRUSTED,            BOOL,  CLOSING,       0,                     KV_IS_TRUSTED, NONE, false },
+    { CKA_ENCRYPT,            BOOL,  CLOSING,       ALWAYS,                KV_CAN_ENCRYPT, NONE, false },
+    { CKA_WRAP,               BOOL,  CLOSING,       ALWAYS,                KV_CAN_WRAP, NONE, false },
+    { CKA_VERIFY,             BOOL,  CLOSING,       ALWAYS,                KV_CAN_VERIFY, NONE, false },
+    { CKA_VERIFY_RECOVER,     BOOL,  KV_ON_PUBLIC,  0,                     KV_NEVER, NONE, false },
+
+    /* The public half stands on the private key, too: no client needs a second search then, and some know no other way. */
+    { CKA_MODULUS,            BYTES, RSA,           0,                     0, GET(modulus), false },
+    { CKA_MODULUS_BITS,       ULONG, RSA,           0,                     0, GET(modulus_bits), false },
+    { CKA_PUBLIC_EXPONENT,    BYTES, RSA,           0,                     0, GET(exponent), false },
+    { CKA_EC_PARAMS,          BYTES, EC,            0,                     0, GET(ec_params), false },
+    { CKA_EC_POINT,           BYTES, EC,            0,                     0, GET(ec_point), false },
+    { CKA_PUBLIC_KEY_INFO,    BYTES, KV_ON_PAIR,    0,                     0, GET(public_key), false },
+
+    { CKA_PRIVATE_EXPONENT,   BYTES, KV_ON_PRIVATE | KV_ON_RSA, 0,         0, NONE, true },
+    { CKA_PRIME_1,            BYTES, KV_ON_PRIVATE | KV_ON_RSA, 0,         0, NONE, true },
+    { CKA_PRIME_2,            BYTES, KV_ON_PRIVATE | KV_ON_RSA, 0,         0, NONE, true },
+    { CKA_EXPONENT_1,         BYTES, KV_ON_PRIVATE | KV_ON_RSA, 0,         0, NONE, true },
+    { CKA_EXPONENT_2,         BYTES, KV_ON_PRIVATE | KV_ON_RSA, 0,         0, NONE, true },
+    { CKA_COEFFICIENT,        BYTES, KV_ON_PRIVATE | KV_ON_RSA, 0,         0, NONE, true },
+    { CKA_VALUE,              BYTES, KV_ON_PRIVATE | KV_ON_EC,  0,         0, NONE, true },
+    { CKA_VALUE,              BYTES, LIVING,        KV_SET_CREATE | KV_SET_NEEDED, 0, BOTH(value), true },
+    { CKA_VALUE,              BYTES, KV_ON_SECRET | KV_ON_VAULT, 0,        0, NONE, true },
+    { CKA_VALUE_LEN,          ULONG, KV_ON_SECRET,  MAKING,                0, BOTH(value_len), false },
+
+    { CKA_KVP11_KID,          BYTES, VAULT,         0,                     0, GET(kid), false },
+    { CKA_KVP11_VERSION,      BYTES, VAULT,         0,                     0, GET(version), false },
+    { CKA_KVP11_STATE,        BYTES, VAULT,         0,                     0, GET(state), false },
+    { CKA_KVP11_CREATED,      BYTES, VAULT,         0,                     0, GET(created), false },
+    { CKA_KVP11_SPKI_SHA256,  BYTES, VAULT,         0,                     0, GET(spki_sha256), false },
+};
+/* clang-format on */
+
+const size_t kv_attr_rule_count = sizeof kv_attr_rules / sizeof *kv_attr_rules;
+
+static unsigned nature_of(const struct kv_object *object)
+{
+    unsigned nature = object->version ? KV_ON_VAULT : KV_ON_SESSION;
+    nature |= object->type == CKO_PRIVATE_KEY ? KV_ON_PRIVATE : 0;
+    nature |= object->type == CKO_PUBLIC_KEY ? KV_ON_PUBLIC : 0;
+    nature |= object->type == CKO_SECRET_KEY ? KV_ON_SECRET : 0;
+    nature |= object->key_type == CKK_RSA ? KV_ON_RSA : 0;
+    nature |= object->key_type == CKK_EC ? KV_ON_EC : 0;
+    return nature;
+}
+
+const struct kv_attr_rule *kv_attr_rule(const struct kv_object *object, CK_ATTRIBUTE_TYPE type)
+{
+    unsigned nature = nature_of(object);
+    for (size_t i = 0; i < kv_attr_rule_count; i++) {
+        const struct kv_attr_rule *rule = &kv_attr_rules[i];
+        unsigned limits = rule->on & ~(unsigned)KV_ON_ALL;
+        if (rule->type == type && rule->on & nature & KV_ON_ALL && (limits & nature) == limits)
+            return rule;
+    }
+    return NULL;
+}

@@ -1,0 +1,125 @@
+#include "ckr.h"
+
+#include <stddef.h>
+#include "base/kinds.h"
+
+static const CK_RV values[] = {
+#define KV_STATUS(name, ckr, exit_code, text) [KV_##name] = ckr,
+#include "base/status.def"
+#undef KV_STATUS
+};
+
+CK_RV kv_ckr(enum kv_status status)
+{
+    return (size_t)status < sizeof values / sizeof *values ? values[status] : CKR_GENERAL_ERROR;
+}
+
+static const struct {
+    unsigned operation;
+    enum kv_status status;
+    CK_RV rv;
+} special[] = {
+    { KV_OP_WRAP, KV_KEY_TYPE, CKR_WRAPPING_KEY_TYPE_INCONSISTENT },
+    { KV_OP_WRAP, KV_KEY_SIZE, CKR_WRAPPING_KEY_SIZE_RANGE },
+    { KV_OP_WRAP, KV_NOT_FOUND, CKR_WRAPPING_KEY_HANDLE_INVALID },
+    { KV_OP_WRAP, KV_DATA_LENGTH, CKR_KEY_SIZE_RANGE },
+    { KV_OP_UNWRAP, KV_KEY_TYPE, CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT },
+    { KV_OP_UNWRAP, KV_KEY_SIZE, CKR_UNWRAPPING_KEY_SIZE_RANGE },
+    { KV_OP_UNWRAP, KV_NOT_FOUND, CKR_UNWRAPPING_KEY_HANDLE_INVALID },
+    { KV_OP_UNWRAP, KV_BAD_CIPHERTEXT, CKR_WRAPPED_KEY_INVALID },
+    { KV_OP_UNWRAP, KV_BAD_DATA, CKR_WRAPPED_KEY_INVALID },
+    { KV_OP_UNWRAP, KV_BAD_PARAMETER, CKR_WRAPPED_KEY_INVALID },
+    { KV_OP_UNWRAP, KV_CIPHERTEXT_LENGTH, CKR_WRAPPED_KEY_LEN_RANGE },
+    { KV_OP_UNWRAP, KV_DATA_LENGTH, CKR_WRAPPED_KEY_LEN_RANGE },
+    { KV_OP_DECRYPT, KV_BAD_WRAPPED_KEY, CKR_ENCRYPTED_DATA_INVALID },
+    { KV_OP_DECRYPT, KV_BAD_DATA, CKR_ENCRYPTED_DATA_INVALID },
+    { KV_OP_DECRYPT, KV_BAD_PARAMETER, CKR_ENCRYPTED_DATA_INVALID },
+    { KV_OP_DECRYPT, KV_DATA_LENGTH, CKR_ENCRYPTED_DATA_LEN_RANGE },
+};
+
+CK_RV kv_ckr_for(enum kv_status status, unsigned operation)
+{
+    for (size_t i = 0; i < sizeof special / sizeof *special; i++)
+        if (special[i].operation == operation && special[i].status == status)
+            return special[i].rv;
+    return kv_ckr(status);
+}
+
+#define NAMED(rv)                                                                                            \
+    {                                                                                                        \
+        rv, #rv                                                                                              \
+    }
+static const struct {
+    CK_RV rv;
+    const char *name;
+} names[] = {
+    NAMED(CKR_OK),
+    NAMED(CKR_ACTION_PROHIBITED),
+    NAMED(CKR_ARGUMENTS_BAD),
+    NAMED(CKR_ATTRIBUTE_READ_ONLY),
+    NAMED(CKR_ATTRIBUTE_SENSITIVE),
+    NAMED(CKR_ATTRIBUTE_TYPE_INVALID),
+    NAMED(CKR_ATTRIBUTE_VALUE_INVALID),
+    NAMED(CKR_BUFFER_TOO_SMALL),
+    NAMED(CKR_CRYPTOKI_ALREADY_INITIALIZED),
+    NAMED(CKR_CRYPTOKI_NOT_INITIALIZED),
+    NAMED(CKR_DATA_INVALID),
+    NAMED(CKR_DATA_LEN_RANGE),
+    NAMED(CKR_DEVICE_ERROR),
+    NAMED(CKR_ENCRYPTED_DATA_INVALID),
+    NAMED(CKR_ENCRYPTED_DATA_LEN_RANGE),
+    NAMED(CKR_FUNCTION_CANCELED),
+    NAMED(CKR_FUNCTION_FAILED),
+    NAMED(CKR_FUNCTION_NOT_PARALLEL),
+    NAMED(CKR_FUNCTION_NOT_SUPPORTED),
+    NAMED(CKR_GENERAL_ERROR),
+    NAMED(CKR_HOST_MEMORY),
+    NAMED(CKR_KEY_FUNCTION_NOT_PERMITTED),
+    NAMED(CKR_KEY_HANDLE_INVALID),
+    NAMED(CKR_KEY_NOT_WRAPPABLE),
+    NAMED(CKR_KEY_SIZE_RANGE),
+    NAMED(CKR_KEY_TYPE_INCONSISTENT),
+    NAMED(CKR_KEY_UNEXTRACTABLE),
+    NAMED(CKR_MECHANISM_INVALID),
+    NAMED(CKR_MECHANISM_PARAM_INVALID),
+    NAMED(CKR_NO_EVENT),
+    NAMED(CKR_OBJECT_HANDLE_INVALID),
+    NAMED(CKR_OPERATION_ACTIVE),
+    NAMED(CKR_OPERATION_NOT_INITIALIZED),
+    NAMED(CKR_PIN_INCORRECT),
+    NAMED(CKR_RANDOM_NO_RNG),
+    NAMED(CKR_RANDOM_SEED_NOT_SUPPORTED),
+    NAMED(CKR_SESSION_HANDLE_INVALID),
+    NAMED(CKR_SESSION_PARALLEL_NOT_SUPPORTED),
+    NAMED(CKR_SIGNATURE_INVALID),
+    NAMED(CKR_SIGNATURE_LEN_RANGE),
+    NAMED(CKR_SLOT_ID_INVALID),
+    NAMED(CKR_TEMPLATE_INCOMPLETE),
+    NAMED(CKR_TEMPLATE_INCONSISTENT),
+    NAMED(CKR_TOKEN_WRITE_PROTECTED),
+    NAMED(CKR_UNWRAPPING_KEY_HANDLE_INVALID),
+    NAMED(CKR_UNWRAPPING_KEY_SIZE_RANGE),
+    NAMED(CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT),
+    NAMED(CKR_USER_ALREADY_LOGGED_IN),
+    NAMED(CKR_USER_TYPE_INVALID),
+    NAMED(CKR_WRAPPED_KEY_INVALID),
+    NAMED(CKR_WRAPPED_KEY_LEN_RANGE),
+    NAMED(CKR_WRAPPING_KEY_HANDLE_INVALID),
+    NAMED(CKR_WRAPPING_KEY_SIZE_RANGE),
+    NAMED(CKR_WRAPPING_KEY_TYPE_INCONSISTENT),
+    NAMED(CKR_KVP11_VERSION_DISABLED),
+    NAMED(CKR_KVP11_VERSION_NOT_VALID),
+    NAMED(CKR_KVP11_CREDENTIAL),
+    NAMED(CKR_KVP11_THROTTLED),
+    NAMED(CKR_KVP11_UNREACHABLE),
+    NAMED(CKR_KVP11_TIMED_OUT),
+    NAMED(CKR_KVP11_TLS),
+};
+
+const char *kv_ckr_name(CK_RV rv)
+{
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (names[i].rv == rv)
+            return names[i].name;
+    return "CKR_?";
+}

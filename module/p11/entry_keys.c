@@ -1,0 +1,35 @@
+/* PKCS#11 §5.14 key management. */
+#include "call.h"
+#include "secret.h"
+
+CK_RV C_GenerateKey(CK_SESSION_HANDLE h, CK_MECHANISM *mechanism, CK_ATTRIBUTE *items, CK_ULONG count,
+                    CK_OBJECT_HANDLE *key)
+{
+    KV_CALL(call, h);
+    if (!call.rv)
+        call.rv = kv_secret_generate(&call, mechanism, (struct kv_template){ items, count }, key);
+    return call.rv;
+}
+
+CK_RV C_WrapKey(CK_SESSION_HANDLE h, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key,
+                CK_BYTE *out, CK_ULONG *out_len)
+{
+    KV_CALL(call, h);
+    struct kv_secret_wrap wrap = { .mechanism = mechanism, .wrapping = wrapping, .key = key };
+    if (!call.rv)
+        call.rv = kv_secret_wrap(&call, &wrap, (struct kv_out){ out, out_len });
+    return call.rv;
+}
+
+CK_RV C_UnwrapKey(CK_SESSION_HANDLE h, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE unwrapping, CK_BYTE *wrapped,
+                  CK_ULONG wrapped_len, CK_ATTRIBUTE *items, CK_ULONG count, CK_OBJECT_HANDLE *key)
+{
+    KV_CALL(call, h);
+    struct kv_secret_wrap wrap = { .mechanism = mechanism,
+                                   .wrapping = unwrapping,
+                                   .wrapped = { wrapped, wrapped_len },
+                                   .template = { items, count } };
+    if (!call.rv)
+        call.rv = kv_secret_unwrap(&call, &wrap, key);
+    return call.rv;
+}

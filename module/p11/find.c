@@ -1,0 +1,160 @@
+#include "find.h"
+
+#include <string.h>
+#include "call.h"
+
+void kv_find_reset(struct kv_find *find)
+{
+    free(find->handles);
+    *find = (struct kv_find){ 0 };
+}
+
+static enum kv_status add(struct kv_find *find, const struct kv_object *object, struct kv_template template)
+{
+    if (!kv_attrs_match(object, template))
+        return KV_OK;
+    if (find->count == find->room) {
+        size_t room = find->room ? find->room * 2 : 16;
+        CK_OBJECT_HANDLE *more = realloc(find->handles, room * sizeof *more);
+        if (!more)
+            return KV_NO_MEMORY;
+        find->handles = more;
+        find->room = room;
+    }
+    find->handles[find->count++] = object->handle;
+    return KV_OK;
+}
+
+/* A query for the keyring, made from a template. `label` is text that stays with the query. */
+struct query {
+    char label[KV_LABEL_SIZE];
+    struct kv_keyring_query ask;
+};
+
+static CK_ULONG number_in(const CK_ATTRIBUTE *item)
+{
+    CK_ULONG value = CK_UNAVAILABLE_INFORMATION;
+    if (item->ulValueLen == sizeof value)
+        memcpy(&value, item->pValue, sizeof value);
+    return value;
+}
+
+static bool class_possible(const CK_ATTRIBUTE *item, const struct kv_slot *slot)
+{
+    CK_OBJECT_CLASS type = number_in(item);
+    return type == CKO_PRIVATE_KEY || type == CKO_PUBLIC_KEY ||
+           (type == CKO_SECRET_KEY && slot->config->managed_hsm);
+}
+
+/* Could a vault's key fit at all? Searches of other classes, of session objects and with identifiers of another length are answered without a request. */
+static bool ask_vault(struct kv_call *call, struct kv_template template, struct query *ret)
+{
+    const CK_ATTRIBUTE *type = kv_attrs_find(template, CKA_CLASS);
+    const CK_ATTRIBUTE *token = kv_attrs_find(template, CKA_TOKEN);
+    const CK_ATTRIBUTE *label = kv_attrs_find(template, CKA_LABEL);
+    const CK_ATTRIBUTE *id = kv_attrs_find(template, CKA_ID);
+    if (type && !class_possible(type, kv_call_slot(call)))
+        return false;
+    if (token && (token->ulValueLen != sizeof(CK_BBOOL) || !*(CK_BBOOL *)token->pValue))
+        return false;
+    if (id && id->ulValueLen != KV_ID_SIZE)
+        return false;
+    if (label) {
+        if (!label->ulValueLen || label->ulValueLen >= sizeof ret->label ||
+            memchr(label->pValue, 0, label->ulValueLen))
+            return false;
+        memcpy(ret->label, label->pValue, label->ulValueLen);
+        ret->ask.label = ret->label;
+    }
+    if (id)
+        ret->ask.id = (struct kv_view){ id->pValue, id->ulValueLen };
+    return true;
+}
+
+static enum kv_status enter(struct kv_call *call, struct kv_find *find, const struct kv_version_list *list,
+                            struct kv_template template)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        struct kv_object *objects[2] = { NULL, NULL };
+        KV_TRY(kv_object_enter(call, list->items[i], objects));
+        enum kv_status status = KV_OK;
+        for (int k = 0; k < 2; k++) {
+            if (objects[k] && !status)
+                status = add(find, objects[k], template);
+            kv_object_free(objects[k]);
+        }
+        KV_TRY(status);
+    }
+    return KV_OK;
+}
+
+static enum kv_status search_vault(struct kv_call *call, struct kv_find *find, struct kv_template template)
+{
+    struct query query = { .label = "" };
+    if (!ask_vault(call, template, &query))
+        return KV_OK;
+    KV_CLEANUP(kv_version_list_free) struct kv_version_list list = { 0 };
+    struct kv_task task = kv_call_task(call);
+    enum kv_status status =
+        kv_keyring_find(kv_call_slot(call)->keyring, &query.ask, &task, &list, NULL, &call->err);
+    /* A key that is not there, or not there for this identity, is a search without result; what was denied stands in the log. */
+    if (status == KV_NOT_FOUND)
+        call->err.text[0] = 0;
+    if (status == KV_NOT_FOUND || status == KV_DENIED)
+        return KV_OK;
+    KV_TRY(status);
+    return enter(call, find, &list, template);
+}
+
+static enum kv_status search_session(struct kv_call *call, struct kv_find *find, struct kv_template template)
+{
+    struct kv_object **list = NULL;
+    size_t count = 0;
+    KV_TRY(kv_object_session_list(call, &list, &count));
+    enum kv_status status = KV_OK;
+    for (size_t i = 0; i < count; i++) {
+        if (!status)
+            status = add(find, list[i], template);
+        kv_object_free(list[i]);
+    }
+    free(list);
+    return status;
+}
+
+CK_RV kv_find_init(struct kv_call *call, struct kv_template template)
+{
+    if (!kv_attrs_sound(template))
+        return CKR_ARGUMENTS_BAD;
+    if (call->session->find.active)
+        return CKR_OPERATION_ACTIVE;
+    struct kv_find find = { .active = true };
+    enum kv_status status = search_vault(call, &find, template);
+    if (!status)
+        status = search_session(call, &find, template);
+    if (status)
+        kv_find_reset(&find);
+    else
+        call->session->find = find;
+    return kv_call_status(call, status, 0);
+}
+
+CK_RV kv_find_next(struct kv_call *call, CK_OBJECT_HANDLE_PTR list, CK_ULONG room, CK_ULONG_PTR ret_count)
+{
+    struct kv_find *find = &call->session->find;
+    if (!find->active)
+        return CKR_OPERATION_NOT_INITIALIZED;
+    if (!ret_count || (!list && room))
+        return CKR_ARGUMENTS_BAD;
+    CK_ULONG count = 0;
+    while (count < room && find->next < find->count)
+        list[count++] = find->handles[find->next++];
+    *ret_count = count;
+    return CKR_OK;
+}
+
+CK_RV kv_find_final(struct kv_call *call)
+{
+    bool active = call->session->find.active;
+    kv_find_reset(&call->session->find);
+    return active ? CKR_OK : CKR_OPERATION_NOT_INITIALIZED;
+}

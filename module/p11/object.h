@@ -1,0 +1,84 @@
+/* Objects as PKCS#11 shows them: for each version of a vault key a private and a public key (oct-HSM: a secret key), and secret keys that live
+ * in a session. Immutable and counted: a change makes another object and puts it under the same handle. Any thread. PKCS#11 §4. */
+#ifndef KV_P11_OBJECT_H
+#define KV_P11_OBJECT_H
+
+#include <p11-kit/pkcs11.h>
+#include "keys/key.h"
+
+struct kv_call;
+struct kv_library;
+
+/* Attributes that are yes or no. */
+enum {
+    KV_IS_TOKEN = 1 << 0,
+    KV_IS_PRIVATE = 1 << 1,
+    KV_IS_MODIFIABLE = 1 << 2,
+    KV_IS_COPYABLE = 1 << 3,
+    KV_IS_DESTROYABLE = 1 << 4,
+    KV_IS_SENSITIVE = 1 << 5,
+    KV_IS_EXTRACTABLE = 1 << 6,
+    KV_IS_ALWAYS_SENSITIVE = 1 << 7,
+    KV_IS_NEVER_EXTRACTABLE = 1 << 8,
+    KV_IS_LOCAL = 1 << 9,
+    KV_IS_TRUSTED = 1 << 10,
+    KV_IS_WRAP_WITH_TRUSTED = 1 << 11,
+    KV_CAN_ENCRYPT = 1 << 12,
+    KV_CAN_DECRYPT = 1 << 13,
+    KV_CAN_SIGN = 1 << 14,
+    KV_CAN_VERIFY = 1 << 15,
+    KV_CAN_WRAP = 1 << 16,
+    KV_CAN_UNWRAP = 1 << 17,
+    KV_NEVER = 0 /* an attribute that is always false */
+};
+
+/* What only a session's secret key has. */
+struct kv_secret {
+    struct kv_bytes value, label, id;
+    CK_MECHANISM_TYPE generated_by; /* CK_UNAVAILABLE_INFORMATION: not here */
+    CK_ULONG wanted_len;            /* CKA_VALUE_LEN of the template; 0: not given */
+    struct kv_bytes start, end;     /* CK_DATE, or empty */
+};
+
+struct kv_object {
+    CK_OBJECT_HANDLE handle;
+    CK_SLOT_ID slot;
+    CK_SESSION_HANDLE session; /* 0: a vault's */
+    CK_OBJECT_CLASS type;      /* CKO_* */
+    CK_KEY_TYPE key_type;
+    unsigned flags;
+    const struct kv_mech_offer *offer; /* the slot's */
+    struct kv_version *version;        /* vault; NULL: session */
+    struct kv_secret secret;
+    unsigned references; /* atomic; private to object.c */
+};
+
+struct kv_object *kv_object_ref(const struct kv_object *object);
+void kv_object_free(struct kv_object *object); /* drops one reference; secrets are wiped with the last */
+KV_DEFINE_CLEANUP(struct kv_object, kv_object_free)
+#define KV_AUTO_OBJECT KV_CLEANUP(kv_object_free_cleanup)
+
+/* The object that the session may see under this handle, counted; NULL: none. */
+struct kv_object *kv_object_get(struct kv_call *call, CK_OBJECT_HANDLE handle);
+/* Enters a vault's version; *ret: its objects, at most two. The same version has the same handles for the life of the library. */
+KV_MUST_USE enum kv_status kv_object_enter(struct kv_call *call, struct kv_version *version,
+                                           struct kv_object *ret[2]);
+/* All session objects of the call's slot, counted; free() the array. */
+KV_MUST_USE enum kv_status kv_object_session_list(struct kv_call *call, struct kv_object ***ret,
+                                                  size_t *ret_count);
+
+/* A secret key for the call's session, not entered yet: flags as a new one has them. */
+KV_MUST_USE enum kv_status kv_object_secret(struct kv_call *call, struct kv_object **ret);
+KV_MUST_USE enum kv_status kv_object_clone(const struct kv_object *from, struct kv_object **ret);
+/* Takes over the object. */
+KV_MUST_USE enum kv_status kv_object_add(struct kv_call *call, struct kv_object *object,
+                                         CK_OBJECT_HANDLE *ret);
+/* Puts a changed clone in the place of the object that has its handle; takes over. False: that one is gone. */
+bool kv_object_replace(struct kv_library *library, struct kv_object *object);
+/* Ends a session object; false: there is none. */
+bool kv_object_drop(struct kv_library *library, CK_OBJECT_HANDLE handle);
+
+CK_RV kv_object_destroy(struct kv_call *call, CK_OBJECT_HANDLE handle);
+CK_RV kv_object_size(struct kv_call *call, CK_OBJECT_HANDLE handle, CK_ULONG_PTR ret);
+
+#endif

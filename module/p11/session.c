@@ -1,0 +1,188 @@
+#include "session.h"
+
+#include "call.h"
+#include "object.h"
+
+static void session_free(struct kv_session *session)
+{
+    if (!session)
+        return;
+    kv_find_reset(&session->find);
+    for (size_t i = 0; i < KV_OPERATION_KINDS; i++)
+        kv_operation_reset(&session->operations[i]);
+    free(session->objects);
+    pthread_mutex_destroy(&session->lock);
+    free(session);
+}
+KV_DEFINE_CLEANUP(struct kv_session, session_free)
+
+static enum kv_status enter(struct kv_library *library, struct kv_session *session)
+{
+    KV_HOLD_LIBRARY(library);
+    session->handle = ++library->last_handle;
+    KV_TRY(kv_handles_put(&library->sessions, session->handle, session));
+    struct kv_slot *slot = &library->slots[session->slot];
+    slot->sessions++;
+    slot->rw_sessions += session->flags & CKF_RW_SESSION ? 1 : 0;
+    return KV_OK;
+}
+
+CK_RV kv_session_open(struct kv_call *call, CK_SLOT_ID slot, CK_FLAGS flags, CK_SESSION_HANDLE *ret)
+{
+    if (slot >= call->library->slot_count)
+        return CKR_SLOT_ID_INVALID;
+    if (!ret)
+        return CKR_ARGUMENTS_BAD;
+    if (!(flags & CKF_SERIAL_SESSION))
+        return CKR_SESSION_PARALLEL_NOT_SUPPORTED;
+    KV_CLEANUP(session_free_cleanup) struct kv_session *session = calloc(1, sizeof *session);
+    if (!session)
+        return CKR_HOST_MEMORY;
+    pthread_mutex_init(&session->lock, NULL);
+    session->slot = slot;
+    session->flags = flags & (CKF_SERIAL_SESSION | CKF_RW_SESSION);
+    session->references = 1;
+    if (enter(call->library, session))
+        return CKR_HOST_MEMORY;
+    *ret = kv_take(session)->handle;
+    return CKR_OK;
+}
+
+/* Under the library's lock: takes the session from the table; true when this was the last reference. */
+static bool withdraw(struct kv_library *library, struct kv_session *session)
+{
+    if (session->closed)
+        return false;
+    kv_handles_remove(&library->sessions, session->handle);
+    session->closed = true;
+    struct kv_slot *slot = &library->slots[session->slot];
+    slot->rw_sessions -= session->flags & CKF_RW_SESSION ? 1 : 0;
+    if (--slot->sessions == 0)
+        slot->logged_in = false;
+    return --session->references == 0;
+}
+
+static void end(struct kv_library *library, struct kv_session *session)
+{
+    for (size_t i = 0; i < session->object_count; i++)
+        kv_object_drop(library, session->objects[i]);
+    session_free(session);
+}
+
+CK_RV kv_session_close(struct kv_call *call)
+{
+    kv_library_lock(call->library);
+    withdraw(call->library, call->session);
+    kv_library_unlock(call->library);
+    kv_keyring_flush(kv_call_slot(call)->keyring);
+    return CKR_OK;
+}
+
+static struct kv_session *any_of(struct kv_library *library, const CK_SLOT_ID *slot)
+{
+    size_t place = 0;
+    struct kv_session *session;
+    while ((session = kv_handles_next(&library->sessions, &place)) && slot && session->slot != *slot)
+        ;
+    return session;
+}
+
+void kv_session_close_all(struct kv_library *library, const CK_SLOT_ID *slot)
+{
+    for (bool more = true; more;) {
+        kv_library_lock(library);
+        struct kv_session *session = any_of(library, slot);
+        bool last = session && withdraw(library, session);
+        kv_library_unlock(library);
+        if (last)
+            end(library, session);
+        more = session != NULL;
+    }
+}
+
+CK_RV kv_session_close_slot(struct kv_call *call, CK_SLOT_ID slot)
+{
+    if (slot >= call->library->slot_count)
+        return CKR_SLOT_ID_INVALID;
+    kv_session_close_all(call->library, &slot);
+    kv_keyring_flush(call->library->slots[slot].keyring);
+    return CKR_OK;
+}
+
+CK_RV kv_session_info(struct kv_call *call, CK_SESSION_INFO *ret)
+{
+    if (!ret)
+        return CKR_ARGUMENTS_BAD;
+    const struct kv_session *session = call->session;
+    /* Always a user's: with a public state some clients ask for a PIN that does not exist. */
+    *ret = (CK_SESSION_INFO){ .slotID = session->slot,
+                              .flags = session->flags,
+                              .state = session->flags & CKF_RW_SESSION ? CKS_RW_USER_FUNCTIONS
+                                                                       : CKS_RO_USER_FUNCTIONS };
+    return CKR_OK;
+}
+
+CK_RV kv_session_login(struct kv_call *call, CK_USER_TYPE user)
+{
+    if (user == CKU_CONTEXT_SPECIFIC)
+        return CKR_OPERATION_NOT_INITIALIZED;
+    if (user != CKU_USER)
+        return CKR_USER_TYPE_INVALID;
+    KV_HOLD_LIBRARY(call->library);
+    struct kv_slot *slot = kv_call_slot(call);
+    CK_RV rv = slot->logged_in ? CKR_USER_ALREADY_LOGGED_IN : CKR_OK;
+    slot->logged_in = true;
+    return rv;
+}
+
+CK_RV kv_session_logout(struct kv_call *call)
+{
+    /* Fine without a login, too: some clients log out before they log in. */
+    KV_HOLD_LIBRARY(call->library);
+    kv_call_slot(call)->logged_in = false;
+    return CKR_OK;
+}
+
+struct kv_session *kv_session_ref(struct kv_library *library, CK_SESSION_HANDLE handle)
+{
+    KV_HOLD_LIBRARY(library);
+    struct kv_session *session = kv_handles_get(&library->sessions, handle);
+    if (session)
+        session->references++;
+    return session;
+}
+
+void kv_session_unref(struct kv_library *library, struct kv_session *session)
+{
+    kv_library_lock(library);
+    bool last = --session->references == 0;
+    kv_library_unlock(library);
+    if (last)
+        end(library, session);
+}
+
+bool kv_session_closed(struct kv_library *library, const struct kv_session *session)
+{
+    KV_HOLD_LIBRARY(library);
+    return session->closed;
+}
+
+enum kv_status kv_session_own(struct kv_session *session, CK_OBJECT_HANDLE object)
+{
+    CK_OBJECT_HANDLE *more =
+        realloc(session->objects, (session->object_count + 1) * sizeof *session->objects);
+    if (!more)
+        return KV_NO_MEMORY;
+    session->objects = more;
+    session->objects[session->object_count++] = object;
+    return KV_OK;
+}
+
+void kv_session_disown(struct kv_session *session, CK_OBJECT_HANDLE object)
+{
+    for (size_t i = 0; i < session->object_count; i++)
+        if (session->objects[i] == object) {
+            session->objects[i] = session->objects[--session->object_count];
+            return;
+        }
+}

@@ -1,0 +1,44 @@
+/* Sessions: what is open, whose turn it is, and the operations under way in each. A session is locked for the length of a call, also over I/O; it is
+ * counted, so that closing it from another thread waits for nobody and breaks nothing. PKCS#11 §5.6. */
+#ifndef KV_P11_SESSION_H
+#define KV_P11_SESSION_H
+
+#include <pthread.h>
+#include "find.h"
+#include "operation.h"
+
+struct kv_call;
+struct kv_library;
+
+struct kv_session {
+    CK_SESSION_HANDLE handle;
+    CK_SLOT_ID slot;
+    CK_FLAGS flags;
+    unsigned references; /* this and `closed` under the library's lock */
+    bool closed;
+
+    pthread_mutex_t lock; /* what follows */
+    struct kv_find find;
+    struct kv_operation operations[KV_OPERATION_KINDS];
+    CK_OBJECT_HANDLE *objects; /* its own session objects; they end with it */
+    size_t object_count;
+};
+
+CK_RV kv_session_open(struct kv_call *call, CK_SLOT_ID slot, CK_FLAGS flags, CK_SESSION_HANDLE *ret);
+CK_RV kv_session_close(struct kv_call *call);
+CK_RV kv_session_close_slot(struct kv_call *call, CK_SLOT_ID slot);
+CK_RV kv_session_info(struct kv_call *call, CK_SESSION_INFO *ret);
+CK_RV kv_session_login(struct kv_call *call, CK_USER_TYPE user);
+CK_RV kv_session_logout(struct kv_call *call);
+
+/* For call.c and library.c. */
+struct kv_session *kv_session_ref(struct kv_library *library, CK_SESSION_HANDLE handle); /* NULL: none */
+void kv_session_unref(struct kv_library *library, struct kv_session *session);
+bool kv_session_closed(struct kv_library *library, const struct kv_session *session);
+void kv_session_close_all(struct kv_library *library, const CK_SLOT_ID *slot); /* NULL: of every slot */
+
+/* Remembers a session object that is to end with the session. */
+KV_MUST_USE enum kv_status kv_session_own(struct kv_session *session, CK_OBJECT_HANDLE object);
+void kv_session_disown(struct kv_session *session, CK_OBJECT_HANDLE object);
+
+#endif

@@ -1,0 +1,440 @@
+/* The module as a guest: initialised twice, unloaded, forked, called from many threads, finalized under way, called after exit began. */
+#include "harness.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const CK_BYTE digest[32] = "thirty-two bytes of some digest";
+
+static int start(void **state)
+{
+    if (world_start(state))
+        return -1;
+    create_key("prod", "ec", "{\"kty\":\"EC\",\"crv\":\"P-256\"}");
+    create_key("prod", "rsa", "{\"kty\":\"RSA\"}");
+    return 0;
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    initialize();
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    CK_RV rv = world.p11->C_Finalize(NULL);
+    return rv == CKR_OK || rv == CKR_CRYPTOKI_NOT_INITIALIZED ? 0 : -1;
+}
+
+/* Signs and verifies; for places where a failed assertion could not be reported: another thread, a child. */
+static bool works(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE shut, CK_OBJECT_HANDLE open)
+{
+    CK_BYTE signature[64];
+    CK_ULONG len = sizeof signature;
+    return !world.p11->C_SignInit(session, &ecdsa, shut) &&
+           !world.p11->C_Sign(session, (CK_BYTE *)digest, 32, signature, &len) && len == 64 &&
+           !world.p11->C_VerifyInit(session, &ecdsa, open) &&
+           !world.p11->C_Verify(session, (CK_BYTE *)digest, 32, signature, 64);
+}
+
+static bool find_quietly(CK_SESSION_HANDLE session, CK_OBJECT_CLASS type, CK_OBJECT_HANDLE *ret)
+{
+    CK_ATTRIBUTE template[] = { { CKA_CLASS, &type, sizeof type }, { CKA_LABEL, "ec", 2 } };
+    CK_ULONG count = 0;
+    return !world.p11->C_FindObjectsInit(session, template, 2) &&
+           !world.p11->C_FindObjects(session, ret, 1, &count) && count == 1 &&
+           !world.p11->C_FindObjectsFinal(session);
+}
+
+/* What a child does with a module that it found initialised by its parent. */
+static bool works_anew(void)
+{
+    CK_SESSION_HANDLE session;
+    CK_OBJECT_HANDLE shut, open;
+    return !world.p11->C_OpenSession(PROD, CKF_SERIAL_SESSION, NULL, NULL, &session) &&
+           find_quietly(session, CKO_PRIVATE_KEY, &shut) && find_quietly(session, CKO_PUBLIC_KEY, &open) &&
+           works(session, shut, open) && works(session, shut, open);
+}
+
+/* --- C_Initialize --- */
+
+static CK_RV create_mutex(void **mutex)
+{
+    return mutex ? CKR_OK : CKR_ARGUMENTS_BAD;
+}
+static CK_RV use_mutex(void *mutex)
+{
+    return mutex ? CKR_OK : CKR_OK;
+}
+
+static void test_every_form_of_arguments(void **state)
+{
+    CK_C_INITIALIZE_ARGS none = { 0 }, os = { .flags = CKF_OS_LOCKING_OK },
+                         three = { .flags = CKF_OS_LOCKING_OK | CKF_LIBRARY_CANT_CREATE_OS_THREADS },
+                         mutexes = { create_mutex, use_mutex, use_mutex, use_mutex, CKF_OS_LOCKING_OK, NULL },
+                         half = { create_mutex, NULL, use_mutex, use_mutex, 0, NULL };
+    CK_C_INITIALIZE_ARGS *const good[] = { NULL, &none, &os, &three, &mutexes };
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        ok(world.p11->C_Initialize(good[i]));
+        expect(CKR_CRYPTOKI_ALREADY_INITIALIZED, world.p11->C_Initialize(good[i]));
+        finalize();
+        expect(CKR_CRYPTOKI_NOT_INITIALIZED, world.p11->C_Finalize(NULL));
+    }
+    expect(CKR_ARGUMENTS_BAD, world.p11->C_Initialize(&half));
+    initialize();
+    expect(CKR_ARGUMENTS_BAD, world.p11->C_Finalize((void *)digest));
+    finalize();
+}
+
+static void test_a_configuration_by_argument(void **state)
+{
+    char text[160], path[128];
+    snprintf(path, sizeof path, "%s/kvp11.conf", world.dir);
+    snprintf(text, sizeof text, "config=%s", path);
+    unsetenv("KVP11_CONFIG");
+    CK_C_INITIALIZE_ARGS args = { .flags = CKF_OS_LOCKING_OK, .pReserved = text };
+    ok(world.p11->C_Initialize(&args));
+    CK_ULONG count = 0;
+    ok(world.p11->C_GetSlotList(CK_TRUE, NULL, &count));
+    assert_int_equal(count, 3);
+    finalize();
+    setenv("KVP11_CONFIG", path, 1);
+}
+
+static void test_nothing_works_before(void **state)
+{
+    CK_ULONG count = 0;
+    CK_INFO info;
+    CK_SESSION_HANDLE session;
+    expect(CKR_CRYPTOKI_NOT_INITIALIZED, world.p11->C_GetInfo(&info));
+    expect(CKR_CRYPTOKI_NOT_INITIALIZED, world.p11->C_GetSlotList(CK_TRUE, NULL, &count));
+    expect(CKR_CRYPTOKI_NOT_INITIALIZED,
+           world.p11->C_OpenSession(0, CKF_SERIAL_SESSION, NULL, NULL, &session));
+    expect(CKR_CRYPTOKI_NOT_INITIALIZED, world.p11->C_SignInit(1, &ecdsa, 1));
+    expect(CKR_CRYPTOKI_NOT_INITIALIZED, world.p11->C_Finalize(NULL));
+}
+
+static void test_a_wrong_configuration_fails_and_none_is_empty(void **state)
+{
+    CK_ULONG count = 7;
+    char path[128], nowhere[128];
+    configure("none", "no_such_setting = 1");
+    expect(CKR_FUNCTION_FAILED, world.p11->C_Initialize(NULL));
+    configure("none", "");
+    snprintf(path, sizeof path, "%s/kvp11.conf", world.dir);
+    snprintf(nowhere, sizeof nowhere, "%s/nothing-here", world.dir);
+    unsetenv("KVP11_CONFIG");
+    setenv("XDG_CONFIG_HOME", nowhere, 1);
+    if (access("/etc/kvp11/kvp11.conf", F_OK)) {
+        initialize();
+        ok(world.p11->C_GetSlotList(CK_TRUE, NULL, &count));
+        assert_int_equal(count, 0);
+        finalize();
+    }
+    unsetenv("XDG_CONFIG_HOME");
+    setenv("KVP11_CONFIG", path, 1);
+}
+
+static void test_cycles_with_unloading(void **state)
+{
+    for (int i = 0; i < 5; i++) {
+        initialize();
+        assert_true(works_anew());
+        finalize();
+        unload();
+        load();
+    }
+    unload();
+    load();
+}
+
+static void test_three_symbols_and_no_more(void **state)
+{
+    static const char *const hidden[] = { "C_Sign", "kv_call_enter", "kv_bytes_free", "kv_library_open" };
+    assert_non_null(dlsym(world.module, "C_GetFunctionList"));
+    assert_non_null(dlsym(world.module, "C_GetInterface"));
+    assert_non_null(dlsym(world.module, "C_GetInterfaceList"));
+    for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++)
+        assert_null(dlsym(world.module, hidden[i]));
+}
+
+static void test_errno_is_the_hosts(void **state)
+{
+    CK_SESSION_HANDLE session = open_session(PROD);
+    errno = 4711;
+    find_one(session, CKO_PRIVATE_KEY, "ec");
+    assert_int_equal(errno, 4711);
+}
+
+/* --- fork --- */
+
+static int in_child(bool (*what)(void))
+{
+    int status = -1;
+    pid_t child = fork();
+    if (!child) {
+        alarm(60);
+        _exit(what() ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+static bool child_is_not_initialized(void)
+{
+    CK_INFO info;
+    return world.p11->C_GetInfo(&info) == CKR_CRYPTOKI_NOT_INITIALIZED;
+}
+
+static bool child_initializes(void)
+{
+    return !world.p11->C_Initialize(NULL) &&
+           world.p11->C_Initialize(NULL) == CKR_CRYPTOKI_ALREADY_INITIALIZED && works_anew() &&
+           !world.p11->C_Finalize(NULL);
+}
+
+static bool child_finalizes_first(void)
+{
+    return !world.p11->C_Finalize(NULL) && world.p11->C_Finalize(NULL) == CKR_CRYPTOKI_NOT_INITIALIZED &&
+           !world.p11->C_Initialize(NULL) && works_anew() && !world.p11->C_Finalize(NULL);
+}
+
+static bool grandchild(void)
+{
+    return child_initializes() && !world.p11->C_Initialize(NULL) && works_anew() &&
+           in_child(child_initializes) == 0 && works_anew();
+}
+
+/* A child starts anew with connections of its own; the parent's go on as if nothing had been, on the same connection. */
+static void test_children_and_parents_both_work(void **state)
+{
+    static bool (*const children[])(void) = { child_is_not_initialized, child_initializes,
+                                              child_finalizes_first, grandchild };
+    CK_SESSION_HANDLE session = open_session(PROD);
+    CK_OBJECT_HANDLE shut = find_one(session, CKO_PRIVATE_KEY, "ec");
+    CK_OBJECT_HANDLE open = find_one(session, CKO_PUBLIC_KEY, "ec");
+    for (size_t i = 0; i < sizeof children / sizeof *children; i++) {
+        assert_true(works(session, shut, open));
+        assert_int_equal(in_child(children[i]), 0);
+        clear_log();
+        for (int k = 0; k < 3; k++)
+            assert_true(works(session, shut, open));
+        /* Neither a repeated request nor a new token: the TLS stream is whole. */
+        assert_int_equal(requests(NULL), 3);
+    }
+}
+
+/* Forked while other threads are inside the module, locks held. AddressSanitizer's own allocator does not survive that, so under it the child
+ * does only what allocates nothing; the locks of the module are passed all the same. */
+#ifdef __SANITIZE_ADDRESS__
+#define CHILD_OF_THREADS child_is_not_initialized
+#else
+#define CHILD_OF_THREADS child_initializes
+#endif
+static atomic_bool stop_workers;
+
+static void *work_until_told(void *argument)
+{
+    bool good = true;
+    CK_OBJECT_HANDLE *keys = argument;
+    CK_SESSION_HANDLE session;
+    good = !world.p11->C_OpenSession(PROD, CKF_SERIAL_SESSION, NULL, NULL, &session);
+    while (good && !stop_workers)
+        good = works(session, keys[0], keys[1]);
+    return good ? NULL : (void *)digest;
+}
+
+static void test_fork_while_threads_work(void **state)
+{
+    CK_SESSION_HANDLE session = open_session(PROD);
+    CK_OBJECT_HANDLE keys[2] = { find_one(session, CKO_PRIVATE_KEY, "ec"),
+                                 find_one(session, CKO_PUBLIC_KEY, "ec") };
+    pthread_t threads[4];
+    stop_workers = false;
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, work_until_told, keys), 0);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(in_child(CHILD_OF_THREADS), 0);
+    stop_workers = true;
+    for (int i = 0; i < 4; i++) {
+        void *bad = NULL;
+        pthread_join(threads[i], &bad);
+        assert_null(bad);
+    }
+}
+
+/* --- threads --- */
+
+enum { THREADS = 16, ROUNDS = 25 };
+static pthread_barrier_t together;
+
+static void *sign_many(void *argument)
+{
+    CK_OBJECT_HANDLE *keys = argument;
+    CK_SESSION_HANDLE session;
+    pthread_barrier_wait(&together);
+    if (world.p11->C_OpenSession(PROD, CKF_SERIAL_SESSION, NULL, NULL, &session))
+        return (void *)digest;
+    for (int i = 0; i < ROUNDS; i++)
+        if (!works(session, keys[0], keys[1]))
+            return (void *)digest;
+    return world.p11->C_CloseSession(session) ? (void *)digest : NULL;
+}
+
+static void test_sixteen_threads_sign(void **state)
+{
+    CK_SESSION_HANDLE session = open_session(PROD);
+    CK_OBJECT_HANDLE keys[2] = { find_one(session, CKO_PRIVATE_KEY, "ec"),
+                                 find_one(session, CKO_PUBLIC_KEY, "ec") };
+    pthread_t threads[THREADS];
+    clear_log();
+    assert_int_equal(pthread_barrier_init(&together, NULL, THREADS), 0);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, sign_many, keys), 0);
+    for (int i = 0; i < THREADS; i++) {
+        void *bad = NULL;
+        pthread_join(threads[i], &bad);
+        assert_null(bad);
+    }
+    pthread_barrier_destroy(&together);
+    assert_int_equal(requests("/sign"), THREADS * ROUNDS);
+    ok(world.p11->C_CloseSession(session));
+}
+
+/* Sixteen threads that all find first: one token, and no thread goes without its key. */
+static void *find_and_sign(void *argument)
+{
+    pthread_barrier_wait(argument);
+    return works_anew() ? NULL : (void *)digest;
+}
+
+static void test_a_cold_start_of_many_threads(void **state)
+{
+    pthread_t threads[THREADS];
+    assert_int_equal(pthread_barrier_init(&together, NULL, THREADS), 0);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, find_and_sign, &together), 0);
+    clear_log();
+    for (int i = 0; i < THREADS; i++) {
+        void *bad = NULL;
+        pthread_join(threads[i], &bad);
+        assert_null(bad);
+    }
+    pthread_barrier_destroy(&together);
+}
+
+/* --- closing what is under way --- */
+
+struct slow {
+    CK_SESSION_HANDLE session;
+    CK_OBJECT_HANDLE key;
+    CK_RV rv;
+};
+
+static void *sign_slowly(void *argument)
+{
+    struct slow *slow = argument;
+    CK_BYTE signature[64];
+    CK_ULONG len = sizeof signature;
+    slow->rv = world.p11->C_Sign(slow->session, (CK_BYTE *)digest, 32, signature, &len);
+    return NULL;
+}
+
+/* The request log says when the signature is on its way: the emulator enters a request before it waits. */
+static void await_fault_taken(void)
+{
+    for (bool taken = false; !taken;) {
+        struct kv_json *faults = control("GET", "/faults", NULL);
+        taken = kv_json_count(faults) == 0;
+        kv_json_free(faults);
+    }
+}
+
+static void close_session(struct slow *slow)
+{
+    world.p11->C_CloseAllSessions(PROD);
+    (void)slow;
+}
+static void finalize_all(struct slow *slow)
+{
+    world.p11->C_Finalize(NULL);
+    (void)slow;
+}
+
+static void test_closing_what_is_under_way(void **state)
+{
+    static void (*const ways[])(struct slow *) = { close_session, finalize_all };
+    for (int i = 0; i < 2; i++) {
+        struct slow slow = { .session = open_session(PROD), .rv = 4711 };
+        pthread_t thread;
+        slow.key = find_one(slow.session, CKO_PRIVATE_KEY, "ec");
+        ok(world.p11->C_SignInit(slow.session, &ecdsa, slow.key));
+        control_do("POST", "/faults", "{\"path\":\"/sign\",\"kind\":\"delay\",\"ms\":400,\"count\":1}");
+        assert_int_equal(pthread_create(&thread, NULL, sign_slowly, &slow), 0);
+        await_fault_taken();
+        ways[i](&slow);
+        pthread_join(thread, NULL);
+        assert_int_equal(slow.rv, CKR_OK);
+        CK_SESSION_INFO info;
+        CK_RV rv = world.p11->C_GetSessionInfo(slow.session, &info);
+        assert_true(rv == CKR_SESSION_HANDLE_INVALID || rv == CKR_CRYPTOKI_NOT_INITIALIZED);
+    }
+}
+
+/* --- exit --- */
+
+static void late(void)
+{
+    CK_RV closed = world.p11->C_CloseAllSessions(PROD), finalized = world.p11->C_Finalize(NULL);
+    /* This refusal is only heard when OpenSSL is gone. */
+    CK_RV again = world.p11->C_Initialize(NULL);
+    _exit(closed || finalized || again != CKR_CRYPTOKI_NOT_INITIALIZED ? 3 : 5);
+}
+
+/* OpenSSL's own end is a handler of exit that was registered by our first use of it: what was registered before runs after it. */
+static void test_calls_after_openssl_is_gone(void **state)
+{
+    int status = -1;
+    pid_t child = fork();
+    if (!child) {
+        alarm(60);
+        atexit(late);
+        if (world.p11->C_Initialize(NULL) || !works_anew())
+            _exit(4);
+        exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 5);
+}
+
+int main(void)
+{
+#define LIVE(test) cmocka_unit_test_setup_teardown(test, begin, end)
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_calls_after_openssl_is_gone), /* first: before this process has used OpenSSL */
+        cmocka_unit_test(test_nothing_works_before),
+        cmocka_unit_test(test_every_form_of_arguments),
+        cmocka_unit_test(test_a_configuration_by_argument),
+        cmocka_unit_test(test_a_wrong_configuration_fails_and_none_is_empty),
+        cmocka_unit_test(test_cycles_with_unloading),
+        cmocka_unit_test(test_three_symbols_and_no_more),
+        LIVE(test_errno_is_the_hosts),
+        LIVE(test_children_and_parents_both_work),
+        LIVE(test_fork_while_threads_work),
+        LIVE(test_sixteen_threads_sign),
+        LIVE(test_a_cold_start_of_many_threads),
+        LIVE(test_closing_what_is_under_way),
+    };
+    return cmocka_run_group_tests(tests, start, world_stop);
+}

@@ -1,0 +1,165 @@
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <string.h>
+#include "attrs.h"
+#include "call.h"
+
+static const CK_BBOOL yes = CK_TRUE, no = CK_FALSE, neither = 2;
+static const CK_OBJECT_CLASS secret_class = CKO_SECRET_KEY, private_class = CKO_PRIVATE_KEY;
+static const CK_KEY_TYPE aes = CKK_AES, rsa = CKK_RSA;
+static const CK_ULONG sixteen = 16, nothing = 0;
+
+static struct kv_object session_key(void)
+{
+    return (struct kv_object){ .handle = 1,
+                               .session = 1,
+                               .type = CKO_SECRET_KEY,
+                               .key_type = CKK_AES,
+                               .flags = KV_IS_MODIFIABLE | KV_IS_SENSITIVE,
+                               .references = 1 };
+}
+
+/* No attribute may have two rules for one object, or the second is dead. */
+static void test_rules_are_unambiguous(void **state)
+{
+    for (size_t i = 0; i < kv_attr_rule_count; i++)
+        for (size_t k = 0; k < i; k++) {
+            const struct kv_attr_rule *a = &kv_attr_rules[i], *b = &kv_attr_rules[k];
+            unsigned limits = KV_ON_VAULT | KV_ON_SESSION, kinds = KV_ON_RSA | KV_ON_EC;
+            bool same_class = a->on & b->on & KV_ON_ALL;
+            bool apart = ((a->on | b->on) & limits) == limits || ((a->on | b->on) & kinds) == kinds;
+            if (a->type == b->type && same_class && !apart)
+                fail_msg("two rules for attribute 0x%lx", a->type);
+        }
+}
+
+static void test_rules_are_complete(void **state)
+{
+    for (size_t i = 0; i < kv_attr_rule_count; i++) {
+        const struct kv_attr_rule *rule = &kv_attr_rules[i];
+        if (rule->form == KV_FORM_BOOL)
+            assert_true(!rule->get && !rule->put);
+        else
+            assert_true(rule->get || rule->hidden);
+        if (rule->set && rule->form != KV_FORM_BOOL)
+            assert_non_null(rule->put);
+    }
+}
+
+#define ITEM(type, value)                                                                                    \
+    {                                                                                                        \
+        type, (void *)&(value), sizeof(value)                                                                \
+    }
+static const struct {
+    const char *sentence;
+    CK_ATTRIBUTE item;
+    unsigned how;
+    CK_RV rv;
+} rows[] = {
+    { "a class that is offered", ITEM(CKA_CLASS, secret_class), KV_SET_CREATE, CKR_OK },
+    { "a class that is not", ITEM(CKA_CLASS, private_class), KV_SET_CREATE, CKR_TEMPLATE_INCONSISTENT },
+    { "the same key type again", ITEM(CKA_KEY_TYPE, aes), KV_SET_CREATE, CKR_OK },
+    { "another one", ITEM(CKA_KEY_TYPE, rsa), KV_SET_CREATE, CKR_TEMPLATE_INCONSISTENT },
+    { "a key on the token", ITEM(CKA_TOKEN, yes), KV_SET_CREATE, CKR_TOKEN_WRITE_PROTECTED },
+    { "generated on the token", ITEM(CKA_TOKEN, yes), KV_SET_GENERATE, CKR_TOKEN_WRITE_PROTECTED },
+    { "unwrapped onto the token is tolerated", ITEM(CKA_TOKEN, yes), KV_SET_UNWRAP, CKR_OK },
+    { "half a truth", ITEM(CKA_ENCRYPT, neither), KV_SET_CREATE, CKR_ATTRIBUTE_VALUE_INVALID },
+    { "a number where a truth belongs", ITEM(CKA_ENCRYPT, sixteen), KV_SET_CREATE,
+      CKR_ATTRIBUTE_VALUE_INVALID },
+    { "a truth where a number belongs", ITEM(CKA_VALUE_LEN, yes), KV_SET_GENERATE,
+      CKR_ATTRIBUTE_VALUE_INVALID },
+    { "a length to generate", ITEM(CKA_VALUE_LEN, sixteen), KV_SET_GENERATE, CKR_OK },
+    { "no length", ITEM(CKA_VALUE_LEN, nothing), KV_SET_GENERATE, CKR_TEMPLATE_INCONSISTENT },
+    { "a length cannot be created", ITEM(CKA_VALUE_LEN, sixteen), KV_SET_CREATE, CKR_ATTRIBUTE_READ_ONLY },
+    { "a value cannot be generated",
+      { CKA_VALUE, (void *)"0123456789abcdef", 16 },
+      KV_SET_GENERATE,
+      CKR_ATTRIBUTE_READ_ONLY },
+    { "sensitive may not be taken back", ITEM(CKA_SENSITIVE, no), KV_SET_MODIFY, CKR_ATTRIBUTE_READ_ONLY },
+    { "not in a copy either", ITEM(CKA_SENSITIVE, no), KV_SET_COPY, CKR_ATTRIBUTE_READ_ONLY },
+    { "a new key may be open", ITEM(CKA_SENSITIVE, no), KV_SET_CREATE, CKR_OK },
+    { "extractable may not be given later", ITEM(CKA_EXTRACTABLE, yes), KV_SET_MODIFY,
+      CKR_ATTRIBUTE_READ_ONLY },
+    { "a label may change", { CKA_LABEL, (void *)"x", 1 }, KV_SET_MODIFY, CKR_OK },
+    { "a class may not", ITEM(CKA_CLASS, secret_class), KV_SET_MODIFY, CKR_ATTRIBUTE_READ_ONLY },
+    { "derive may be said to be false", ITEM(CKA_DERIVE, no), KV_SET_UNWRAP, CKR_OK },
+    { "but not to be true", ITEM(CKA_DERIVE, yes), KV_SET_UNWRAP, CKR_ATTRIBUTE_READ_ONLY },
+    { "trust is not for the taking", ITEM(CKA_TRUSTED, yes), KV_SET_CREATE, CKR_ATTRIBUTE_READ_ONLY },
+    { "a modulus on a secret key", ITEM(CKA_MODULUS, yes), KV_SET_CREATE, CKR_ATTRIBUTE_TYPE_INVALID },
+    { "an attribute nobody knows", ITEM(0x80001234UL, yes), KV_SET_CREATE, CKR_ATTRIBUTE_TYPE_INVALID },
+    { "half a date", { CKA_START_DATE, (void *)"2026", 4 }, KV_SET_CREATE, CKR_ATTRIBUTE_VALUE_INVALID },
+    { "a date", { CKA_START_DATE, (void *)"20260131", 8 }, KV_SET_CREATE, CKR_OK },
+    { "no date", { CKA_START_DATE, NULL, 0 }, KV_SET_CREATE, CKR_OK },
+    { "a length without a value", { CKA_LABEL, NULL, 3 }, KV_SET_CREATE, CKR_ARGUMENTS_BAD },
+};
+
+static void clear(struct kv_object *object)
+{
+    kv_bytes_free(&object->secret.label);
+    kv_bytes_free(&object->secret.id);
+    kv_bytes_free(&object->secret.start);
+    kv_bytes_free(&object->secret.end);
+    kv_bytes_free(&object->secret.value);
+}
+
+static void test_apply(void **state)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct kv_call call = { 0 };
+        struct kv_object object = session_key();
+        CK_RV rv = kv_attrs_apply(&call, &object, (struct kv_template){ &rows[i].item, 1 }, rows[i].how);
+        if (rv != rows[i].rv)
+            fail_msg("%s: %s", rows[i].sentence, kv_ckr_name(rv));
+        clear(&object);
+    }
+}
+
+static void test_nothing_stands_twice(void **state)
+{
+    struct kv_call call = { 0 };
+    struct kv_object object = session_key();
+    CK_ATTRIBUTE items[] = { ITEM(CKA_ENCRYPT, yes), ITEM(CKA_ENCRYPT, no) };
+    assert_int_equal(kv_attrs_apply(&call, &object, (struct kv_template){ items, 2 }, KV_SET_CREATE),
+                     CKR_TEMPLATE_INCONSISTENT);
+}
+
+static void test_what_must_be_there(void **state)
+{
+    struct kv_call call = { 0 };
+    struct kv_object object = session_key();
+    CK_ATTRIBUTE items[] = { ITEM(CKA_CLASS, secret_class),
+                             ITEM(CKA_KEY_TYPE, aes),
+                             { CKA_VALUE, (void *)"0123456789abcdef", 16 } };
+    for (CK_ULONG count = 0; count < 3; count++)
+        assert_int_equal(kv_attrs_complete(&call, &object, (struct kv_template){ items, count }),
+                         CKR_TEMPLATE_INCOMPLETE);
+    assert_int_equal(kv_attrs_complete(&call, &object, (struct kv_template){ items, 3 }), CKR_OK);
+}
+
+static void test_hidden_values_match_nothing(void **state)
+{
+    struct kv_object object = session_key();
+    object.secret.value = (struct kv_bytes){ (unsigned char *)"0123456789abcdef", 16 };
+    CK_ATTRIBUTE value = { CKA_VALUE, (void *)"0123456789abcdef", 16 };
+    assert_false(kv_attrs_match(&object, (struct kv_template){ &value, 1 }));
+    object.flags = KV_IS_EXTRACTABLE;
+    assert_true(kv_attrs_match(&object, (struct kv_template){ &value, 1 }));
+    object.flags = KV_IS_EXTRACTABLE | KV_IS_SENSITIVE;
+    assert_false(kv_attrs_match(&object, (struct kv_template){ &value, 1 }));
+    assert_true(kv_attrs_match(&object, (struct kv_template){ NULL, 0 }));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rules_are_unambiguous),
+        cmocka_unit_test(test_rules_are_complete),
+        cmocka_unit_test(test_apply),
+        cmocka_unit_test(test_nothing_stands_twice),
+        cmocka_unit_test(test_what_must_be_there),
+        cmocka_unit_test(test_hidden_values_match_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
