@@ -1,0 +1,182 @@
+"""What the suites that drive real programs share: an emulator on free ports with its own folder, a configuration that points
+at it, its control API, and checks that are counted.
+
+    with Emulator() as vault:
+        vault.control("POST", "/vaults/prod/keys/k/create", {"kty": "RSA"})
+        vault.run(["pkcs11-tool", "--module", vault.module, "-O"])
+
+Environment: KVP11_BUILD, the build directory (default: the newest of build-test, build, b beside this checkout).
+"""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def build_dir():
+    """The build directory: KVP11_BUILD, or the newest that holds a module."""
+    if os.environ.get("KVP11_BUILD"):
+        return pathlib.Path(os.environ["KVP11_BUILD"]).resolve()
+    found = [p for p in (ROOT / n for n in ("build-test", "build-try", "build", "b")) if (p / "module/libkvp11.so").exists()]
+    if not found:
+        sys.exit("no build directory: set KVP11_BUILD, or run `meson setup b && meson compile -C b` first")
+    return max(found, key=lambda p: (p / "module/libkvp11.so").stat().st_mtime)
+
+
+class Emulator:
+    """A kvp11-emulator of our own and a world around it: configuration, version map, logs, all below .dir."""
+
+    def __init__(self, *options, settings=(), vaults=("prod",), identity="workload", state=False):
+        self.build = build_dir()
+        self.module = str(self.build / "module/libkvp11.so")
+        self.tool = str(self.build / "tools/kvp11")
+        self.options = list(options)
+        self.settings, self.vaults, self.identity = list(settings), vaults, identity
+        self.state = state  # True: keys survive stop() and start(ports=False)
+        self.process = None
+
+    def __enter__(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="kvp11-test-"))
+        try:
+            self.start()
+            self.config = self.configure("kvp11.conf")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def start(self, ports=True):
+        ready = self.dir / "ready.json"
+        ready.unlink(missing_ok=True)
+        command = [str(self.build / "tools/emulator/kvp11-emulator"), "--ready-file", str(ready), "--tls-dir", str(self.dir / "tls")]
+        if self.state:
+            command += ["--state", str(self.dir / "state")]
+        if not ports:  # again where it was
+            command += ["--port", str(self.ready["port"]), "--control-port", str(self.ready["control_port"]),
+                        "--imds-port", str(self.ready["imds_port"])]
+        self.process = subprocess.Popen(command + self.options, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stderr=open(self.dir / "emulator.log", "ab"))
+        for _ in range(600):
+            if ready.exists():
+                self.ready = json.loads(ready.read_text())
+                return
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise RuntimeError("the emulator did not start: " + (self.dir / "emulator.log").read_text()[-2000:])
+
+    def stop(self, kill=False):
+        if self.process and self.process.poll() is None:
+            self.process.kill() if kill else self.process.terminate()
+            self.process.wait()
+
+    def configure(self, name, settings=(), identity=None, vaults=None, **replace):
+        """Writes a configuration file and returns its path. `settings`: lines for every vault section; `replace`: settings by name, None leaves a line out."""
+        identity = identity or self.identity
+        secret = self.dir / f"{identity}.secret"
+        if not secret.exists():
+            secret.touch(mode=0o600)
+            secret.write_text(f"{identity}-secret\n")
+        general = {"map": self.dir / "map.db", "log": self.dir / "kvp11.log", "log_level": "info", "audit": self.dir / "audit.jsonl"}
+        general.update({k: replace.pop(k) for k in list(replace) if k in general})
+        lines = ["[kvp11]"] + [f"{k} = {v}" for k, v in general.items() if v is not None]
+        for vault in vaults or self.vaults:
+            values = {"url": self.ready["vaults"][vault], "credential": "client-secret", "tenant": self.ready["tenant"],
+                      "client_id": identity, "client_secret_file": secret, "authority": self.ready["authority"],
+                      "ca_file": self.ready["ca_file"], "timeout": 10}
+            values.update(replace)
+            lines += [f"[{vault}]"] + [f"{k} = {v}" for k, v in values.items() if v is not None]
+            lines += self.settings + list(settings)
+        path = self.dir / name
+        path.touch(mode=0o600)
+        path.write_text("\n".join(lines) + "\n")
+        return str(path)
+
+    def environment(self, **more):
+        """A clean environment that names our configuration and nothing of the host's."""
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("KVP11_", "AZURE_", "PKCS11", "SOFTHSM", "OPENSSL_CONF"))}
+        env.update(KVP11_CONFIG=self.config, HOME=str(self.dir))
+        env.update({k: str(v) for k, v in more.items()})
+        return env
+
+    def run(self, command, env=None, config=None, **options):
+        """Runs a program and returns the CompletedProcess, output as bytes."""
+        env = self.environment(**(env or {}))
+        if config:
+            env["KVP11_CONFIG"] = config
+        options.setdefault("timeout", 120)
+        options.setdefault("cwd", self.dir)
+        if "input" not in options:
+            options.setdefault("stdin", subprocess.DEVNULL)
+        return subprocess.run([str(c) for c in command], env=env, capture_output=True, **options)
+
+    def log(self):
+        """The last lines of the module's and the tool's log."""
+        path = self.dir / "kvp11.log"
+        return "".join(path.read_text().splitlines(keepends=True)[-8:]) if path.exists() else ""
+
+    def kvp11(self, *arguments, **options):
+        return self.run([self.tool, *arguments], **options)
+
+    def control(self, method, path, body=None):
+        request = urllib.request.Request(self.ready["control"] + path, method=method,
+                                         data=None if body is None else json.dumps(body).encode(),
+                                         headers={"Content-Type": "application/json"})
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=300) as reply:
+                return json.loads(reply.read() or b"null")
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(f"{method} {path}: {error.code} {error.read().decode()}") from None
+
+    def create(self, name, vault="prod", **body):
+        """A new key or version by the control API; returns its version id."""
+        bundle = self.control("POST", f"/vaults/{vault}/keys/{name}/create", body or {"kty": "RSA"})
+        return bundle["key"]["kid"].rsplit("/", 1)[1]
+
+    def rotate(self, name, vault="prod"):
+        return self.control("POST", f"/vaults/{vault}/keys/{name}/rotate")["key"]["kid"].rsplit("/", 1)[1]
+
+    def requests(self, clear=True):
+        """The request log since the last clear."""
+        log = self.control("GET", "/log")
+        if clear:
+            self.control("DELETE", "/log")
+        return log
+
+
+class Checks:
+    """Counts what held and what did not; `end` prints the last line and gives the exit status."""
+
+    def __init__(self):
+        self.passed = self.failed = 0
+
+    def check(self, what, holds, detail=""):
+        if holds:
+            self.passed += 1
+            print(f"ok - {what}")
+        else:
+            self.failed += 1
+            print(f"not ok - {what}")
+            if isinstance(detail, subprocess.CompletedProcess):
+                detail = f"exit {detail.returncode}\n{detail.stdout.decode(errors='replace')[-1500:]}\n{detail.stderr.decode(errors='replace')[-1500:]}"
+            for line in str(detail).splitlines():
+                print(f"#   {line}")
+        sys.stdout.flush()
+        return bool(holds)
+
+    def end(self):
+        print(f"{self.passed} passed, {self.failed} failed")
+        return 1 if self.failed or not self.passed else 0

@@ -1,0 +1,47 @@
+"""Rotations that are cut short."""
+import random
+import signal
+import subprocess
+
+
+def killed(world):
+    """kill -9 while rotating, 20 times: every version opens what was wrapped under it, none is lost, the map verifies"""
+    vault, seed = world.vault, random.Random(20)
+    for _ in range(20):
+        vault.control("POST", "/settings", {"latency_ms": 15})
+        process = subprocess.Popen([vault.tool, "rotate", "backup-kek"], env=vault.environment(KVP11_CONFIG=world.operator),
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            process.wait(timeout=seed.uniform(0.005, 0.2))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+    vault.control("POST", "/settings", {"latency_ms": 0})
+    world.runs("map", "verify")
+    rows = world.versions()
+    assert world.version in rows and 1 <= len(rows) <= 21, len(rows)
+    assert sum(row["current"] for row in rows.values()) == 1
+    world.signs()
+    world.signs(label=f"backup-kek@{world.version}" if not rows[world.version]["current"] else "backup-kek")
+
+
+def lost_reply(world):
+    """the reply to a rotation is lost: no second rotation is sent, the new version is found and told"""
+    world.vault.control("POST", "/faults", {"method": "POST", "path": "/rotate", "kind": "cut"})
+    world.vault.requests()
+    world.runs("rotate", "backup-kek", config=world.operator)
+    sent = [r for r in world.vault.requests() if r["path"].endswith("/rotate")]
+    assert len(sent) == 1 or all(not r.get("has_body") and not r.get("bearer") for r in sent[:-1]), sent
+    assert len(world.versions()) == 2
+
+
+def refused_before(world):
+    """a rotation that never reached the vault changes nothing and says so"""
+    world.vault.control("POST", "/faults", {"method": "POST", "path": "/rotate", "kind": "status", "status": 409,
+                                            "body": '{"error":{"code":"Conflict","message":"busy"}}', "count": 10})
+    world.refuses(73, ["backup-kek"], "rotate", "backup-kek", config=world.operator)
+    world.vault.control("DELETE", "/faults")
+    assert list(world.versions()) == [world.version]
+
+
+SCENARIOS = (killed, lost_reply, refused_before)

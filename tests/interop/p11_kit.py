@@ -1,0 +1,63 @@
+"""p11-kit: its list of modules, and the module behind `p11-kit server`."""
+import os
+import re
+import subprocess
+import time
+
+from tokens import PROGRAMS
+
+NOBODY = "65534"
+
+
+def list_modules(token):
+    """p11-kit list-modules shows the token of a module that a .module file names"""
+    home = token.dir / "home"
+    modules = home / ".config/pkcs11/modules"
+    modules.mkdir(parents=True, exist_ok=True)
+    (home / ".config/pkcs11/pkcs11.conf").write_text("user-config: merge\n")
+    (modules / "scenario.module").write_text(f"module: {token.module}\n" + reserved(token))
+    command = ["p11-kit", "list-modules"]
+    if os.geteuid() == 0:  # p11-kit reads no user configuration for root
+        hand_over(token)
+        command = ["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", *command]
+    out = token.must(token.run(command, env={"HOME": home, "XDG_CONFIG_HOME": home / ".config"})).decode()
+    assert re.search(rf"token: {token.label}\b", out), out
+
+
+def reserved(token):
+    """What p11-kit hands to C_Initialize: the module must take its configuration from there."""
+    return f"x-init-reserved: config={token.vault.config}\n" if token.name == "kvp11" else ""
+
+
+def hand_over(token):
+    """Gives the scratch world to an unprivileged user for this one scenario; its files stay readable for root."""
+    top = token.vault.dir if token.name == "kvp11" else token.dir
+    for path in [top, *top.rglob("*")]:
+        os.chown(path, int(NOBODY), int(NOBODY), follow_symlinks=False)
+
+
+def server(token):
+    """pkcs11-tool signs through p11-kit server and its client module"""
+    socket = token.dir / "p11.sock"
+    process = subprocess.Popen(["p11-kit", "server", "-f", "--provider", token.module, "-n", socket, f"pkcs11:token={token.label}"],
+                               env=token.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(socket, process)
+        token.file("data", b"through a socket\n")
+        login = ["--login", "--pin", token.pin] if token.pin else []
+        token.must(token.run(["pkcs11-tool", "--module", PROGRAMS["p11-kit's client module"], "--token-label", token.label, *login, "--sign", "-m", "SHA256-RSA-PKCS",
+                              "--id", token.rsa_id, "-i", "data", "-o", "signature"], env={"P11_KIT_SERVER_ADDRESS": f"unix:path={socket}"}))
+        token.must(token.run(["openssl", "dgst", "-sha256", "-verify", token.public_pem("rsa"), "-signature", "signature", "data"]))
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def wait_for(path, process):
+    until = time.monotonic() + 20
+    while not path.exists():
+        assert process.poll() is None and time.monotonic() < until, "p11-kit server did not start"
+        time.sleep(0.02)
+
+
+SCENARIOS = (server, list_modules)

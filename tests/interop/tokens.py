@@ -1,0 +1,122 @@
+"""The two tokens that a scenario runs on. Each holds an RSA-2048 key `rsa` and a P-256 key `ec`, private and public."""
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+MULTIARCH = "/usr/lib/" + (os.uname().machine + "-linux-gnu")
+PROGRAMS = {
+    "openssl": "openssl", "pkcs11-tool": "pkcs11-tool", "p11tool": "p11tool", "certtool": "certtool", "p11-kit": "p11-kit",
+    "softhsm2-util": "softhsm2-util", "setpriv": "setpriv",
+    "OpenSSL's pkcs11 engine": f"{MULTIARCH}/engines-3/pkcs11.so", "the SoftHSM module": f"{MULTIARCH}/softhsm/libsofthsm2.so",
+    "p11-kit's client module": f"{MULTIARCH}/pkcs11/p11-kit-client.so",
+}
+
+
+def missing_programs():
+    return [name for name, path in PROGRAMS.items() if not (shutil.which(path) or pathlib.Path(path).exists())]
+
+
+class Token:
+    """name, module, label, pin (None: no login), dir (scratch), and run()."""
+
+    rsa_id, ec_id = "01", "02"
+
+    def uri(self, key, kind="private"):
+        pin = f"?pin-value={self.pin}" if self.pin else ""
+        return f"pkcs11:token={self.label};object={key};type={kind}{pin}"
+
+    def tool(self, *arguments, **options):
+        """pkcs11-tool on this token."""
+        login = ["--login", "--pin", self.pin] if self.pin else []
+        return self.run(["pkcs11-tool", "--module", self.module, "--token-label", self.label, *login, *arguments], **options)
+
+    def engine(self, *arguments, **options):
+        """An OpenSSL command with the pkcs11 engine set up for this token."""
+        config = self.dir / "engine.cnf"
+        config.write_text("openssl_conf = i\n[i]\nengines = e\n[e]\npkcs11 = p\n[p]\nengine_id = pkcs11\n"
+                          f"MODULE_PATH = {self.module}\ninit = 0\n")
+        return self.run(["openssl", *arguments], env={"OPENSSL_CONF": config}, **options)
+
+    def must(self, done):
+        """The output of a run that had to succeed."""
+        assert done.returncode == 0, f"{' '.join(map(str, done.args))}: exit {done.returncode}: {done.stderr.decode(errors='replace')[-800:]}{done.stdout.decode(errors='replace')[-400:]}"
+        return done.stdout
+
+    def file(self, name, content=None):
+        path = self.dir / name
+        if content is not None:
+            path.write_bytes(content)
+        return path
+
+    def public_pem(self, key):
+        """The public key as a PEM file, read from the token by pkcs11-tool."""
+        path = self.dir / f"{key}.pub.pem"
+        if not path.exists():
+            der = self.dir / f"{key}.pub.der"
+            self.must(self.tool("--read-object", "--type", "pubkey", "--id", getattr(self, f"{key}_id"), "-o", der))
+            self.must(self.run(["openssl", "pkey", "-pubin", "-inform", "DER", "-in", der, "-out", path]))
+        return path
+
+    def log(self):
+        return ""
+
+
+class SoftHsm(Token):
+    name, label, pin = "softhsm", "soft", "1234"
+    module = PROGRAMS["the SoftHSM module"]
+
+    def __enter__(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="kvp11-soft-"))
+        (self.dir / "tokens").mkdir()
+        (self.dir / "softhsm2.conf").write_text(f"directories.tokendir = {self.dir}/tokens\nlog.level = ERROR\n")
+        self.must(self.run(["softhsm2-util", "--init-token", "--free", "--label", self.label, "--pin", self.pin, "--so-pin", "5678"]))
+        for key_type, key, key_id in (("rsa:2048", "rsa", "01"), ("EC:prime256v1", "ec", "02")):
+            usage = ["--usage-sign", "--usage-decrypt", "--usage-wrap"] if key == "rsa" else ["--usage-sign"]
+            self.must(self.tool("--keypairgen", "--key-type", key_type, "--label", key, "--id", key_id, *usage))
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def environment(self, **more):
+        environment = {k: v for k, v in os.environ.items() if k != "OPENSSL_CONF"}
+        environment.update(SOFTHSM2_CONF=str(self.dir / "softhsm2.conf"), HOME=str(self.dir))
+        environment.update({k: str(v) for k, v in more.items()})
+        return environment
+
+    def run(self, command, env=None, **options):
+        options.setdefault("stdin", subprocess.DEVNULL)
+        return subprocess.run([str(c) for c in command], env=self.environment(**(env or {})), capture_output=True, cwd=self.dir, timeout=120, **options)
+
+
+class Kvp11(Token):
+    name, label, pin = "kvp11", "prod", None
+
+    def __init__(self, vault):
+        self.vault, self.module = vault, vault.module
+        self.dir = vault.dir / "scratch"
+        self.dir.mkdir()
+        vault.create("rsa", kty="RSA", key_size=2048)
+        vault.create("ec", kty="EC", crv="P-256")
+        for key in ("rsa", "ec"):
+            setattr(self, f"{key}_id", self.id_of(key))
+
+    def id_of(self, label):
+        """CKA_ID in hex, as pkcs11-tool lists it."""
+        lines = self.must(self.tool("-O", "--type", "privkey")).decode().splitlines()
+        for i, line in enumerate(lines):
+            if line.strip() == f"label:      {label}":
+                return next(l.split(":")[1].strip() for l in lines[i:] if l.strip().startswith("ID:"))
+        raise AssertionError(f"pkcs11-tool does not list '{label}': {lines}")
+
+    def environment(self, **more):
+        return self.vault.environment(**more)
+
+    def run(self, command, env=None, **options):
+        options.setdefault("cwd", self.dir)
+        return self.vault.run(command, env=env, **options)
+
+    def log(self):
+        return self.vault.log()

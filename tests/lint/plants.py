@@ -1,0 +1,119 @@
+"""For each check a violation: planted in a small tree that is clean, it must be found, and at the place where it was planted."""
+
+import os
+import shutil
+import subprocess
+from functools import partial
+
+import checks
+
+MODULE_C = '/* Why. */\n#include "base/status.h"\n\nint kv_x(void)\n{\n    return 0;\n}\n'
+MAIN_C = 'static const struct row rows[] = {\n    { "keys", "[NAME]", "lists" },\n};\nstatic const char *o = "--json";\n'
+CLEAN = {
+    "LICENSE": "Apache License\n",
+    "README.md": "# x\n",
+    ".clang-format": open(os.path.join(os.path.dirname(__file__), "../../.clang-format"), encoding="utf-8").read(),
+    "include/base/status.h": "/* What. */\nint kv_x(void);\n",
+    "module/base/status.c": MODULE_C,
+    "module/vault/vault.c": "/* Why. */\nint kv_v(void);\n",
+    "module/config/keys.c": 'static const struct row rows[] = {\n    { VAULT("url", "text") },\n};\n',
+    "conf/kvp11.conf.5": '.Dd January 1, 2026\n.Dt KVP11.CONF 5\n.Os\n.Sh NAME\n.Nm kvp11.conf\n.Nd configuration\n'
+                         ".Sh DESCRIPTION\n.Bl -tag -width x\n.It Ic url\nThe vault.\n.El\n",
+    "tools/main.c": MAIN_C,
+    "tools/kvp11.1": ".Dd January 1, 2026\n.Dt KVP11 1\n.Os\n.Sh NAME\n.Nm kvp11\n.Nd tool\n.Sh DESCRIPTION\n"
+                     ".Bl -tag -width x\n.It Cm keys Op Ar NAME\nLists.\n.It Fl -json\nJSON.\n.El\n",
+    "tools/emulator/main.c": 'static const char *help = "  --port N";\n',
+    "tools/emulator/kvp11-emulator.1": ".Dd January 1, 2026\n.Dt KVP11-EMULATOR 1\n.Os\n.Sh NAME\n.Nm kvp11-emulator\n"
+                                       ".Nd vault\n.Sh DESCRIPTION\n.Bl -tag -width x\n.It Fl -port Ar N\nPort.\n.El\n",
+    "tools/setup": "#!/bin/sh\nexit 0\n",
+}
+LONG = "int kv_long(void)\n{\n" + "    kv_x();\n" * 90 + "    return 0;\n}\n"
+
+# (check, what it is, path, text to add at its end or, with "=", to have instead, what the finding must name)
+PLANTS = [
+    (checks.layers, "base includes vault", "module/base/status.c", '#include "vault/vault.h"\n', "module/base/status.c:8"),
+    (checks.layers, "p11 includes vault", "module/p11/slot.c", '=#include "vault/vault.h"\n', "module/p11/slot.c:1"),
+    (checks.layers, "the tool includes net", "tools/main.c", '#include "net/http.h"\n', "tools/main.c:5"),
+    (checks.layers, "the emulator includes base", "tools/emulator/main.c", '#include "base/json.h"\n', "main.c:2"),
+    (checks.layers, "a header of base includes keys", "include/base/status.h", '#include "keys/key.h"\n', "status.h:3"),
+    (checks.layers, "a folder that is no layer", "module/extra/x.c", "=int x;\n", "module/extra/x.c:1"),
+    (checks.libraries, "curl in vault", "module/vault/vault.c", "#include <curl/curl.h>\n", "module/vault/vault.c:3"),
+    (checks.libraries, "SQLite in core", "module/core/core.c", "=#include <sqlite3.h>\n", "module/core/core.c:1"),
+    (checks.libraries, "OpenSSL in config", "module/config/keys.c", "#include <openssl/evp.h>\n", "keys.c:4"),
+    (checks.rest_layers, "a mechanism in vault", "module/vault/vault.c", "int m = CKM_RSA_PKCS;\n", "vault.c:3"),
+    (checks.banned, "strcpy", "tools/main.c", "void f(void)\n{\n    strcpy(a, b);\n}\n", "tools/main.c:7"),
+    (checks.banned, "printf in the module", "module/base/status.c", 'int z = printf("x");\n', "status.c:8"),
+    (checks.banned, "getenv outside config.c", "module/base/status.c", 'char *e = getenv("HOME");\n', "status.c:8"),
+    (checks.banned, "memcmp in auth", "module/auth/token.c", "=int q = memcmp(a, b, 3);\n", "token.c:1"),
+    (checks.banned, "abort in the module", "module/vault/vault.c", "int q(void)\n{\n    abort();\n}\n", "vault.c:5"),
+    (checks.unfinished, "a note", "README.md", "TO" + "DO later\n", "README.md:2"),
+    (checks.sizes, "a function of 93 lines", "module/base/status.c", LONG, "kv_long has 94 lines"),
+    (checks.sizes, "a file of 600 lines", "module/vault/vault.c", "int x;\n" * 600, "602 lines"),
+    (checks.parameters, "six parameters", "module/base/status.c",
+     "int kv_six(int a, int b, int c,\n           int d, int e, void (*f)(int, int), int *ret)\n{\n    return 0;\n}\n",
+     "kv_six takes 6"),
+    (checks.man_settings, "a setting without paragraph", "module/config/keys.c",
+     '=static const struct row rows[] = {\n    { VAULT("url", "text") },\n    { .info = { "vault", "pin", "" } },\n};\n',
+     "'pin' of module/config/keys.c"),
+    (checks.man_settings, "a paragraph without setting", "conf/kvp11.conf.5", ".Bl -tag\n.It Ic old\nOld.\n.El\n", "'old'"),
+    (checks.man_tool, "a command without paragraph", "tools/main.c", '    { "map show", "", "" },\n', "'map show'"),
+    (checks.man_tool, "an option without paragraph", "tools/main.c", 'static char *p = "--all";\n', "'all'"),
+    (checks.man_emulator, "an option without paragraph", "tools/emulator/main.c", 'char *p = "--state DIR";\n', "'state'"),
+    (checks.man_syntax, "a list without end", "tools/kvp11.1", ".Bl -tag -width x\n.It Fl x\n", "kvp11.1"),
+    (checks.formatting, "two statements on a line", "module/base/status.c", "int y(void)\n{\n  return 0; }\n", "status.c:1"),
+    (checks.scripts, "an if without end", "tools/setup", "if true; then\n", "tools/setup:1"),
+    (checks.places, "a folder of one machine", "README.md", "see /work/" + "main\n", "README.md:2"),
+    (checks.places, "a mirror", "README.md", "https://registry.npmjs" + ".org/x\n", "README.md:2"),
+    (checks.top_level, "a new folder", "docs/x.md", "=x\n", "docs"),
+    (checks.top_level, "no licence", "LICENSE", "=\n", "LICENSE:1"),
+    (checks.whitespace, "a blank at the end", "tools/main.c", "int x; \n", "tools/main.c:5"),
+]
+
+
+def write(root, path, text, append=False):
+    path = os.path.join(root, path)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "a" if append else "w", encoding="utf-8") as stream:
+        stream.write(text)
+    if path.endswith("/setup"):
+        os.chmod(path, 0o755)
+
+
+def make_tree(root):
+    for path, text in CLEAN.items():
+        write(root, path, text)
+
+
+def cases(scratch):
+    """Yields (sentence, function that gives its verdict)."""
+    clean = os.path.join(scratch, "clean")
+    make_tree(clean)
+    for check in checks.ALL:
+        if check is not checks.exports:
+            yield f"{check.__name__}: nothing in a clean tree", partial(verdict, check, checks.Tree(clean), None)
+    for number, (check, what, path, text, finding) in enumerate(PLANTS):
+        root = os.path.join(scratch, str(number))
+        make_tree(root)
+        write(root, path, text.removeprefix("="), append=not text.startswith("="))
+        yield f"{check.__name__}: finds {what}", partial(verdict, check, checks.Tree(root), finding)
+        shutil.rmtree(root)
+    yield "exports: finds a fourth function", partial(verdict, checks.exports, exporting_tree(scratch), "kv_leak")
+
+
+def exporting_tree(scratch):
+    build = os.path.join(scratch, "build")
+    os.makedirs(build)
+    names = [*checks.rules.EXPORTS, "kv_leak"]
+    write(build, "x.c", "".join(f"void {name}(void);\nvoid {name}(void)\n{{\n}}\n" for name in names))
+    for name in checks.rules.SHARED_OBJECTS:
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", os.path.join(build, name), os.path.join(build, "x.c")],
+                       check=True, capture_output=True)
+    return checks.Tree(scratch, build)
+
+
+def verdict(check, tree, finding):
+    """(good, lines to show); finding None: nothing may be found."""
+    found = list(check(tree))
+    if finding is None:
+        return not found, found
+    return any(finding in line for line in found), found or ["nothing was found"]

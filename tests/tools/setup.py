@@ -1,0 +1,74 @@
+"""tools/setup and tools/packages."""
+import os
+import re
+import stat
+import subprocess
+
+from kvtest import ROOT
+
+
+def sections():
+    found, name = {}, None
+    for line in (ROOT / "tools/packages").read_text().splitlines():
+        if match := re.fullmatch(r"\[(\w+)\]", line):
+            name = match.group(1)
+            found[name] = []
+        elif line and not line.startswith("#"):
+            assert re.fullmatch(r"[a-z0-9][a-z0-9.+-]*(:[a-z0-9-]+)?", line), f"not a package: '{line}'"
+            found[name].append(line)
+    return found
+
+
+def fake_host(tool, present):
+    """A folder of programs under which nothing but `present` is installed and apt-get only writes down what it was asked."""
+    folder = tool.vault.dir / "bin"
+    folder.mkdir()
+    programs = {
+        "dpkg-query": "for last; do :; done\n"
+                      f'case " {" ".join(present)} $(cat "{folder}/installed" 2>/dev/null) " in *" $last "*) printf "ii " ;; *) exit 1 ;; esac\n',
+        "apt-get": f'echo "$*" >>"{folder}/asked"\ncase "$*" in *" install "*) shift; echo "$*" >>"{folder}/installed" ;; esac\n',
+        "sudo": '"$@"\n',
+        "node": "exit 0\n",
+    }
+    for name, text in programs.items():
+        (folder / name).write_text("#!/bin/sh\n" + text)
+        (folder / name).chmod(stat.S_IRWXU)
+    return folder
+
+
+def setup(folder, *purposes):
+    env = {"PATH": f"{folder}:{os.environ['PATH']}", "LC_ALL": "C"}
+    done = subprocess.run([ROOT / "tools/setup", *purposes], env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False)
+    asked = (folder / "asked").read_text() if (folder / "asked").exists() else ""
+    return done, asked
+
+
+def installs_what_is_missing(tool):
+    """setup says what it installs, asks for that and no more, and leaves alone what another package provides"""
+    build = sections()["build"]
+    folder = fake_host(tool, present=[p for p in build if p not in ("meson", "gcc")])
+    done, asked = setup(folder, "build")
+    assert done.returncode == 0, done.stderr
+    assert "gcc meson" in done.stderr, done.stderr
+    install = [line for line in asked.splitlines() if " install " in line]
+    assert len(install) == 1 and install[0].endswith("-y gcc meson") and "--no-install-recommends" in install[0], asked
+    done, asked = setup(folder, "test")
+    assert "nodejs" not in asked, asked
+
+
+def is_silent(tool):
+    """setup with nothing missing says nothing and asks for nothing"""
+    done, asked = setup(fake_host(tool, present=sections()["build"]), "build")
+    assert (done.returncode, done.stdout, done.stderr, asked) == (0, "", "", "")
+
+
+def knows_its_purposes(tool):
+    """setup refuses a purpose that is no section, and none at all"""
+    folder = fake_host(tool, present=[])
+    for purposes, words in (((), "one of: build"), (("frob",), "no section [frob]")):
+        done, asked = setup(folder, *purposes)
+        assert done.returncode == 1 and not asked and words in done.stderr, done
+    assert set(sections()) == {"build", "try", "test", "lint"}
+
+
+SCENARIOS = (installs_what_is_missing, is_silent, knows_its_purposes)

@@ -1,0 +1,138 @@
+/* kvp11: the table of commands is dispatch and usage at once. */
+#include "common.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "base/ossl.h"
+
+static const struct kv_command commands[] = {
+    { "config check", "", "show the settings in force, and what is wrong with them", 0, 0, NULL,
+      kv_cmd_config_check },
+    { "keys", "[NAME] [--current | --all] [--refresh]", "list versions: label, state, dates, dependants, URI",
+      0, 1, kv_cmd_keys_options, kv_cmd_keys },
+    { "mechs", "", "list the mechanisms that a vault's keys offer", 0, 0, NULL, kv_cmd_mechs },
+    { "create", "NAME [--type TYPE] [--size BITS | --curve CURVE]", "create a key", 1, 1,
+      kv_cmd_create_options, kv_cmd_create },
+    { "rotate", "NAME", "create the next version of a key and prove that it works", 1, 1, NULL,
+      kv_cmd_rotate },
+    { "resolve", "FILE [--offline]", "tell which version a wrapped blob needs", 1, 1, kv_cmd_resolve_options,
+      kv_cmd_resolve },
+    { "map show", "", "summarise the version map", 0, 0, NULL, kv_cmd_map_show },
+    { "map verify", "", "check every row of the version map", 0, 0, NULL, kv_cmd_map_verify },
+};
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+static const struct kv_option global_options[] = {
+    { "--config", "FILE", "read this configuration" },
+    { "--vault", "NAME", "work on this vault (the name of its section)" },
+    { "--json", NULL, "print JSON" },
+    { "--help", NULL, "print this, or a command's usage" },
+    { "--version", NULL, "print the release" },
+    { NULL, NULL, NULL },
+};
+
+static void print_options(const struct kv_option *options)
+{
+    for (; options && options->name; options++)
+        printf("  %-10s %-8s %s\n", options->name, options->value ? options->value : "", options->help);
+}
+
+static enum kv_status print_usage(void)
+{
+    printf("usage: kvp11 [--config FILE] [--vault NAME] [--json] COMMAND\n\n");
+    for (size_t i = 0; i < COMMANDS; i++)
+        printf("  %-13s %s\n", commands[i].name, commands[i].summary);
+    printf("  %-13s %s\n\n", "help", "print a command's usage: kvp11 help COMMAND");
+    print_options(global_options);
+    return KV_OK;
+}
+
+static enum kv_status print_command(const struct kv_command *command)
+{
+    printf("usage: kvp11 %s%s%s\n\n%s\n", command->name, *command->arguments ? " " : "", command->arguments,
+           command->summary);
+    print_options(command->options);
+    return KV_OK;
+}
+
+/* The command that the arguments begin with, and how many words its name takes. */
+static const struct kv_command *command_find(char *const *arguments, int *ret_words)
+{
+    for (size_t i = 0; i < COMMANDS && arguments[0]; i++) {
+        const char *name = commands[i].name, *second = strchr(name, ' ');
+        size_t first_len = second ? (size_t)(second - name) : strlen(name);
+        if (strlen(arguments[0]) != first_len || strncmp(arguments[0], name, first_len) != 0)
+            continue;
+        if (second && (!arguments[1] || strcmp(arguments[1], second + 1) != 0))
+            continue;
+        *ret_words = second ? 2 : 1;
+        return &commands[i];
+    }
+    return NULL;
+}
+
+static enum kv_status help(char *const *arguments, struct kv_error *err)
+{
+    int words = 0;
+    if (!arguments[0])
+        return print_usage();
+    const struct kv_command *command = command_find(arguments, &words);
+    return command ? print_command(command)
+                   : kv_fail(err, KV_ARGUMENTS, "no command '%s': see 'kvp11 --help'", arguments[0]);
+}
+
+static bool asks_for_help(char *const *arguments)
+{
+    for (; *arguments && strcmp(*arguments, "--") != 0; arguments++) {
+        if (!strcmp(*arguments, "--help") || !strcmp(*arguments, "-h"))
+            return true;
+    }
+    return false;
+}
+
+static enum kv_status run(struct kv_tool *tool, char *const *arguments, struct kv_error *err)
+{
+    if (arguments[0] && !strcmp(arguments[0], "--version")) {
+        printf("kvp11 %s\n", KVP11_RELEASE);
+        return KV_OK;
+    }
+    if (arguments[0] && (!strcmp(arguments[0], "--help") || !strcmp(arguments[0], "-h")))
+        return print_usage();
+    while (arguments[0] && arguments[0][0] == '-') {
+        bool known = false;
+        KV_TRY(kv_common_global(tool, &arguments, &known, err));
+        if (!known)
+            return kv_fail(err, KV_ARGUMENTS, "unknown option '%s': see 'kvp11 --help'", arguments[0]);
+    }
+    if (!arguments[0])
+        return kv_fail(err, KV_ARGUMENTS, "no command: see 'kvp11 --help'");
+    if (!strcmp(arguments[0], "help"))
+        return help(arguments + 1, err);
+    int words = 0;
+    tool->command = command_find(arguments, &words);
+    if (!tool->command)
+        return kv_fail(err, KV_ARGUMENTS, "no command '%s%s%s': see 'kvp11 --help'", arguments[0],
+                       arguments[1] ? " " : "", arguments[1] ? arguments[1] : "");
+    if (asks_for_help(arguments + words))
+        return print_command(tool->command);
+    KV_TRY(kv_common_parse(tool, arguments + words, err));
+    snprintf(tool->caller, sizeof(tool->caller), "kvp11 %s", tool->command->name);
+    return tool->command->run(tool, err);
+}
+
+int main(int argc, char **argv)
+{
+    struct kv_ossl_guard guard = kv_ossl_enter();
+    struct kv_tool tool = { 0 };
+    struct kv_error err = { 0 };
+    enum kv_status status = argc ? run(&tool, argv + 1, &err) : KV_ARGUMENTS;
+    if (status == KV_OK && tool.out.bytes.len)
+        fwrite(tool.out.bytes.data, 1, tool.out.bytes.len, stdout);
+    if (status == KV_OK && (fflush(stdout) || ferror(stdout)))
+        status = kv_fail(&err, KV_IO, "cannot write to the standard output: %m");
+    if (status != KV_OK)
+        kv_common_note("%s", err.text[0] ? err.text : kv_status_text(status));
+    kv_tool_free(&tool);
+    kv_ossl_leave(&guard);
+    return kv_status_exit(status);
+}
