@@ -2,6 +2,7 @@
 #include "common.h"
 
 #include <string.h>
+#include <unistd.h>
 
 static const struct kv_column columns[] = {
     { "SECTION", "section" },
@@ -49,6 +50,17 @@ static void warn_of_vault(const struct kv_vault_config *vault)
     }
 }
 
+/* The module cannot say so: where it would is what cannot be written. */
+static void warn_of_sink(const char *setting, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    KV_AUTO_FREE char *folder = slash ? kv_text_copy_n(path, (size_t)(slash - path) + 1) : NULL;
+    bool is_new = access(path, F_OK) != 0;
+    if (folder && access(is_new ? folder : path, W_OK) != 0)
+        kv_common_note("warning: %s = %s: this user cannot write there, and its lines are lost", setting,
+                       path);
+}
+
 static void warn(const struct kv_config *config, const struct kv_map *map)
 {
     if (config->path)
@@ -62,6 +74,8 @@ static void warn(const struct kv_config *config, const struct kv_map *map)
             "warning: version map '%s' cannot be written by this user: new versions and wraps are not "
             "remembered",
             config->map);
+    warn_of_sink("log", config->log);
+    warn_of_sink("audit", config->audit);
     for (size_t i = 0; i < config->vault_count; i++)
         warn_of_vault(&config->vaults[i]);
 }

@@ -2,6 +2,7 @@
 #ifndef KV_BASE_CLOCK_H
 #define KV_BASE_CLOCK_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,6 +20,9 @@ struct kv_deadline {
     const struct kv_clock *clock;
     int64_t at_ms; /* steady */
 };
+
+/* A condition variable that waits by steady time; false when the system has none to give. */
+bool kv_clock_condition(pthread_cond_t *ret);
 
 struct kv_deadline kv_deadline_in(const struct kv_clock *clock, int64_t ms);
 int64_t kv_deadline_left(struct kv_deadline deadline); /* ms, never negative */

@@ -28,12 +28,11 @@ enum kv_status kv_tokens_open_kind(const struct kv_tokens_parts *parts, struct k
     if (!tokens)
         return kv_fail(err, KV_NO_MEMORY, "no memory for tokens");
     tokens->parts = *parts;
-    pthread_condattr_t steady;
-    pthread_condattr_init(&steady);
-    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
-    pthread_cond_init(&tokens->changed, &steady);
-    pthread_condattr_destroy(&steady);
     pthread_mutex_init(&tokens->lock, NULL);
+    if (!kv_clock_condition(&tokens->changed)) {
+        free(tokens);
+        return kv_fail(err, KV_INTERNAL, "no condition variable for tokens");
+    }
     *ret = tokens;
     return KV_OK;
 }

@@ -80,3 +80,14 @@ void kv_clock_text(int64_t unix_seconds, char *ret)
     gmtime_r(&seconds, &parts);
     strftime(ret, 21, "%Y-%m-%dT%H:%M:%SZ", &parts);
 }
+
+bool kv_clock_condition(pthread_cond_t *ret)
+{
+    pthread_condattr_t steady;
+
+    if (pthread_condattr_init(&steady))
+        return false;
+    bool ready = !pthread_condattr_setclock(&steady, CLOCK_MONOTONIC) && !pthread_cond_init(ret, &steady);
+    pthread_condattr_destroy(&steady);
+    return ready;
+}

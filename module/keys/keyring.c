@@ -4,19 +4,12 @@
 
 static bool start_locks(struct kv_keyring *keyring)
 {
-    pthread_condattr_t attributes;
-
     if (pthread_mutex_init(&keyring->lock, NULL))
         return false;
-    bool ready = !pthread_condattr_init(&attributes);
-    if (ready) {
-        ready = !pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) &&
-                !pthread_cond_init(&keyring->left, &attributes);
-        pthread_condattr_destroy(&attributes);
-    }
-    if (!ready)
-        pthread_mutex_destroy(&keyring->lock);
-    return ready;
+    if (kv_clock_condition(&keyring->left))
+        return true;
+    pthread_mutex_destroy(&keyring->lock);
+    return false;
 }
 
 enum kv_status kv_keyring_open(const struct kv_keyring_parts *parts, struct kv_keyring **ret,

@@ -458,7 +458,10 @@ enum kv_status kv_http_open(const struct kv_http_options *options, struct kv_htt
     http->pool = (struct kv_pool){ .clock = options->clock,
                                    .idle_ms = options->idle_ms,
                                    .limit = options->max_connections ? options->max_connections : 1 };
-    kv_pool_open(&http->pool);
+    if (!kv_pool_open(&http->pool)) {
+        free(http);
+        return kv_fail(err, KV_INTERNAL, "no lock for connections");
+    }
     if (copy_options(options, http) != KV_OK) {
         kv_http_free(http);
         return kv_fail(err, KV_NO_MEMORY, "no memory for connections");

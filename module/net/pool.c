@@ -4,14 +4,14 @@
 
 #include <time.h>
 
-void kv_pool_open(struct kv_pool *pool)
+bool kv_pool_open(struct kv_pool *pool)
 {
-    pthread_condattr_t steady;
-    pthread_condattr_init(&steady);
-    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
-    pthread_cond_init(&pool->room, &steady);
-    pthread_condattr_destroy(&steady);
-    pthread_mutex_init(&pool->lock, NULL);
+    if (pthread_mutex_init(&pool->lock, NULL))
+        return false;
+    if (kv_clock_condition(&pool->room))
+        return true;
+    pthread_mutex_destroy(&pool->lock);
+    return false;
 }
 
 void kv_pool_close(struct kv_pool *pool)

@@ -22,7 +22,8 @@ struct kv_pool {
     struct kv_pooled *idle; /* last used first */
     size_t busy;
 };
-void kv_pool_open(struct kv_pool *pool); /* after clock, idle_ms and limit are set */
+bool kv_pool_open(
+    struct kv_pool *pool); /* after clock, idle_ms and limit are set; false: no lock to be had */
 void kv_pool_close(struct kv_pool *pool);
 
 /* *ret NULL: make one. *ret_stale: a list to free. KV_TIMED_OUT when there was no room until the deadline. */

@@ -43,4 +43,12 @@ def secret_in_file(world):
     assert "hunter2" not in message, message
 
 
-SCENARIOS = (typo, bad_value, writable, secret_readable, secret_in_file)
+def lost_audit(world):
+    """an audit record that cannot be written: config check warns of it, the module works on"""
+    path = edited(world, "audit.conf", lambda text: text.replace(f"audit = {world.vault.dir}/audit.jsonl", "audit = /nonexistent/audit.jsonl"))
+    done = world.vault.kvp11("config", "check", config=path)
+    assert done.returncode == 0 and b"audit = /nonexistent/audit.jsonl: this user cannot write there" in done.stderr, done
+    world.signs(config=path)
+
+
+SCENARIOS = (lost_audit, typo, bad_value, writable, secret_readable, secret_in_file)

@@ -106,12 +106,7 @@ static bool place(struct em_call *call, struct em_key *key)
     key->settled_ms = 0;
     em_store_put_key(call->vault, key);
     json_t *bundle = em_document_bundle(call, key, key->latest);
-    if (em_persist_save(store, call->vault, key, EM_DURABLE)) {
-        em_call_json(call, bundle);
-        return true;
-    }
-    json_decref(bundle);
-    return em_call_fail(call, EM_STORAGE_FAILED);
+    return em_call_saved(call, key, bundle);
 }
 
 bool em_backup_restore(struct em_call *call)

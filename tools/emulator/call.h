@@ -62,6 +62,8 @@ enum em_error {
 };
 
 void em_call_json(struct em_call *call, json_t *json); /* 200; takes it */
+/* Makes the key's change durable, then answers 200 with `json`, which it takes; else 500, and the key is as it was before. */
+bool em_call_saved(struct em_call *call, struct em_key *key, json_t *json);
 /* Always false. The arguments are those of the row's text in errors.c. */
 bool em_call_fail(struct em_call *call, enum em_error error, ...);
 bool em_call_refuse(struct em_call *call, const struct em_refusal *refusal);

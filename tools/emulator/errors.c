@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include "call.h"
+#include "persist.h"
 
 static const struct {
     int status;
@@ -76,6 +77,16 @@ static const char region[] = "localhost", service_version[] = "1.9.2405.1";
 void em_call_json(struct em_call *call, json_t *json)
 {
     em_reply_json(call->reply, 200, em_json(json));
+}
+
+bool em_call_saved(struct em_call *call, struct em_key *key, json_t *json)
+{
+    if (em_persist_save(&call->world->store, call->vault, key, EM_DURABLE)) {
+        em_call_json(call, json);
+        return true;
+    }
+    json_decref(json);
+    return em_call_fail(call, EM_STORAGE_FAILED);
 }
 
 bool em_call_error(struct em_call *call, int status, const char *code, const char *inner, const char *message)

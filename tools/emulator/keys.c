@@ -92,12 +92,7 @@ static bool publish(struct em_call *call, struct em_version *version)
     apply_rotation(key, version);
     em_key_add(key, version);
     json_t *bundle = em_document_bundle(call, key, version);
-    if (em_persist_save(store, call->vault, key, EM_DURABLE)) {
-        em_call_json(call, bundle);
-        return true;
-    }
-    json_decref(bundle);
-    return em_call_fail(call, EM_STORAGE_FAILED);
+    return em_call_saved(call, key, bundle);
 }
 
 static struct em_version *version_make(struct em_call *call, const char *kty, struct em_material *material,
@@ -204,12 +199,7 @@ bool em_keys_update(struct em_call *call)
     em_document_grant(&wishes, version);
     version->updated = call->now;
     json_t *bundle = em_document_bundle(call, key, version);
-    if (em_persist_save(store, call->vault, key, EM_DURABLE)) {
-        em_call_json(call, bundle);
-        return true;
-    }
-    json_decref(bundle);
-    return em_call_fail(call, EM_STORAGE_FAILED);
+    return em_call_saved(call, key, bundle);
 }
 
 /* What the next version inherits from the latest; tags and ops are copies that the caller releases. */

@@ -150,10 +150,5 @@ bool em_policy_put(struct em_call *call)
         return em_call_not_found(call);
     replace(&key->rotation, &policy, call->now);
     json_t *shown = show(call, key->name, &key->rotation);
-    if (em_persist_save(store, call->vault, key, EM_DURABLE)) {
-        em_call_json(call, shown);
-        return true;
-    }
-    json_decref(shown);
-    return em_call_fail(call, EM_STORAGE_FAILED);
+    return em_call_saved(call, key, shown);
 }
