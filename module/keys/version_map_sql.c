@@ -129,6 +129,8 @@ enum kv_status kv_map_end(struct kv_map *map, enum kv_status status, struct kv_e
     return status;
 }
 
+#define REBUILD "restore a copy of it, or move it away and rebuild it with `kvp11 keys --refresh`"
+
 static const struct {
     int code;
     enum kv_status status;
@@ -146,10 +148,9 @@ static const struct {
       "give this user permission on the file and its folder, or set `map` to another path" },
     { SQLITE_CANTOPEN, KV_IO, "it cannot be opened",
       "look at its folder and permissions, or set `map` to another path" },
-    { SQLITE_CORRUPT, KV_MAP_CORRUPT, "it is damaged",
-      "restore a copy of it, or move it away and rebuild it with `kvp11 keys --refresh`" },
-    { SQLITE_NOTADB, KV_MAP_CORRUPT, "it is not a version map, or damaged",
-      "restore a copy of it, or move it away and rebuild it with `kvp11 keys --refresh`" },
+    { SQLITE_CORRUPT, KV_MAP_CORRUPT, "it is damaged", REBUILD },
+    { SQLITE_NOTADB, KV_MAP_CORRUPT, "it is not a version map, or damaged", REBUILD },
+    { SQLITE_ERROR, KV_MAP_CORRUPT, "its tables are not those of its format", REBUILD },
     { SQLITE_NOMEM, KV_NO_MEMORY, "out of memory", "try again" },
 };
 

@@ -122,6 +122,17 @@ static void an_older_file_is_copied_then_brought_up(void **state)
     assert_int_equal(info.st_mode & 0777, 0600);
 }
 
+static void tables_of_another_making_are_told_and_kept(void **state)
+{
+    struct kv_map *map = open_map();
+    store(map, "k", 1, true);
+    kv_map_free(map);
+    run_sql("PRAGMA user_version = 1"); /* its second step meets tables that it wants to make */
+    assert_opens_in_memory(path, KV_MAP_CORRUPT, "not those of its format");
+    assert_int_equal(read_int(path, "SELECT count(*) FROM version"), 1);
+    assert_int_equal(read_int(path, "PRAGMA user_version"), 1);
+}
+
 /* As another user would see it: root may write everything. */
 static void without_root(void (*body)(void))
 {
@@ -342,6 +353,7 @@ int main(void)
         TEST(other_files_are_left_alone),
         TEST(a_newer_file_is_refused_and_kept),
         TEST(an_older_file_is_copied_then_brought_up),
+        TEST(tables_of_another_making_are_told_and_kept),
         TEST(a_read_only_file_is_read),
         TEST(a_folder_that_cannot_be_written),
         TEST(a_full_disk_loses_nothing),
