@@ -36,7 +36,6 @@ class Emulator:
 
     def __init__(self, *options, settings=(), vaults=("prod",), identity="workload", state=False):
         self.build = build_dir()
-        self.module = str(self.build / "module/libkvp11.so")
         self.tool = str(self.build / "tools/kvp11")
         self.options = list(options)
         self.settings, self.vaults, self.identity = list(settings), vaults, identity
@@ -45,7 +44,11 @@ class Emulator:
 
     def __enter__(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="kvp11-test-"))
+        self.module = str(self.dir / "module/libkvp11.so")  # a copy: scenarios of other users may not reach the build directory
         try:
+            (self.dir / "module").mkdir()
+            for name in ("libkvp11.so", "libkvp11-impl.so"):
+                shutil.copy(self.build / "module" / name, self.dir / "module")
             self.start()
             self.config = self.configure("kvp11.conf")
         except BaseException:
