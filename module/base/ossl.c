@@ -4,15 +4,34 @@
 #include <openssl/err.h>
 #include <openssl/provider.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Never freed: C_CloseSession and C_Finalize may arrive from inside OPENSSL_cleanup. */
 static OSSL_LIB_CTX *context;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+/* Another thread of the parent may have held a lock of its context, that of the random generator for one, and is not in the child to let go of it:
+ * the child makes a context of its own at its first use. */
+static void renew_in_child(void)
+{
+    once = (pthread_once_t)PTHREAD_ONCE_INIT;
+    context = NULL;
+}
+
+static void watch_forks(void)
+{
+    static bool watched;
+
+    if (!watched)
+        watched = pthread_atfork(NULL, NULL, renew_in_child) == 0;
+}
+
 static void start(void)
 {
     OSSL_LIB_CTX *fresh = OSSL_LIB_CTX_new();
+
+    watch_forks();
 
     if (fresh && !OSSL_PROVIDER_load(fresh, "default")) {
         OSSL_LIB_CTX_free(fresh);

@@ -234,8 +234,11 @@ static void test_children_and_parents_both_work(void **state)
     }
 }
 
-/* Forked while other threads are inside the module, its locks held. The child goes as far as these locks reach and no further: whether memory can be
- * had, and what OpenSSL's own locks are like, is not the module's to promise. */
+/* Forked while other threads are inside the module, its locks held. The child goes as far as these locks reach and no further: what OpenSSL's own
+ * locks are like is not the module's to promise. AddressSanitizer's allocator does not survive such a fork: under it the child allocates nothing. */
+#ifdef __SANITIZE_ADDRESS__
+#define child_of_threads child_is_not_initialized
+#else
 static bool child_of_threads(void)
 {
     CK_ULONG count = 0;
@@ -245,12 +248,6 @@ static bool child_of_threads(void)
            !world.p11->C_OpenSession(PROD, CKF_SERIAL_SESSION, NULL, NULL, &session) &&
            !world.p11->C_Finalize(NULL);
 }
-
-/* AddressSanitizer's allocator does not survive such a fork: under it the child allocates nothing. */
-#ifdef __SANITIZE_ADDRESS__
-#define CHILD_OF_THREADS child_is_not_initialized
-#else
-#define CHILD_OF_THREADS child_of_threads
 #endif
 static atomic_bool stop_workers;
 
@@ -275,7 +272,7 @@ static void test_fork_while_threads_work(void **state)
     for (int i = 0; i < 4; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, work_until_told, keys), 0);
     for (int i = 0; i < 10; i++)
-        assert_int_equal(in_child(CHILD_OF_THREADS), 0);
+        assert_int_equal(in_child(child_of_threads), 0);
     stop_workers = true;
     for (int i = 0; i < 4; i++) {
         void *bad = NULL;

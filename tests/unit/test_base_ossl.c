@@ -9,6 +9,8 @@
 #include <openssl/evp.h>
 #include <openssl/provider.h>
 #include <cmocka.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static OSSL_LIB_CTX *current(void)
 {
@@ -99,9 +101,27 @@ static void a_queue_cleared_inside_leaves_nothing_of_ours(void **state)
     assert_int_equal(ERR_peek_error(), 0);
 }
 
+/* Another thread may have held a lock of the parent's context when it forked. */
+static void a_child_has_a_context_of_its_own(void **state)
+{
+    OSSL_LIB_CTX *ours = kv_ossl_context();
+    int status;
+
+    assert_non_null(ours);
+    pid_t child = fork();
+    if (!child) {
+        OSSL_LIB_CTX *fresh = kv_ossl_context();
+        _exit(fresh && fresh != ours ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_ptr_equal(kv_ossl_context(), ours);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_child_has_a_context_of_its_own),
         cmocka_unit_test(the_context_is_ours_and_works),
         cmocka_unit_test(enter_and_leave_put_the_context_back),
         cmocka_unit_test(a_context_of_the_hosts_comes_back),
