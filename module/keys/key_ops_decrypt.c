@@ -191,11 +191,13 @@ static enum kv_status explain_ledger(const struct opening *opening, const struct
     KV_AUTO_TEXT char *uri = right ? kv_version_uri(right) : NULL;
 
     kv_clock_text(wrap->at, at);
-    return kv_fail_in(
-        err, status, "version '%s'%s cannot open this data; it was wrapped under '%s/%s@%s' on %s: use %s%s",
-        kv_key_ops_name(opening->use->version, named), opening->use->version->current ? " (current)" : "",
-        wrap->vault, wrap->name, wrap->version, at, uri ? uri : "that version",
-        right && right->state == KV_STATE_DISABLED ? " after enabling it" : "");
+    return kv_fail_in(err, status,
+                      "version '%s'%s cannot open this data; it was wrapped under '%s/%s@%s' (known here "
+                      "since %s): use %s%s",
+                      kv_key_ops_name(opening->use->version, named),
+                      opening->use->version->current ? " (current)" : "", wrap->vault, wrap->name,
+                      wrap->version, at, uri ? uri : "that version",
+                      right && right->state == KV_STATE_DISABLED ? " after enabling it" : "");
 }
 
 /* Among versions that were not tried: the one with the latest wrap, else the newest. */
