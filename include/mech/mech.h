@@ -3,7 +3,7 @@
 #ifndef KV_MECH_MECH_H
 #define KV_MECH_MECH_H
 
-#include <p11-kit/pkcs11.h>
+#include "mech/pkcs11.h"
 #include "base/bytes.h"
 #include "base/kinds.h"
 

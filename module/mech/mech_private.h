@@ -5,11 +5,6 @@
 #include <openssl/types.h>
 #include "mech/mech.h"
 
-/* PKCS#11 3.0 §6.13.4; older headers do not know it. */
-#ifndef CKM_AES_KEY_WRAP_KWP
-#define CKM_AES_KEY_WRAP_KWP 0x210bUL
-#endif
-
 /* Checks the parameter of `mechanism` and copies it into *ret (row untouched); *ret_digest becomes the hash that it names, and stays as it is when it
  * names none. `padding` is that of the type's rows. KV_MECHANISM_PARAM, KV_NO_MEMORY; *ret may be filled in part on failure and is freed by the caller. */
 KV_MUST_USE enum kv_status kv_param_read(const CK_MECHANISM *mechanism, int padding, struct kv_mech_use *ret,

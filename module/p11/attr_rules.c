@@ -1,10 +1,5 @@
 #include "attr_get.h"
 
-/* An attribute that came with PKCS#11 3.0. */
-#ifndef CKA_UNIQUE_ID
-#define CKA_UNIQUE_ID 0x4UL
-#endif
-
 #define GET(name)  kv_attr_get_##name, NULL
 #define BOTH(name) kv_attr_get_##name, kv_attr_put_##name
 #define NONE       NULL, NULL
@@ -19,7 +14,7 @@
 #define OPENING (KV_ON_PRIVATE | KV_ON_SECRET)
 #define CLOSING (KV_ON_PUBLIC | KV_ON_SECRET)
 #define LIVING  (KV_ON_SECRET | KV_ON_SESSION)
-#define VAULT   (KV_ON_ALL | KV_ON_VAULT)
+#define VAULT   (KV_ON_KEYS | KV_ON_VAULT)
 
 #define NEW    KV_SET_NEW
 #define ALWAYS KV_SET_ALWAYS
@@ -28,21 +23,21 @@
 /* clang-format off */
 const struct kv_attr_rule kv_attr_rules[] = {
     { CKA_CLASS,              ULONG, KV_ON_ALL,     NEW | KV_SET_NEEDED,   0, BOTH(class), false },
-    { CKA_TOKEN,              BOOL,  KV_ON_ALL,     NEW | KV_SET_COPY,     KV_IS_TOKEN, NONE, false },
-    { CKA_PRIVATE,            BOOL,  KV_ON_ALL,     NEW | KV_SET_COPY,     KV_IS_PRIVATE, NONE, false },
-    { CKA_MODIFIABLE,         BOOL,  KV_ON_ALL,     NEW | KV_SET_COPY,     KV_IS_MODIFIABLE, NONE, false },
-    { CKA_COPYABLE,           BOOL,  KV_ON_ALL,     ALWAYS | KV_SET_LOWER, KV_IS_COPYABLE, NONE, false },
-    { CKA_DESTROYABLE,        BOOL,  KV_ON_ALL,     ALWAYS,                KV_IS_DESTROYABLE, NONE, false },
-    { CKA_LABEL,              BYTES, KV_ON_ALL,     ALWAYS,                0, BOTH(label), false },
-    { CKA_UNIQUE_ID,          BYTES, KV_ON_ALL,     0,                     0, GET(unique_id), false },
-    { CKA_KEY_TYPE,           ULONG, KV_ON_ALL,     NEW | KV_SET_NEEDED,   0, BOTH(key_type), false },
-    { CKA_ID,                 BYTES, KV_ON_ALL,     ALWAYS,                0, BOTH(id), false },
-    { CKA_START_DATE,         DATE,  KV_ON_ALL,     ALWAYS,                0, BOTH(start_date), false },
-    { CKA_END_DATE,           DATE,  KV_ON_ALL,     ALWAYS,                0, BOTH(end_date), false },
-    { CKA_LOCAL,              BOOL,  KV_ON_ALL,     0,                     KV_IS_LOCAL, NONE, false },
-    { CKA_KEY_GEN_MECHANISM,  ULONG, KV_ON_ALL,     0,                     0, GET(generated_by), false },
+    { CKA_TOKEN,              BOOL,  KV_ON_STORED,  NEW | KV_SET_COPY,     KV_IS_TOKEN, NONE, false },
+    { CKA_PRIVATE,            BOOL,  KV_ON_STORED,  NEW | KV_SET_COPY,     KV_IS_PRIVATE, NONE, false },
+    { CKA_MODIFIABLE,         BOOL,  KV_ON_STORED,  NEW | KV_SET_COPY,     KV_IS_MODIFIABLE, NONE, false },
+    { CKA_COPYABLE,           BOOL,  KV_ON_STORED,  ALWAYS | KV_SET_LOWER, KV_IS_COPYABLE, NONE, false },
+    { CKA_DESTROYABLE,        BOOL,  KV_ON_STORED,  ALWAYS,                KV_IS_DESTROYABLE, NONE, false },
+    { CKA_LABEL,              BYTES, KV_ON_STORED,  ALWAYS,                0, BOTH(label), false },
+    { CKA_UNIQUE_ID,          BYTES, KV_ON_STORED,  0,                     0, GET(unique_id), false },
+    { CKA_KEY_TYPE,           ULONG, KV_ON_KEYS,     NEW | KV_SET_NEEDED,   0, BOTH(key_type), false },
+    { CKA_ID,                 BYTES, KV_ON_STORED,  ALWAYS,                0, BOTH(id), false },
+    { CKA_START_DATE,         DATE,  KV_ON_STORED,  ALWAYS,                0, BOTH(start_date), false },
+    { CKA_END_DATE,           DATE,  KV_ON_STORED,  ALWAYS,                0, BOTH(end_date), false },
+    { CKA_LOCAL,              BOOL,  KV_ON_KEYS,     0,                     KV_IS_LOCAL, NONE, false },
+    { CKA_KEY_GEN_MECHANISM,  ULONG, KV_ON_KEYS,     0,                     0, GET(generated_by), false },
     { CKA_ALLOWED_MECHANISMS, BYTES, VAULT,         0,                     0, GET(mechanisms), false },
-    { CKA_DERIVE,             BOOL,  KV_ON_ALL,     0,                     KV_NEVER, NONE, false },
+    { CKA_DERIVE,             BOOL,  KV_ON_KEYS,     0,                     KV_NEVER, NONE, false },
     { CKA_SUBJECT,            BYTES, KV_ON_PAIR,    0,                     0, GET(nothing), false },
 
     { CKA_SENSITIVE,          BOOL,  OPENING,       ALWAYS | KV_SET_RAISE, KV_IS_SENSITIVE, NONE, false },
@@ -93,10 +88,15 @@ const size_t kv_attr_rule_count = sizeof kv_attr_rules / sizeof *kv_attr_rules;
 
 static unsigned nature_of(const struct kv_object *object)
 {
+    static const struct {
+        CK_OBJECT_CLASS type;
+        unsigned nature;
+    } classes[] = { { CKO_PRIVATE_KEY, KV_ON_PRIVATE },
+                    { CKO_PUBLIC_KEY, KV_ON_PUBLIC },
+                    { CKO_SECRET_KEY, KV_ON_SECRET } };
     unsigned nature = object->version ? KV_ON_VAULT : KV_ON_SESSION;
-    nature |= object->type == CKO_PRIVATE_KEY ? KV_ON_PRIVATE : 0;
-    nature |= object->type == CKO_PUBLIC_KEY ? KV_ON_PUBLIC : 0;
-    nature |= object->type == CKO_SECRET_KEY ? KV_ON_SECRET : 0;
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+        nature |= object->type == classes[i].type ? classes[i].nature : 0;
     nature |= object->key_type == CKK_RSA ? KV_ON_RSA : 0;
     nature |= object->key_type == CKK_EC ? KV_ON_EC : 0;
     return nature;

@@ -8,17 +8,23 @@
 
 enum kv_attr_form { KV_FORM_BOOL, KV_FORM_ULONG, KV_FORM_BYTES, KV_FORM_DATE };
 
-/* Which objects have it: a set of classes, and within them a set of kinds. */
+/* Which objects have it: a set of classes, and what else must hold of them. */
 enum {
     KV_ON_PRIVATE = 1 << 0,
     KV_ON_PUBLIC = 1 << 1,
     KV_ON_SECRET = 1 << 2,
-    KV_ON_VAULT = 1 << 3,   /* and only if it is a vault's */
-    KV_ON_SESSION = 1 << 4, /* and only if it lives in a session */
-    KV_ON_RSA = 1 << 5,     /* and only if it is of this kind */
-    KV_ON_EC = 1 << 6,
-    KV_ON_ALL = KV_ON_PRIVATE | KV_ON_PUBLIC | KV_ON_SECRET,
-    KV_ON_PAIR = KV_ON_PRIVATE | KV_ON_PUBLIC
+    KV_ON_CERTIFICATE = 1 << 3,
+    KV_ON_PROFILE = 1 << 4,
+    KV_ON_MECHANISM = 1 << 5,
+    KV_ON_PAIR = KV_ON_PRIVATE | KV_ON_PUBLIC,
+    KV_ON_KEYS = KV_ON_PAIR | KV_ON_SECRET,
+    KV_ON_STORED = KV_ON_KEYS | KV_ON_CERTIFICATE,
+    KV_ON_ALL = KV_ON_STORED | KV_ON_PROFILE | KV_ON_MECHANISM,
+
+    KV_ON_VAULT = 1 << 8,   /* and only if it is a vault's */
+    KV_ON_SESSION = 1 << 9, /* and only if it lives in a session */
+    KV_ON_RSA = 1 << 10,    /* and only if it is of this kind */
+    KV_ON_EC = 1 << 11
 };
 
 /* Who may name it in a template. */

@@ -2,7 +2,7 @@
 #ifndef KV_P11_CKR_H
 #define KV_P11_CKR_H
 
-#include <p11-kit/pkcs11.h>
+#include "mech/pkcs11.h"
 #include "base/status.h"
 #include "kvp11.h"
 

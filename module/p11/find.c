@@ -75,10 +75,10 @@ static enum kv_status enter(struct kv_call *call, struct kv_find *find, const st
                             struct kv_template template)
 {
     for (size_t i = 0; i < list->count; i++) {
-        struct kv_object *objects[2] = { NULL, NULL };
+        struct kv_object *objects[KV_VERSION_OBJECTS] = { NULL };
         KV_TRY(kv_object_enter(call, list->items[i], objects));
         enum kv_status status = KV_OK;
-        for (int k = 0; k < 2; k++) {
+        for (int k = 0; k < KV_VERSION_OBJECTS; k++) {
             if (objects[k] && !status)
                 status = add(find, objects[k], template);
             kv_object_free(objects[k]);

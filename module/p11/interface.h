@@ -2,7 +2,7 @@
 #ifndef KV_P11_INTERFACE_H
 #define KV_P11_INTERFACE_H
 
-#include <p11-kit/pkcs11.h>
+#include "mech/pkcs11.h"
 
 #ifndef CKF_INTERFACE_FORK_SAFE
 #define CKF_INTERFACE_FORK_SAFE 0x00000001UL

@@ -4,7 +4,7 @@
 #define KV_P11_LIBRARY_H
 
 #include <pthread.h>
-#include <p11-kit/pkcs11.h>
+#include "mech/pkcs11.h"
 #include "core/core.h"
 #include "handles.h"
 #include "slot.h"

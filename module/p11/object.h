@@ -3,7 +3,7 @@
 #ifndef KV_P11_OBJECT_H
 #define KV_P11_OBJECT_H
 
-#include <p11-kit/pkcs11.h>
+#include "mech/pkcs11.h"
 #include "keys/key.h"
 
 struct kv_call;
@@ -60,9 +60,10 @@ KV_DEFINE_CLEANUP(struct kv_object, kv_object_free)
 
 /* The object that the session may see under this handle, counted; NULL: none. */
 struct kv_object *kv_object_get(struct kv_call *call, CK_OBJECT_HANDLE handle);
-/* Enters a vault's version; *ret: its objects, at most two. The same version has the same handles for the life of the library. */
+/* Enters a vault's version; *ret: its objects, NULL where there are fewer. The same version has the same handles for the life of the library. */
+enum { KV_VERSION_OBJECTS = 3 };
 KV_MUST_USE enum kv_status kv_object_enter(struct kv_call *call, struct kv_version *version,
-                                           struct kv_object *ret[2]);
+                                           struct kv_object *ret[KV_VERSION_OBJECTS]);
 /* All session objects of the call's slot, counted; free() the array. */
 KV_MUST_USE enum kv_status kv_object_session_list(struct kv_call *call, struct kv_object ***ret,
                                                   size_t *ret_count);

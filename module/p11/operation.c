@@ -36,7 +36,7 @@ static enum kv_status begin(struct kv_call *call, const struct kv_pick_wish *wis
         KV_TRY(kv_pick_keyless(call, wish->mechanism, KV_OP_DIGEST, &operation->pick.mech.row));
     else
         KV_TRY(kv_pick_open(call, wish, &operation->pick));
-    if (kv_pick_in_session(&operation->pick))
+    if (kv_pick_streams(&operation->pick))
         return kv_pick_cipher(&operation->pick, &operation->cipher);
     if (operation->pick.mech.row->input == KV_MESSAGE)
         return kv_digest_open(operation->pick.mech.row->evp, &operation->digest);

@@ -2,7 +2,7 @@
 #ifndef KV_P11_OUT_H
 #define KV_P11_OUT_H
 
-#include <p11-kit/pkcs11.h>
+#include "mech/pkcs11.h"
 #include "base/bytes.h"
 
 struct kv_out {

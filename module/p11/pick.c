@@ -102,6 +102,12 @@ bool kv_pick_in_session(const struct kv_pick *pick)
     return pick->object && !pick->object->version;
 }
 
+bool kv_pick_streams(const struct kv_pick *pick)
+{
+    return kv_pick_in_session(pick) && pick->object->type == CKO_SECRET_KEY &&
+           pick->operation & (KV_OP_ENCRYPT | KV_OP_DECRYPT);
+}
+
 enum kv_status kv_pick_cipher(const struct kv_pick *pick, struct kv_cipher **ret)
 {
     bool forward = pick->operation & (KV_OP_ENCRYPT | KV_OP_WRAP);

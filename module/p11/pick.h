@@ -37,6 +37,7 @@ KV_MUST_USE enum kv_status kv_pick_sign(struct kv_call *call, const struct kv_pi
 KV_MUST_USE enum kv_status kv_pick_verify(struct kv_call *call, const struct kv_pick *pick,
                                           struct kv_view digest, struct kv_view signature);
 bool kv_pick_in_session(const struct kv_pick *pick); /* the key lives in the session: OpenSSL does the work */
+bool kv_pick_streams(const struct kv_pick *pick);    /* encrypts or decrypts here, in any number of parts */
 KV_MUST_USE enum kv_status kv_pick_cipher(const struct kv_pick *pick, struct kv_cipher **ret);
 /* What comes out for `len` bytes, without a request: exact but for decrypt and unwrap, where it is an upper bound. Vault keys only. */
 size_t kv_pick_size(const struct kv_pick *pick, size_t len);

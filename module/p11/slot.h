@@ -2,7 +2,7 @@
 #ifndef KV_P11_SLOT_H
 #define KV_P11_SLOT_H
 
-#include <p11-kit/pkcs11.h>
+#include "mech/pkcs11.h"
 #include "core/core.h"
 #include "out.h"
 

@@ -3,7 +3,7 @@
 #define BENCH_H
 
 #include <stddef.h>
-#include <p11-kit/pkcs11.h>
+#include "mech/pkcs11.h"
 
 struct bench_args {
     const char *module, *token_label, *key_label;

@@ -26,7 +26,7 @@ LIBRARIES = [
     (r"microhttpd", r"tools/emulator/\w+\.[ch]"),
     (r"openssl/", r"include/base/ossl\.h|module/base/(bytes|encode|ossl)\.c|module/mech/\w+\.[ch]|module/auth/\w+\.c|"
                   r"module/net/http\w*\.[ch]|module/p11/call\.c|module/keys/key_ops\w*\.c|tools/emulator/\w+\.[ch]"),
-    (r"p11-kit/", r"include/mech/mech\.h|module/(base/status\.c|(mech|keys|p11)/\w+\.[ch])|tools/\w+\.c"),
+    (r"p11-kit/", r"include/mech/pkcs11\.h"),
 ]
 
 # Layers that speak REST and know nothing of PKCS#11.

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
-#include <p11-kit/pkcs11.h>
+#include "mech/pkcs11.h"
 #include "base/json.h"
 #include "base/kinds.h"
 #include "kvp11.h"

@@ -46,11 +46,11 @@ static struct kv_version *version(const char *name, const char *id, enum kv_kind
 }
 
 /* Enters a version and gives its handles; the objects and the version stay in the table alone. */
-static void enter(struct kv_version *made, CK_OBJECT_HANDLE ret[2])
+static void enter(struct kv_version *made, CK_OBJECT_HANDLE ret[KV_VERSION_OBJECTS])
 {
-    struct kv_object *objects[2];
+    struct kv_object *objects[KV_VERSION_OBJECTS];
     assert_int_equal(kv_object_enter(&call, made, objects), KV_OK);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < KV_VERSION_OBJECTS; i++) {
         ret[i] = objects[i] ? objects[i]->handle : CK_INVALID_HANDLE;
         kv_object_free(objects[i]);
     }
@@ -59,7 +59,7 @@ static void enter(struct kv_version *made, CK_OBJECT_HANDLE ret[2])
 
 static void test_a_refreshed_version_keeps_its_handles(void **state)
 {
-    CK_OBJECT_HANDLE first[2], second[2], other[2];
+    CK_OBJECT_HANDLE first[KV_VERSION_OBJECTS], second[KV_VERSION_OBJECTS], other[KV_VERSION_OBJECTS];
     enter(version("a", "1", KV_RSA, KV_OP_ALL), first);
     enter(version("a", "1", KV_RSA, KV_OP_SIGN), second);
     enter(version("a", "2", KV_RSA, KV_OP_ALL), other);
@@ -73,7 +73,7 @@ static void test_a_refreshed_version_keeps_its_handles(void **state)
 
 static void test_a_slot_does_not_see_anothers_objects(void **state)
 {
-    CK_OBJECT_HANDLE here[2], there[2];
+    CK_OBJECT_HANDLE here[KV_VERSION_OBJECTS], there[KV_VERSION_OBJECTS];
     enter(version("a", "1", KV_EC, KV_OP_ALL), here);
     session.slot = 1;
     assert_null(kv_object_get(&call, here[0]));
@@ -101,7 +101,7 @@ static void test_operations_become_abilities(void **state)
     const unsigned can =
         KV_CAN_ENCRYPT | KV_CAN_DECRYPT | KV_CAN_SIGN | KV_CAN_VERIFY | KV_CAN_WRAP | KV_CAN_UNWRAP;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        CK_OBJECT_HANDLE handles[2];
+        CK_OBJECT_HANDLE handles[KV_VERSION_OBJECTS];
         char id[2] = { (char)('a' + i), 0 };
         enter(version("k", id, rows[i].kind, rows[i].operations), handles);
         KV_AUTO_OBJECT struct kv_object *first = kv_object_get(&call, handles[0]);
@@ -143,7 +143,7 @@ static void test_a_change_cannot_bring_back_what_is_gone(void **state)
 
 static void test_vault_objects_are_not_dropped(void **state)
 {
-    CK_OBJECT_HANDLE handles[2];
+    CK_OBJECT_HANDLE handles[KV_VERSION_OBJECTS];
     enter(version("a", "1", KV_RSA, KV_OP_ALL), handles);
     assert_false(kv_object_drop(&library, handles[0]));
     assert_int_equal(kv_object_destroy(&call, handles[0]), CKR_ACTION_PROHIBITED);

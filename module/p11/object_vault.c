@@ -1,0 +1,134 @@
+/* Objects of a vault: what each version of a key is shown as, and the handles they keep for the life of the library. */
+#include "object.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "call.h"
+
+enum { KV_OPENS = KV_OP_DECRYPT | KV_OP_UNWRAP, KV_CLOSES = KV_OP_ENCRYPT | KV_OP_WRAP };
+
+/* For RSA, decrypt and unwrap are one computation, encrypt and wrap another: a key that may do one may do both. */
+static const struct {
+    CK_OBJECT_CLASS type;
+    unsigned operations;
+    unsigned flags;
+} abilities[] = {
+    { CKO_PRIVATE_KEY, KV_OP_SIGN, KV_CAN_SIGN },
+    { CKO_PRIVATE_KEY, KV_OPENS, KV_CAN_DECRYPT | KV_CAN_UNWRAP },
+    { CKO_PUBLIC_KEY, KV_OP_VERIFY | KV_OP_SIGN, KV_CAN_VERIFY },
+    { CKO_PUBLIC_KEY, KV_CLOSES, KV_CAN_ENCRYPT | KV_CAN_WRAP },
+    { CKO_SECRET_KEY, KV_OP_DECRYPT, KV_CAN_DECRYPT },
+    { CKO_SECRET_KEY, KV_OP_UNWRAP, KV_CAN_UNWRAP },
+    { CKO_SECRET_KEY, KV_OP_ENCRYPT, KV_CAN_ENCRYPT },
+    { CKO_SECRET_KEY, KV_OP_WRAP, KV_CAN_WRAP },
+};
+
+static const struct {
+    CK_OBJECT_CLASS type;
+    unsigned flags;
+} natures[] = {
+    { CKO_PRIVATE_KEY, KV_IS_TOKEN | KV_IS_SENSITIVE | KV_IS_ALWAYS_SENSITIVE | KV_IS_NEVER_EXTRACTABLE },
+    { CKO_PUBLIC_KEY, KV_IS_TOKEN | KV_IS_TRUSTED },
+    { CKO_SECRET_KEY,
+      KV_IS_TOKEN | KV_IS_SENSITIVE | KV_IS_ALWAYS_SENSITIVE | KV_IS_NEVER_EXTRACTABLE | KV_IS_TRUSTED },
+};
+
+static unsigned vault_flags(CK_OBJECT_CLASS type, const struct kv_version *version)
+{
+    unsigned flags = 0;
+    for (size_t i = 0; i < sizeof natures / sizeof *natures; i++)
+        if (natures[i].type == type)
+            flags |= natures[i].flags;
+    for (size_t i = 0; i < sizeof abilities / sizeof *abilities; i++)
+        if (abilities[i].type == type && abilities[i].operations & version->operations)
+            flags |= abilities[i].flags;
+    return version->kind == KV_EC
+               ? flags & ~(unsigned)(KV_CAN_ENCRYPT | KV_CAN_DECRYPT | KV_CAN_WRAP | KV_CAN_UNWRAP)
+               : flags;
+}
+
+static bool same(const struct kv_object *object, const struct kv_object *like)
+{
+    return object->slot == like->slot && object->type == like->type &&
+           !strcmp(object->version->name, like->version->name) &&
+           !strcmp(object->version->version, like->version->version);
+}
+
+/* FNV-1a over what the object is; equal numbers are told apart by `same`. */
+static uint64_t identity_of(const struct kv_object *object)
+{
+    char text[KV_NAME_SIZE + KV_VERSION_SIZE + 64];
+    int len = snprintf(text, sizeof text, "%lu/%lu/%s/%s", object->slot, object->type, object->version->name,
+                       object->version->version);
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (int i = 0; i < len && i < (int)sizeof text; i++)
+        hash = (hash ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
+    return hash ? hash : 1;
+}
+
+static struct kv_object *vault_object(struct kv_call *call, CK_OBJECT_CLASS type, struct kv_version *version)
+{
+    static const CK_KEY_TYPE key_types[] = { [KV_RSA] = CKK_RSA, [KV_EC] = CKK_EC, [KV_OCT] = CKK_AES };
+    struct kv_object *object = calloc(1, sizeof *object);
+    if (!object)
+        return NULL;
+    object->references = 1;
+    object->slot = call->session->slot;
+    object->type = type;
+    object->key_type = key_types[version->kind];
+    object->flags = vault_flags(type, version);
+    object->offer = &kv_call_slot(call)->offer;
+    object->version = kv_version_ref(version);
+    return object;
+}
+
+/* Under the library's lock. Takes over `fresh`; the table keeps one reference, *ret is another. */
+static enum kv_status settle(struct kv_library *library, struct kv_object *fresh, struct kv_object **ret)
+{
+    KV_AUTO_OBJECT struct kv_object *mine = fresh;
+    uint64_t identity = identity_of(mine);
+    struct kv_object *there;
+    while ((there = kv_handles_get(&library->identities, identity)) && !same(there, mine))
+        identity = identity + 1 ? identity + 1 : 1;
+    if (there && there->version == mine->version) {
+        *ret = kv_object_ref(there);
+        return KV_OK;
+    }
+    if (there) {
+        mine->handle = there->handle;
+        kv_handles_swap(&library->identities, identity, mine);
+        kv_handles_swap(&library->objects, mine->handle, mine);
+        kv_object_free(there);
+    } else {
+        mine->handle = ++library->last_handle;
+        KV_TRY(kv_handles_put(&library->objects, mine->handle, mine));
+        if (kv_handles_put(&library->identities, identity, mine)) {
+            kv_handles_remove(&library->objects, mine->handle);
+            return KV_NO_MEMORY;
+        }
+    }
+    *ret = kv_object_ref(mine);
+    (void)kv_take(mine);
+    return KV_OK;
+}
+
+enum kv_status kv_object_enter(struct kv_call *call, struct kv_version *version,
+                               struct kv_object *ret[KV_VERSION_OBJECTS])
+{
+    bool secret = version->kind == KV_OCT;
+    const CK_OBJECT_CLASS types[] = { secret ? CKO_SECRET_KEY : CKO_PRIVATE_KEY, CKO_PUBLIC_KEY };
+    struct kv_object *found[KV_VERSION_OBJECTS] = { NULL };
+    enum kv_status status = KV_OK;
+    for (int i = 0; i < (secret ? 1 : 2) && !status; i++) {
+        struct kv_object *fresh = vault_object(call, types[i], version);
+        KV_HOLD_LIBRARY(call->library);
+        status = fresh ? settle(call->library, fresh, &found[i]) : KV_NO_MEMORY;
+    }
+    for (int i = 0; i < KV_VERSION_OBJECTS; i++) {
+        if (status)
+            kv_object_free(found[i]);
+        else
+            ret[i] = found[i];
+    }
+    return status;
+}
