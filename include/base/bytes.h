@@ -16,6 +16,7 @@ struct kv_view {
 struct kv_bytes {
     unsigned char *data;
     size_t len;
+    bool locked; /* in memory for key values: base/locked.h */
 };
 
 #define KV_VIEW(bytes) ((struct kv_view){ (bytes).data, (bytes).len })
@@ -53,6 +54,7 @@ struct kv_buffer {
     struct kv_bytes bytes; /* len is what is filled; one NUL always follows */
     size_t room, limit;
     bool failed;
+    bool locked; /* set before the first byte: as in base/locked.h */
 };
 KV_MUST_USE enum kv_status kv_buffer_add(struct kv_buffer *buffer, struct kv_view more);
 KV_MUST_USE enum kv_status kv_buffer_format(struct kv_buffer *buffer, const char *format, ...)

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "base/locked.h"
 
 enum { FIRST_ROOM = 256 };
 
@@ -24,16 +25,16 @@ static enum kv_status reserve(struct kv_buffer *buffer, size_t more)
         return KV_OK;
     while (room <= need)
         room *= 2;
-    unsigned char *data = malloc(room);
+    unsigned char *data = buffer->locked ? kv_locked_alloc(room) : malloc(room);
     if (!data) {
         buffer->failed = true;
         return KV_NO_MEMORY;
     }
     if (buffer->bytes.len)
         memcpy(data, buffer->bytes.data, buffer->bytes.len);
-    kv_wipe(buffer->bytes.data, buffer->bytes.len);
-    free(buffer->bytes.data);
-    buffer->bytes.data = data;
+    size_t len = buffer->bytes.len;
+    kv_bytes_free(&buffer->bytes);
+    buffer->bytes = (struct kv_bytes){ data, len, buffer->locked };
     buffer->room = room;
     return KV_OK;
 }

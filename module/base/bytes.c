@@ -2,6 +2,7 @@
 
 #include <openssl/crypto.h>
 #include <string.h>
+#include "base/locked.h"
 
 struct kv_view kv_view_text(const char *text)
 {
@@ -24,7 +25,7 @@ enum kv_status kv_bytes_alloc(size_t len, struct kv_bytes *ret)
 
     if (!data)
         return KV_NO_MEMORY;
-    *ret = (struct kv_bytes){ data, len };
+    *ret = (struct kv_bytes){ data, len, false };
     return KV_OK;
 }
 
@@ -43,8 +44,12 @@ void kv_bytes_free(struct kv_bytes *bytes)
 {
     if (!bytes)
         return;
-    kv_wipe(bytes->data, bytes->len);
-    free(bytes->data);
+    if (bytes->locked) {
+        kv_locked_free(bytes->data);
+    } else {
+        kv_wipe(bytes->data, bytes->len);
+        free(bytes->data);
+    }
     *bytes = (struct kv_bytes){ 0 };
 }
 
