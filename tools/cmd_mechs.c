@@ -16,6 +16,7 @@ static const struct {
     { KV_OP_ENCRYPT, "encrypt", false }, { KV_OP_DECRYPT, "decrypt", true },
     { KV_OP_WRAP, "wrap", false },       { KV_OP_UNWRAP, "unwrap", true },
     { KV_OP_DIGEST, "digest", false },   { KV_OP_GENERATE, "generate", false },
+    { KV_OP_DERIVE, "derive", false },   { KV_OP_PAIR, "generate-pair", false },
 };
 
 static const char *key_name(const struct kv_mech *row)

@@ -13,8 +13,10 @@ enum {
     KV_OP_WRAP = 1u << 4,
     KV_OP_UNWRAP = 1u << 5,
     KV_OP_ALL = (1u << 6) - 1,
-    KV_OP_DIGEST = 1u << 6,  /* mechanisms only */
-    KV_OP_GENERATE = 1u << 7 /* mechanisms only */
+    KV_OP_DIGEST = 1u << 6,   /* mechanisms only */
+    KV_OP_GENERATE = 1u << 7, /* mechanisms only */
+    KV_OP_DERIVE = 1u << 8,   /* session keys only */
+    KV_OP_PAIR = 1u << 9      /* mechanisms only: C_GenerateKeyPair */
 };
 
 /* Bounded types of the contract (§2.2), with room for the NUL. */

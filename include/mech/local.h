@@ -50,6 +50,16 @@ KV_MUST_USE enum kv_status kv_digest_once(const char *evp, struct kv_view data, 
 
 KV_MUST_USE enum kv_status kv_random_bytes(unsigned char *ret, size_t len);
 
+/* --- HKDF, RFC 5869 --- */
+struct kv_hkdf {
+    bool extract, expand;           /* one at the least */
+    const char *evp;                /* the hash: "SHA2-256" */
+    struct kv_view key, salt, info; /* salt of an extract, empty: zeroes; info of an expand */
+};
+enum { KV_HKDF_INFO_MAX = 2048 }; /* OpenSSL's bound */
+/* *ret is in locked memory. KV_MECHANISM_PARAM: too much info; KV_DATA_LENGTH: not so many bytes; KV_KEY_SIZE: the key is shorter than the hash and not extracted first. */
+KV_MUST_USE enum kv_status kv_hkdf(const struct kv_hkdf *hkdf, size_t len, struct kv_bytes *ret);
+
 /* --- session secret keys: AES-GCM, CBC, CBC-PAD, CTR, KW, KWP --- */
 struct kv_cipher;
 /* `use` as kv_mech_select made it; borrowed until kv_cipher_free. KV_KEY_SIZE, KV_MECHANISM_PARAM. */

@@ -10,14 +10,14 @@
 /* What the caller's bytes are. */
 enum kv_input { KV_MESSAGE, KV_DIGEST, KV_DIGESTINFO, KV_PLAIN };
 
-/* Who can do the private (or secret) half. KV_SESSION: only keys that live in the session, by OpenSSL. */
+/* Who can do the private (or secret) half. KV_ANY: every vault, and OpenSSL for keys that live in the session; KV_SESSION: only keys that live in the session, by OpenSSL. */
 enum kv_service { KV_ANY, KV_MANAGED_HSM, KV_SESSION };
 
 struct kv_mech {
     CK_MECHANISM_TYPE type; /* what the application names */
     const char *name;       /* "CKM_SHA256_RSA_PKCS_PSS" */
     enum kv_kind kind;
-    unsigned operations;      /* KV_OP_*; DIGEST and GENERATE stand alone */
+    unsigned operations;      /* KV_OP_*; DIGEST, GENERATE, PAIR and DERIVE stand alone */
     const char *alg;          /* what Key Vault names: "PS256"; NULL: no vault key can do it */
     CK_MECHANISM_TYPE digest; /* selects the row among those of one type; 0: none */
     const char *evp;          /* the digest (or cipher) as OpenSSL fetches it: "SHA2-256", "AES-256-GCM" */
@@ -42,6 +42,9 @@ size_t kv_mech_types(const struct kv_mech_offer *offer, CK_MECHANISM_TYPE *ret, 
 KV_MUST_USE enum kv_status kv_mech_info(const struct kv_mech_offer *offer, CK_MECHANISM_TYPE type,
                                         CK_MECHANISM_INFO *ret);
 const char *kv_mech_type_name(CK_MECHANISM_TYPE type); /* "CKM_…", or "0x…"-free NULL when unknown */
+
+/* The longest secret key of a session, bytes: all that HKDF with SHA-512 can give. */
+enum { KV_SECRET_MAX = 255 * 64 };
 
 /* The key as far as the choice of a row needs it. */
 struct kv_mech_key {
@@ -72,6 +75,15 @@ KV_MUST_USE enum kv_status kv_mech_digestinfo(struct kv_view data, const struct 
 /* ECDSA: left-pads or truncates a digest to what the row's algorithm takes (bits2int). */
 KV_MUST_USE enum kv_status kv_mech_fit_digest(const struct kv_mech *row, struct kv_view digest,
                                               struct kv_bytes *ret);
+/* What a signature is made over: the row and the bare digest that it takes, from what the caller handed in (for KV_DIGESTINFO the whole DigestInfo).
+ * *ret_fitted owns the bytes when they had to change. KV_BAD_DATA, KV_DATA_LENGTH. */
+struct kv_mech_input {
+    struct kv_view given;
+    const struct kv_mech *row; /* out */
+    struct kv_view bare;       /* out: inside `given` or *ret_fitted */
+};
+KV_MUST_USE enum kv_status kv_mech_bare_digest(const struct kv_mech_use *use, struct kv_mech_input *input,
+                                               struct kv_bytes *ret_fitted, struct kv_error *err);
 /* CKA_ALLOWED_MECHANISMS of a vault key, for the KV_OP_* it may do. Returns how many, fills at most `room`. */
 size_t kv_mech_allowed(const struct kv_mech_key *key, unsigned operations, const struct kv_mech_offer *offer,
                        CK_MECHANISM_TYPE *ret, size_t room);
@@ -85,5 +97,7 @@ struct kv_curve {
     unsigned bits, width, digest; /* field bits; field bytes; bytes of the digest Key Vault wants */
 };
 const struct kv_curve *kv_curve_find(const char *name);
+/* By the DER of its named-curve OID; NULL: unknown. */
+const struct kv_curve *kv_curve_by_params(struct kv_view params);
 
 #endif

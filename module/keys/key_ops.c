@@ -95,47 +95,20 @@ static size_t signature_size(const struct kv_version *version)
     return curve ? 2 * (size_t)curve->width : kv_key_ops_modulus(version);
 }
 
-/* The row and the bare digest that it takes, from what the caller handed in. *ret_fitted owns the bytes when they had to change. */
-static enum kv_status prepare(const struct kv_key_use *use, struct kv_view data,
-                              const struct kv_mech **ret_row, struct kv_view *ret_digest,
-                              struct kv_bytes *ret_fitted, struct kv_error *err)
-{
-    const struct kv_mech *row = use->mech->row;
-    struct kv_view digest = data;
-
-    if (use->mech->any_digest && kv_mech_digestinfo(data, &row, &digest) != KV_OK)
-        return kv_fail(
-            err, KV_BAD_DATA,
-            "CKM_RSA_PKCS signs a DER DigestInfo of SHA-256, SHA-384 or SHA-512; %zu bytes of something "
-            "else were given",
-            data.len);
-    if (row->kind == KV_EC) {
-        enum kv_status status = kv_mech_fit_digest(row, data, ret_fitted);
-        if (status != KV_OK)
-            return kv_fail(err, status, "%s: %s", row->alg, kv_status_text(status));
-        digest = KV_VIEW(*ret_fitted);
-    }
-    if (row->kind == KV_RSA && digest.len != kv_digest_size(row->evp))
-        return kv_fail(err, KV_DATA_LENGTH, "%s takes a digest of %zu bytes; %zu were given", row->alg,
-                       kv_digest_size(row->evp), digest.len);
-    *ret_row = row;
-    *ret_digest = digest;
-    return KV_OK;
-}
-
 enum kv_status kv_key_sign(const struct kv_key_use *use, struct kv_view digest, struct kv_bytes *ret,
                            struct kv_error *err)
 {
     const struct kv_version *version = use->version;
     KV_AUTO_BYTES struct kv_bytes fitted = { 0 }, signature = { 0 };
     struct kv_vault_op op = { .name = version->name, .version = version->version };
-    const struct kv_mech *row;
+    struct kv_mech_input input = { .given = digest };
     char name[KV_KEY_OPS_NAME];
 
     KV_TRY(kv_key_ops_choose(version, KV_OP_SIGN, &op.operation, err));
     KV_TRY(check_usable(use, KV_OP_SIGN, err));
-    KV_TRY(prepare(use, digest, &row, &op.value, &fitted, err));
-    op.alg = row->alg;
+    KV_TRY(kv_mech_bare_digest(use->mech, &input, &fitted, err));
+    op.value = input.bare;
+    op.alg = input.row->alg;
     kv_ledger_tick(use->keyring->ledger);
     KV_TRY(kv_key_ops_remote(use, &op, &signature, err));
     if (signature.len != signature_size(version))
@@ -150,13 +123,12 @@ enum kv_status kv_key_verify(const struct kv_key_use *use, struct kv_view digest
 {
     KV_AUTO_BYTES struct kv_bytes fitted = { 0 };
     const struct kv_public *key;
-    const struct kv_mech *row;
-    struct kv_view bare;
+    struct kv_mech_input input = { .given = digest };
     char name[KV_KEY_OPS_NAME];
 
-    KV_TRY(prepare(use, digest, &row, &bare, &fitted, err));
+    KV_TRY(kv_mech_bare_digest(use->mech, &input, &fitted, err));
     KV_TRY(kv_version_public(use->version, &key, err));
-    enum kv_status status = kv_public_verify(key, row, bare, signature);
+    enum kv_status status = kv_public_verify(key, input.row, input.bare, signature);
     if (status != KV_OK)
         return kv_fail(err, status, "version '%s': %s", kv_key_ops_name(use->version, name),
                        kv_status_text(status));

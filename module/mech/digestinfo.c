@@ -1,4 +1,4 @@
-#include "mech/mech.h"
+#include "mech/local.h"
 
 #include <string.h>
 #include "base/encode.h"
@@ -46,4 +46,30 @@ enum kv_status kv_mech_digestinfo(struct kv_view data, const struct kv_mech **re
         }
     }
     return KV_BAD_DATA;
+}
+
+enum kv_status kv_mech_bare_digest(const struct kv_mech_use *use, struct kv_mech_input *input,
+                                   struct kv_bytes *ret_fitted, struct kv_error *err)
+{
+    const struct kv_mech *row = use->row;
+    struct kv_view bare = input->given;
+
+    if (use->any_digest && kv_mech_digestinfo(input->given, &row, &bare) != KV_OK)
+        return kv_fail(
+            err, KV_BAD_DATA,
+            "CKM_RSA_PKCS signs a DER DigestInfo of SHA-256, SHA-384 or SHA-512; %zu bytes of something "
+            "else were given",
+            input->given.len);
+    if (row->kind == KV_EC) {
+        enum kv_status status = kv_mech_fit_digest(row, input->given, ret_fitted);
+        if (status != KV_OK)
+            return kv_fail(err, status, "%s: %s", row->alg, kv_status_text(status));
+        bare = KV_VIEW(*ret_fitted);
+    }
+    if (row->kind == KV_RSA && bare.len != kv_digest_size(row->evp))
+        return kv_fail(err, KV_DATA_LENGTH, "%s takes a digest of %zu bytes; %zu were given", row->alg,
+                       kv_digest_size(row->evp), bare.len);
+    input->row = row;
+    input->bare = bare;
+    return KV_OK;
 }

@@ -5,10 +5,11 @@
 #include "mech_private.h"
 
 /* RSA as the service makes it (contract §7.1); secrets of the session in bits. */
-enum { RSA_BITS_MIN = 2048, RSA_BITS_MAX = 4096, SECRET_BITS_MIN = 8, SECRET_BITS_MAX = 4096 };
+enum { RSA_BITS_MIN = 2048, RSA_BITS_MAX = 4096, SECRET_BITS_MIN = 8, SECRET_BITS_MAX = 8 * KV_SECRET_MAX };
 
 #define CURVE_FLAGS (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS)
-#define KEYLESS     (KV_OP_DIGEST | KV_OP_GENERATE)
+#define KEYLESS     (KV_OP_DIGEST | KV_OP_GENERATE | KV_OP_PAIR)
+#define MAKING      (KV_OP_GENERATE | KV_OP_PAIR | KV_OP_DERIVE)
 
 static bool is_rsa1_5(const struct kv_mech *row)
 {
@@ -19,7 +20,7 @@ static bool offered_in_session(const struct kv_mech *row, const struct kv_mech_o
 {
     if (row->operations & KV_OP_DIGEST)
         return offer->digests;
-    return (row->operations & KV_OP_GENERATE) || offer->session_ciphers;
+    return (row->operations & MAKING) || offer->session_ciphers;
 }
 
 bool kv_mech_offered(const struct kv_mech *row, const struct kv_mech_offer *offer)
@@ -91,7 +92,7 @@ static struct size_range row_sizes(const struct kv_mech *row)
     }
     if (row->key_bits)
         return (struct size_range){ row->key_bits / 8, row->key_bits / 8 };
-    if (row->operations & KV_OP_GENERATE)
+    if (row->operations & MAKING)
         return (struct size_range){ SECRET_BITS_MIN, SECRET_BITS_MAX };
     return (struct size_range){ 16, 32 };
 }
@@ -102,9 +103,10 @@ static CK_FLAGS row_flags(const struct kv_mech *row)
         unsigned operation;
         CK_FLAGS flag;
     } flags[] = {
-        { KV_OP_ENCRYPT, CKF_ENCRYPT }, { KV_OP_DECRYPT, CKF_DECRYPT },   { KV_OP_SIGN, CKF_SIGN },
-        { KV_OP_VERIFY, CKF_VERIFY },   { KV_OP_WRAP, CKF_WRAP },         { KV_OP_UNWRAP, CKF_UNWRAP },
-        { KV_OP_DIGEST, CKF_DIGEST },   { KV_OP_GENERATE, CKF_GENERATE },
+        { KV_OP_ENCRYPT, CKF_ENCRYPT },        { KV_OP_DECRYPT, CKF_DECRYPT },   { KV_OP_SIGN, CKF_SIGN },
+        { KV_OP_VERIFY, CKF_VERIFY },          { KV_OP_WRAP, CKF_WRAP },         { KV_OP_UNWRAP, CKF_UNWRAP },
+        { KV_OP_DIGEST, CKF_DIGEST },          { KV_OP_GENERATE, CKF_GENERATE }, { KV_OP_DERIVE, CKF_DERIVE },
+        { KV_OP_PAIR, CKF_GENERATE_KEY_PAIR },
     };
     CK_FLAGS all = row->kind == KV_EC ? CURVE_FLAGS : 0;
 
@@ -137,12 +139,24 @@ enum kv_status kv_mech_info(const struct kv_mech_offer *offer, CK_MECHANISM_TYPE
 
 /* --- the choice of a row --- */
 
-/* Session rows serve session keys, all others vault keys. */
+static bool serves_place(const struct kv_mech *row, bool session)
+{
+    switch (row->service) {
+    case KV_ANY:
+        return true;
+    case KV_MANAGED_HSM:
+        return !session;
+    case KV_SESSION:
+        return session;
+    }
+    return false;
+}
+
 static bool serves_kind(const struct kv_mech *row, const struct kv_mech_key *key)
 {
     if (row->operations & KEYLESS)
         return true;
-    return key && row->kind == key->kind && (row->service == KV_SESSION) == key->session;
+    return key && row->kind == key->kind && serves_place(row, key->session);
 }
 
 static bool serves_size(const struct kv_mech *row, const struct kv_mech_key *key)

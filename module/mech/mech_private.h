@@ -10,9 +10,6 @@
 KV_MUST_USE enum kv_status kv_param_read(const CK_MECHANISM *mechanism, int padding, struct kv_mech_use *ret,
                                          CK_MECHANISM_TYPE *ret_digest);
 
-/* By the DER of its named-curve OID; NULL: unknown. */
-const struct kv_curve *kv_curve_by_params(struct kv_view params);
-
 /* Fetched once a process and never freed: a fetch costs a lock and a search of the providers. NULL: unknown to OpenSSL. */
 const EVP_MD *kv_fetch_md(const char *evp);
 const EVP_CIPHER *kv_fetch_cipher(const char *evp);

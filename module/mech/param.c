@@ -141,6 +141,27 @@ static enum kv_status read_wrap(const CK_MECHANISM *mechanism, struct kv_mech_us
     return kv_view_equal(given, standard) ? KV_OK : KV_MECHANISM_PARAM;
 }
 
+/* Salt and information stay with the caller: a salt may be a key, which only the session knows. */
+static enum kv_status read_hkdf(const CK_MECHANISM *mechanism, struct kv_mech_use *ret,
+                                CK_MECHANISM_TYPE *ret_digest)
+{
+    CK_HKDF_PARAMS params;
+
+    if (!mechanism->pParameter || mechanism->ulParameterLen != sizeof params)
+        return KV_MECHANISM_PARAM;
+    memcpy(&params, mechanism->pParameter, sizeof params);
+    if ((!params.bExtract && !params.bExpand) || find_hash(params.prfHashMechanism) < 0)
+        return KV_MECHANISM_PARAM;
+    if (params.bExtract && params.ulSaltType != CKF_HKDF_SALT_NULL &&
+        params.ulSaltType != CKF_HKDF_SALT_KEY &&
+        (params.ulSaltType != CKF_HKDF_SALT_DATA || (!params.pSalt && params.ulSaltLen)))
+        return KV_MECHANISM_PARAM;
+    if (params.bExpand && !params.pInfo && params.ulInfoLen)
+        return KV_MECHANISM_PARAM;
+    *ret_digest = params.prfHashMechanism;
+    return KV_OK;
+}
+
 /* By the padding of the type's rows, else by type. What stands in neither way here has no parameter. */
 static const struct {
     int padding;
@@ -152,7 +173,7 @@ static const struct {
     { 0, CKM_AES_GCM, read_gcm },           { 0, CKM_AES_CBC, read_iv },
     { 0, CKM_AES_CBC_PAD, read_iv },        { 0, CKM_AES_CTR, read_ctr },
     { 0, CKM_AES_KEY_WRAP, read_wrap },     { 0, CKM_AES_KEY_WRAP_PAD, read_wrap },
-    { 0, CKM_AES_KEY_WRAP_KWP, read_wrap },
+    { 0, CKM_AES_KEY_WRAP_KWP, read_wrap }, { 0, CKM_HKDF_DERIVE, read_hkdf },
 };
 
 enum kv_status kv_param_read(const CK_MECHANISM *mechanism, int padding, struct kv_mech_use *ret,

@@ -18,7 +18,7 @@ static EVP_PKEY_CTX *new_context(const struct kv_public *key)
     return EVP_PKEY_CTX_new_from_pkey(kv_ossl_context(), key->pkey, NULL);
 }
 
-static bool set_rsa_verify(EVP_PKEY_CTX *context, const struct kv_mech *row)
+bool kv_public_set_signature(EVP_PKEY_CTX *context, const struct kv_mech *row)
 {
     const EVP_MD *md = kv_fetch_md(row->evp);
     if (!md || EVP_PKEY_CTX_set_rsa_padding(context, row->padding) != 1 ||
@@ -67,7 +67,7 @@ static enum kv_status take_verifier(const struct kv_public *key, const struct kv
         if (!verifier->context)
             return KV_NO_MEMORY;
         if (EVP_PKEY_verify_init(verifier->context) != 1 ||
-            (row->kind == KV_RSA && !set_rsa_verify(verifier->context, row)))
+            (row->kind == KV_RSA && !kv_public_set_signature(verifier->context, row)))
             return KV_INTERNAL;
     }
     *ret = kv_take(verifier);
@@ -109,7 +109,7 @@ size_t kv_public_encrypt_max(const struct kv_public *key, const struct kv_mech *
     return key->kind == KV_RSA ? key->modulus.len - overhead : 0;
 }
 
-static bool set_rsa_encrypt(EVP_PKEY_CTX *context, const struct kv_mech *row)
+bool kv_public_set_padding(EVP_PKEY_CTX *context, const struct kv_mech *row)
 {
     if (EVP_PKEY_CTX_set_rsa_padding(context, row->padding) != 1)
         return false;
@@ -131,7 +131,7 @@ enum kv_status kv_public_encrypt(const struct kv_public *key, const struct kv_me
     KV_CLEANUP(EVP_PKEY_CTX_free_cleanup) EVP_PKEY_CTX *context = new_context(key);
     if (!context)
         return KV_NO_MEMORY;
-    if (EVP_PKEY_encrypt_init(context) != 1 || !set_rsa_encrypt(context, row))
+    if (EVP_PKEY_encrypt_init(context) != 1 || !kv_public_set_padding(context, row))
         return KV_INTERNAL;
 
     KV_AUTO_BYTES struct kv_bytes cipher = { 0 };

@@ -19,4 +19,8 @@ struct kv_public {
 /* One that is set up for a row, kept for the next signature: setting up costs as much as an RSA verification. NULL is fine. */
 void kv_verifier_free(struct kv_verifier *verifier);
 
+/* Padding, digests and salt of an RSA row, for a context that is set up to sign or verify, to encrypt or decrypt: private_ops.c needs the same. */
+bool kv_public_set_signature(EVP_PKEY_CTX *context, const struct kv_mech *row);
+bool kv_public_set_padding(EVP_PKEY_CTX *context, const struct kv_mech *row);
+
 #endif

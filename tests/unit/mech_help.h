@@ -63,6 +63,8 @@ static inline struct kv_bytes spki_of(EVP_PKEY *key)
     return bytes;
 }
 
+KV_DEFINE_CLEANUP(struct kv_public, kv_public_free)
+
 static inline struct kv_public *public_of(EVP_PKEY *key)
 {
     KV_AUTO_BYTES struct kv_bytes spki = spki_of(key);
