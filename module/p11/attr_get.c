@@ -26,12 +26,14 @@ static bool text(struct kv_attr_value *ret, const char *value)
 static const struct kv_public *public_of(const struct kv_object *object)
 {
     const struct kv_public *key = NULL;
+    if (object->secret)
+        return object->secret->public;
     return object->version && !kv_version_public(object->version, &key, NULL) ? key : NULL;
 }
 
-KV_ATTR_GET(nothing)
+KV_ATTR_GET(subject)
 {
-    return object && borrowed(ret, (struct kv_view){ NULL, 0 });
+    return borrowed(ret, object->secret ? KV_VIEW(object->secret->subject) : (struct kv_view){ NULL, 0 });
 }
 
 KV_ATTR_GET(class)
@@ -46,13 +48,14 @@ KV_ATTR_GET(key_type)
 
 KV_ATTR_GET(label)
 {
-    return object->version ? text(ret, object->version->label) : borrowed(ret, KV_VIEW(object->secret.label));
+    return object->version ? text(ret, object->version->label)
+                           : borrowed(ret, KV_VIEW(object->secret->label));
 }
 
 KV_ATTR_GET(id)
 {
     return borrowed(ret, object->version ? (struct kv_view){ object->version->id, KV_ID_SIZE }
-                                         : KV_VIEW(object->secret.id));
+                                         : KV_VIEW(object->secret->id));
 }
 
 KV_ATTR_GET(unique_id)
@@ -82,17 +85,17 @@ static bool date(struct kv_attr_value *ret, int64_t at)
 
 KV_ATTR_GET(start_date)
 {
-    return object->version ? date(ret, object->version->nbf) : borrowed(ret, KV_VIEW(object->secret.start));
+    return object->version ? date(ret, object->version->nbf) : borrowed(ret, KV_VIEW(object->secret->start));
 }
 
 KV_ATTR_GET(end_date)
 {
-    return object->version ? date(ret, object->version->exp) : borrowed(ret, KV_VIEW(object->secret.end));
+    return object->version ? date(ret, object->version->exp) : borrowed(ret, KV_VIEW(object->secret->end));
 }
 
 KV_ATTR_GET(generated_by)
 {
-    return number(ret, object->version ? CK_UNAVAILABLE_INFORMATION : object->secret.generated_by);
+    return number(ret, object->version ? CK_UNAVAILABLE_INFORMATION : object->secret->generated_by);
 }
 
 KV_ATTR_GET(mechanisms)
@@ -103,7 +106,7 @@ KV_ATTR_GET(mechanisms)
                   { KV_CAN_ENCRYPT, KV_OP_ENCRYPT }, { KV_CAN_DECRYPT, KV_OP_DECRYPT },
                   { KV_CAN_WRAP, KV_OP_WRAP },       { KV_CAN_UNWRAP, KV_OP_UNWRAP } };
     if (!object->version)
-        return false;
+        return object->secret->allowed.data && borrowed(ret, KV_VIEW(object->secret->allowed));
     unsigned operations = 0;
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
         operations |= object->flags & pairs[i].flag ? pairs[i].operation : 0;
@@ -122,7 +125,8 @@ KV_ATTR_GET(modulus)
 
 KV_ATTR_GET(modulus_bits)
 {
-    return number(ret, object->version->bits);
+    const struct kv_public *key = object->secret ? object->secret->public : NULL;
+    return object->version ? number(ret, object->version->bits) : key && number(ret, kv_public_bits(key));
 }
 
 KV_ATTR_GET(exponent)
@@ -133,7 +137,10 @@ KV_ATTR_GET(exponent)
 
 KV_ATTR_GET(ec_params)
 {
-    const struct kv_curve *curve = kv_curve_find(object->version->curve);
+    const struct kv_public *key = object->secret ? object->secret->public : NULL;
+    const struct kv_curve *curve = object->version ? kv_curve_find(object->version->curve)
+                                   : key           ? kv_public_curve(key)
+                                                   : NULL;
     return curve && borrowed(ret, (struct kv_view){ curve->params, curve->params_len });
 }
 
@@ -149,17 +156,59 @@ KV_ATTR_GET(ec_point)
 
 KV_ATTR_GET(public_key)
 {
-    return borrowed(ret, KV_VIEW(object->version->spki));
+    const struct kv_public *key = object->secret ? object->secret->public : NULL;
+    if (object->version)
+        return borrowed(ret, KV_VIEW(object->version->spki));
+    return key && borrowed(ret, kv_public_spki(key));
 }
 
 KV_ATTR_GET(value)
 {
-    return borrowed(ret, KV_VIEW(object->secret.value));
+    return borrowed(ret, KV_VIEW(object->secret->value));
+}
+
+static bool part(const struct kv_object *object, enum kv_private_part which, struct kv_attr_value *ret)
+{
+    const struct kv_private *key = object->secret ? object->secret->private : NULL;
+    return key && borrowed(ret, kv_private_part(key, which));
+}
+
+#define PART(name, which)                                                                                    \
+    KV_ATTR_GET(name)                                                                                        \
+    {                                                                                                        \
+        return part(object, which, ret);                                                                     \
+    }
+PART(private_exponent, KV_PART_PRIVATE_EXPONENT)
+PART(prime_1, KV_PART_PRIME_1)
+PART(prime_2, KV_PART_PRIME_2)
+PART(exponent_1, KV_PART_EXPONENT_1)
+PART(exponent_2, KV_PART_EXPONENT_2)
+PART(coefficient, KV_PART_COEFFICIENT)
+PART(scalar, KV_PART_SCALAR)
+
+static bool array(const struct kv_attr_list *list, struct kv_attr_value *ret)
+{
+    return list->items && borrowed(ret, kv_attr_array_view(list));
+}
+
+KV_ATTR_GET(wrap_template)
+{
+    return array(&object->secret->wrap, ret);
+}
+
+KV_ATTR_GET(unwrap_template)
+{
+    return array(&object->secret->unwrap, ret);
+}
+
+KV_ATTR_GET(derive_template)
+{
+    return array(&object->secret->derive, ret);
 }
 
 KV_ATTR_GET(value_len)
 {
-    size_t len = object->version ? object->version->bits / 8 : object->secret.value.len;
+    size_t len = object->version ? object->version->bits / 8 : object->secret->value.len;
     return len && number(ret, len);
 }
 

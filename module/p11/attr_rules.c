@@ -8,17 +8,23 @@
 #define ULONG KV_FORM_ULONG
 #define BYTES KV_FORM_BYTES
 #define DATE  KV_FORM_DATE
+#define ARRAY KV_FORM_ARRAY
 
-#define RSA     (KV_ON_PAIR | KV_ON_RSA)
-#define EC      (KV_ON_PAIR | KV_ON_EC)
 #define OPENING (KV_ON_PRIVATE | KV_ON_SECRET)
 #define CLOSING (KV_ON_PUBLIC | KV_ON_SECRET)
 #define LIVING  (KV_ON_SECRET | KV_ON_SESSION)
 #define VAULT   (KV_ON_KEYS | KV_ON_VAULT)
+#define HERE    KV_ON_SESSION
+#define RSA_OUT (KV_ON_PUBLIC | KV_ON_RSA)
+#define RSA_IN  (KV_ON_PRIVATE | KV_ON_RSA)
+#define EC_OUT  (KV_ON_PUBLIC | KV_ON_EC)
+#define EC_IN   (KV_ON_PRIVATE | KV_ON_EC)
 
 #define NEW    KV_SET_NEW
 #define ALWAYS KV_SET_ALWAYS
 #define MAKING (KV_SET_GENERATE | KV_SET_UNWRAP)
+#define CREATE KV_SET_CREATE
+#define MUST   (KV_SET_CREATE | KV_SET_NEEDED)
 
 /* clang-format off */
 const struct kv_attr_rule kv_attr_rules[] = {
@@ -36,9 +42,14 @@ const struct kv_attr_rule kv_attr_rules[] = {
     { CKA_END_DATE,           DATE,  KV_ON_STORED,  ALWAYS,                0, BOTH(end_date), false },
     { CKA_LOCAL,              BOOL,  KV_ON_KEYS,     0,                     KV_IS_LOCAL, NONE, false },
     { CKA_KEY_GEN_MECHANISM,  ULONG, KV_ON_KEYS,     0,                     0, GET(generated_by), false },
-    { CKA_ALLOWED_MECHANISMS, BYTES, VAULT,         0,                     0, GET(mechanisms), false },
-    { CKA_DERIVE,             BOOL,  KV_ON_KEYS,     0,                     KV_NEVER, NONE, false },
-    { CKA_SUBJECT,            BYTES, KV_ON_PAIR,    0,                     0, GET(nothing), false },
+    { CKA_ALLOWED_MECHANISMS, BYTES, KV_ON_KEYS,    NEW,                   0, BOTH(mechanisms), false },
+    { CKA_DERIVE,             BOOL,  LIVING,        ALWAYS,                KV_CAN_DERIVE, NONE, false },
+    { CKA_DERIVE,             BOOL,  KV_ON_SECRET | KV_ON_VAULT, 0,        KV_NEVER, NONE, false },
+    { CKA_DERIVE,             BOOL,  KV_ON_PAIR,    0,                     KV_NEVER, NONE, false },
+    { CKA_SUBJECT,            BYTES, KV_ON_PAIR,    ALWAYS,                0, BOTH(subject), false },
+    { CKA_WRAP_TEMPLATE,      ARRAY, CLOSING | HERE, NEW,                  0, BOTH(wrap_template), false },
+    { CKA_UNWRAP_TEMPLATE,    ARRAY, OPENING | HERE, NEW,                  0, BOTH(unwrap_template), false },
+    { CKA_DERIVE_TEMPLATE,    ARRAY, LIVING,        NEW,                   0, BOTH(derive_template), false },
 
     { CKA_SENSITIVE,          BOOL,  OPENING,       ALWAYS | KV_SET_RAISE, KV_IS_SENSITIVE, NONE, false },
     { CKA_EXTRACTABLE,        BOOL,  OPENING,       ALWAYS | KV_SET_LOWER, KV_IS_EXTRACTABLE, NONE, false },
@@ -58,21 +69,25 @@ const struct kv_attr_rule kv_attr_rules[] = {
     { CKA_VERIFY_RECOVER,     BOOL,  KV_ON_PUBLIC,  0,                     KV_NEVER, NONE, false },
 
     /* The public half stands on the private key, too: no client needs a second search then, and some know no other way. */
-    { CKA_MODULUS,            BYTES, RSA,           0,                     0, GET(modulus), false },
-    { CKA_MODULUS_BITS,       ULONG, RSA,           0,                     0, GET(modulus_bits), false },
-    { CKA_PUBLIC_EXPONENT,    BYTES, RSA,           0,                     0, GET(exponent), false },
-    { CKA_EC_PARAMS,          BYTES, EC,            0,                     0, GET(ec_params), false },
-    { CKA_EC_POINT,           BYTES, EC,            0,                     0, GET(ec_point), false },
-    { CKA_PUBLIC_KEY_INFO,    BYTES, KV_ON_PAIR,    0,                     0, GET(public_key), false },
+    { CKA_MODULUS,            BYTES, KV_ON_PAIR | KV_ON_RSA, MUST,         0, BOTH(modulus), false },
+    { CKA_MODULUS_BITS,       ULONG, RSA_OUT,       KV_SET_GENERATE,       0, BOTH(modulus_bits), false },
+    { CKA_MODULUS_BITS,       ULONG, RSA_IN,        0,                     0, GET(modulus_bits), false },
+    { CKA_PUBLIC_EXPONENT,    BYTES, RSA_OUT,       MUST | KV_SET_GENERATE, 0, BOTH(exponent), false },
+    { CKA_PUBLIC_EXPONENT,    BYTES, RSA_IN,        MUST,                  0, BOTH(exponent), false },
+    { CKA_EC_PARAMS,          BYTES, EC_OUT,        MUST | KV_SET_GENERATE, 0, BOTH(ec_params), false },
+    { CKA_EC_PARAMS,          BYTES, EC_IN,         MUST,                  0, BOTH(ec_params), false },
+    { CKA_EC_POINT,           BYTES, EC_OUT,        MUST,                  0, BOTH(ec_point), false },
+    { CKA_EC_POINT,           BYTES, EC_IN,         CREATE,                0, BOTH(ec_point), false },
+    { CKA_PUBLIC_KEY_INFO,    BYTES, KV_ON_PAIR,    CREATE,                0, BOTH(public_key), false },
 
-    { CKA_PRIVATE_EXPONENT,   BYTES, KV_ON_PRIVATE | KV_ON_RSA, 0,         0, NONE, true },
-    { CKA_PRIME_1,            BYTES, KV_ON_PRIVATE | KV_ON_RSA, 0,         0, NONE, true },
-    { CKA_PRIME_2,            BYTES, KV_ON_PRIVATE | KV_ON_RSA, 0,         0, NONE, true },
-    { CKA_EXPONENT_1,         BYTES, KV_ON_PRIVATE | KV_ON_RSA, 0,         0, NONE, true },
-    { CKA_EXPONENT_2,         BYTES, KV_ON_PRIVATE | KV_ON_RSA, 0,         0, NONE, true },
-    { CKA_COEFFICIENT,        BYTES, KV_ON_PRIVATE | KV_ON_RSA, 0,         0, NONE, true },
-    { CKA_VALUE,              BYTES, KV_ON_PRIVATE | KV_ON_EC,  0,         0, NONE, true },
-    { CKA_VALUE,              BYTES, LIVING,        KV_SET_CREATE | KV_SET_NEEDED, 0, BOTH(value), true },
+    { CKA_PRIVATE_EXPONENT,   BYTES, RSA_IN,        MUST,                  0, BOTH(private_exponent), true },
+    { CKA_PRIME_1,            BYTES, RSA_IN,        CREATE,                0, BOTH(prime_1), true },
+    { CKA_PRIME_2,            BYTES, RSA_IN,        CREATE,                0, BOTH(prime_2), true },
+    { CKA_EXPONENT_1,         BYTES, RSA_IN,        CREATE,                0, BOTH(exponent_1), true },
+    { CKA_EXPONENT_2,         BYTES, RSA_IN,        CREATE,                0, BOTH(exponent_2), true },
+    { CKA_COEFFICIENT,        BYTES, RSA_IN,        CREATE,                0, BOTH(coefficient), true },
+    { CKA_VALUE,              BYTES, EC_IN,         MUST,                  0, BOTH(scalar), true },
+    { CKA_VALUE,              BYTES, LIVING,        MUST,                  0, BOTH(value), true },
     { CKA_VALUE,              BYTES, KV_ON_SECRET | KV_ON_VAULT, 0,        0, NONE, true },
     { CKA_VALUE_LEN,          ULONG, KV_ON_SECRET,  MAKING,                0, BOTH(value_len), false },
 

@@ -6,7 +6,8 @@
 #include "kvp11.h"
 #include "object.h"
 
-enum kv_attr_form { KV_FORM_BOOL, KV_FORM_ULONG, KV_FORM_BYTES, KV_FORM_DATE };
+/* ARRAY: of attributes (attr_array.h). */
+enum kv_attr_form { KV_FORM_BOOL, KV_FORM_ULONG, KV_FORM_BYTES, KV_FORM_DATE, KV_FORM_ARRAY };
 
 /* Which objects have it: a set of classes, and what else must hold of them. */
 enum {

@@ -30,6 +30,10 @@ static CK_RV read_one(const struct kv_object *object, CK_ATTRIBUTE *item)
         return CKR_ATTRIBUTE_SENSITIVE;
     if (!value_of(object, rule, &value))
         return CKR_ATTRIBUTE_TYPE_INVALID;
+    if (rule->form == KV_FORM_ARRAY) {
+        item->ulValueLen = room;
+        return kv_attr_array_read(value.view, item);
+    }
     if (item->pValue && room < value.view.len)
         return CKR_BUFFER_TOO_SMALL;
     if (item->pValue && value.view.len)
@@ -61,7 +65,9 @@ bool kv_attrs_match(const struct kv_object *object, struct kv_template template)
         struct kv_attr_value value;
         if (!rule || hidden(object, rule) || !value_of(object, rule, &value))
             return false;
-        if (!kv_view_equal_ct(value.view, (struct kv_view){ item->pValue, item->ulValueLen }))
+        struct kv_view wanted = { item->pValue, item->ulValueLen };
+        if (rule->form == KV_FORM_ARRAY ? !kv_attr_array_equal(value.view, wanted)
+                                        : !kv_view_equal_ct(value.view, wanted))
             return false;
     }
     return true;
@@ -96,6 +102,8 @@ static bool well_formed(enum kv_attr_form form, const CK_ATTRIBUTE *item)
         return item->ulValueLen == 0 || item->ulValueLen == sizeof(CK_DATE);
     case KV_FORM_BYTES:
         return item->ulValueLen <= 65536;
+    case KV_FORM_ARRAY:
+        return item->ulValueLen % sizeof(CK_ATTRIBUTE) == 0;
     }
     return false;
 }
@@ -108,7 +116,8 @@ static CK_RV put_flag(struct kv_call *call, struct kv_object *object, const stru
         if (how == KV_SET_UNWRAP)
             return CKR_OK;
         return kv_call_refuse(call, CKR_TOKEN_WRITE_PROTECTED,
-                              "secret keys live in the session only: ask with CKA_TOKEN false");
+                              "keys are made in the session only: ask with CKA_TOKEN false, or set "
+                              "`manage = yes` for keys of the vault");
     }
     bool later = how == KV_SET_COPY || how == KV_SET_MODIFY;
     bool was = object->flags & rule->flag;
@@ -136,9 +145,12 @@ static CK_RV apply_one(struct kv_call *call, struct kv_object *object, const CK_
     if (rule->form == KV_FORM_BOOL)
         return put_flag(call, object, rule, *(CK_BBOOL *)item->pValue, how);
     enum kv_status status = rule->put(object, (struct kv_view){ item->pValue, item->ulValueLen });
-    if (status == KV_KEY_TYPE || status == KV_KEY_SIZE)
+    if (status == KV_KEY_TYPE || status == KV_KEY_SIZE || status == KV_UNSUPPORTED)
         return kv_call_refuse(call, CKR_TEMPLATE_INCONSISTENT,
-                              "attribute 0x%lx asks for what is not offered: AES and generic secret keys are",
+                              "attribute 0x%lx asks for what is not offered or not what is made here",
+                              item->type);
+    if (status == KV_BAD_DATA)
+        return kv_call_refuse(call, CKR_ATTRIBUTE_VALUE_INVALID, "attribute 0x%lx has a malformed value",
                               item->type);
     return kv_call_status(call, status, 0);
 }

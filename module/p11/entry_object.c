@@ -1,12 +1,12 @@
 /* PKCS#11 §5.7 objects. */
 #include "call.h"
-#include "secret.h"
+#include "create.h"
 
 CK_RV C_CreateObject(CK_SESSION_HANDLE h, CK_ATTRIBUTE *items, CK_ULONG count, CK_OBJECT_HANDLE *object)
 {
     KV_CALL(call, h);
     if (!call.rv)
-        call.rv = kv_secret_create(&call, (struct kv_template){ items, count }, object);
+        call.rv = kv_create_object(&call, (struct kv_template){ items, count }, object);
     return call.rv;
 }
 
@@ -15,7 +15,7 @@ CK_RV C_CopyObject(CK_SESSION_HANDLE h, CK_OBJECT_HANDLE from, CK_ATTRIBUTE *ite
 {
     KV_CALL(call, h);
     if (!call.rv)
-        call.rv = kv_secret_copy(&call, from, (struct kv_template){ items, count }, object);
+        call.rv = kv_create_copy(&call, from, (struct kv_template){ items, count }, object);
     return call.rv;
 }
 

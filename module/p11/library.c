@@ -39,6 +39,7 @@ static void library_free(struct kv_library *gone)
     for (struct kv_object *object; (object = kv_handles_next(&gone->objects, &place));)
         kv_object_free(object);
     kv_handles_free(&gone->objects);
+    kv_handles_free(&gone->living);
     kv_handles_free(&gone->identities);
     kv_handles_free(&gone->sessions);
     kv_core_close(gone->core);

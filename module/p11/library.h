@@ -21,7 +21,7 @@ struct kv_library {
     uint64_t last_handle;       /* sessions and objects share the numbers */
     struct kv_handles sessions; /* struct kv_session */
     struct kv_handles objects;  /* struct kv_object, by handle */
-    size_t session_objects;     /* how many of them live in sessions */
+    struct kv_handles living;   /* those of them that live in sessions, by handle */
     struct kv_handles
         identities; /* vault objects again, by a hash of what they are: the same thing keeps its handle */
 };

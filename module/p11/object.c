@@ -9,13 +9,34 @@ struct kv_object *kv_object_ref(const struct kv_object *object)
     return mine;
 }
 
+void kv_object_forget_raw(struct kv_object *object)
+{
+    struct kv_raw *raw = object->secret ? object->secret->raw : NULL;
+    if (!raw)
+        return;
+    for (size_t i = 0; i < KV_PRIVATE_PARTS; i++)
+        kv_bytes_free(&raw->parts[i]);
+    kv_bytes_free(&raw->ec_params);
+    kv_bytes_free(&raw->ec_point);
+    kv_bytes_free(&raw->public_info);
+    free(raw);
+    object->secret->raw = NULL;
+}
+
 static void secret_free(struct kv_secret *secret)
 {
-    kv_bytes_free(&secret->value);
-    kv_bytes_free(&secret->label);
-    kv_bytes_free(&secret->id);
-    kv_bytes_free(&secret->start);
-    kv_bytes_free(&secret->end);
+    if (!secret)
+        return;
+    struct kv_bytes *bytes[] = { &secret->value, &secret->label, &secret->id,     &secret->subject,
+                                 &secret->start, &secret->end,   &secret->allowed };
+    for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++)
+        kv_bytes_free(bytes[i]);
+    kv_public_free(secret->public);
+    kv_private_free(secret->private);
+    kv_attr_array_free(&secret->wrap);
+    kv_attr_array_free(&secret->unwrap);
+    kv_attr_array_free(&secret->derive);
+    free(secret);
 }
 
 void kv_object_free(struct kv_object *object)
@@ -23,7 +44,8 @@ void kv_object_free(struct kv_object *object)
     if (!object || __atomic_sub_fetch(&object->references, 1, __ATOMIC_ACQ_REL))
         return;
     kv_version_free(object->version);
-    secret_free(&object->secret);
+    kv_object_forget_raw(object);
+    secret_free(object->secret);
     free(object);
 }
 
@@ -45,6 +67,23 @@ CK_RV kv_object_destroy(struct kv_call *call, CK_OBJECT_HANDLE handle)
     return kv_object_drop(call->library, handle) ? CKR_OK : CKR_OBJECT_HANDLE_INVALID;
 }
 
+static size_t array_size(const struct kv_attr_list *list)
+{
+    size_t size = list->count * sizeof *list->items;
+    for (CK_ULONG i = 0; i < list->count; i++)
+        size += list->items[i].ulValueLen;
+    return size;
+}
+
+static size_t secret_size(const struct kv_secret *secret)
+{
+    size_t size = sizeof *secret + secret->value.len + secret->label.len + secret->id.len +
+                  secret->subject.len + secret->start.len + secret->end.len + secret->allowed.len;
+    size += secret->public ? kv_public_spki(secret->public).len : 0;
+    size += secret->private ? kv_private_pkcs8(secret->private).len : 0;
+    return size + array_size(&secret->wrap) + array_size(&secret->unwrap) + array_size(&secret->derive);
+}
+
 CK_RV kv_object_size(struct kv_call *call, CK_OBJECT_HANDLE handle, CK_ULONG_PTR ret)
 {
     if (!ret)
@@ -52,8 +91,7 @@ CK_RV kv_object_size(struct kv_call *call, CK_OBJECT_HANDLE handle, CK_ULONG_PTR
     KV_AUTO_OBJECT struct kv_object *object = kv_object_get(call, handle);
     if (!object)
         return CKR_OBJECT_HANDLE_INVALID;
-    const struct kv_secret *secret = &object->secret;
-    *ret = sizeof *object + secret->value.len + secret->label.len + secret->id.len +
-           (object->version ? object->version->spki.len : 0);
+    *ret = object->version ? sizeof *object + object->version->spki.len
+                           : sizeof *object + secret_size(object->secret);
     return CKR_OK;
 }

@@ -1,10 +1,12 @@
-/* Objects as PKCS#11 shows them: for each version of a vault key a private and a public key (oct-HSM: a secret key), and secret keys that live
- * in a session. Immutable and counted: a change makes another object and puts it under the same handle. Any thread. PKCS#11 §4. */
+/* Objects as PKCS#11 shows them: for each version of a vault key a private and a public key (oct-HSM: a secret key), and keys of every class that
+ * live in a session. Immutable and counted: a change makes another object and puts it under the same handle. Any thread. PKCS#11 §4. */
 #ifndef KV_P11_OBJECT_H
 #define KV_P11_OBJECT_H
 
 #include "mech/pkcs11.h"
 #include "keys/key.h"
+#include "mech/private.h"
+#include "attr_array.h"
 
 struct kv_call;
 struct kv_library;
@@ -29,15 +31,29 @@ enum {
     KV_CAN_VERIFY = 1 << 15,
     KV_CAN_WRAP = 1 << 16,
     KV_CAN_UNWRAP = 1 << 17,
+    KV_CAN_DERIVE = 1 << 18,
     KV_NEVER = 0 /* an attribute that is always false */
 };
 
-/* What only a session's secret key has. */
+/* The numbers of a template, until they are a key. */
+struct kv_raw {
+    struct kv_bytes parts[KV_PRIVATE_PARTS]; /* enum kv_private_part; locked */
+    struct kv_bytes ec_params, ec_point, public_info;
+    CK_ULONG modulus_bits;
+};
+
+/* What only a session's key has. */
 struct kv_secret {
-    struct kv_bytes value, label, id;
-    CK_MECHANISM_TYPE generated_by; /* CK_UNAVAILABLE_INFORMATION: not here */
-    CK_ULONG wanted_len;            /* CKA_VALUE_LEN of the template; 0: not given */
-    struct kv_bytes start, end;     /* CK_DATE, or empty */
+    struct kv_bytes value;      /* a secret key's; locked */
+    struct kv_public *public;   /* of a pair: on both halves */
+    struct kv_private *private; /* on the private half */
+    struct kv_bytes label, id, subject;
+    struct kv_bytes start, end;               /* CK_DATE, or empty */
+    CK_MECHANISM_TYPE generated_by;           /* CK_UNAVAILABLE_INFORMATION: not here */
+    struct kv_bytes allowed;                  /* CKA_ALLOWED_MECHANISMS; no data: all */
+    struct kv_attr_list wrap, unwrap, derive; /* CKA_*_TEMPLATE */
+    CK_ULONG wanted_len;                      /* CKA_VALUE_LEN of the template; 0: not given */
+    struct kv_raw *raw;                       /* NULL once the key is made */
 };
 
 struct kv_object {
@@ -49,8 +65,8 @@ struct kv_object {
     unsigned flags;
     const struct kv_mech_offer *offer; /* the slot's */
     struct kv_version *version;        /* vault; NULL: session */
-    struct kv_secret secret;
-    unsigned references; /* atomic; private to object.c */
+    struct kv_secret *secret;          /* session; NULL: vault */
+    unsigned references;               /* atomic; private to object.c */
 };
 
 struct kv_object *kv_object_ref(const struct kv_object *object);
@@ -68,8 +84,9 @@ KV_MUST_USE enum kv_status kv_object_enter(struct kv_call *call, struct kv_versi
 KV_MUST_USE enum kv_status kv_object_session_list(struct kv_call *call, struct kv_object ***ret,
                                                   size_t *ret_count);
 
-/* A secret key for the call's session, not entered yet: flags as a new one has them. */
-KV_MUST_USE enum kv_status kv_object_secret(struct kv_call *call, struct kv_object **ret);
+/* A key of this class for the call's session, not entered yet, its type still unknown: flags as a new one has them. */
+KV_MUST_USE enum kv_status kv_object_new(struct kv_call *call, CK_OBJECT_CLASS type, struct kv_object **ret);
+void kv_object_forget_raw(struct kv_object *object);
 KV_MUST_USE enum kv_status kv_object_clone(const struct kv_object *from, struct kv_object **ret);
 /* Takes over the object. */
 KV_MUST_USE enum kv_status kv_object_add(struct kv_call *call, struct kv_object *object,

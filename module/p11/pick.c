@@ -1,6 +1,8 @@
 #include "pick.h"
 
+#include <string.h>
 #include "call.h"
+#include "pick_here.h"
 
 void kv_pick_free(struct kv_pick *pick)
 {
@@ -22,6 +24,7 @@ static const struct {
     { KV_OP_DECRYPT, CKO_PRIVATE_KEY, KV_CAN_DECRYPT, "CKA_DECRYPT" },
     { KV_OP_WRAP, CKO_PUBLIC_KEY, KV_CAN_WRAP, "CKA_WRAP" },
     { KV_OP_UNWRAP, CKO_PRIVATE_KEY, KV_CAN_UNWRAP, "CKA_UNWRAP" },
+    { KV_OP_DERIVE, CKO_SECRET_KEY, KV_CAN_DERIVE, "CKA_DERIVE" },
 };
 
 static enum kv_status check_role(const struct kv_object *object, unsigned operation, struct kv_error *err)
@@ -47,9 +50,43 @@ static struct kv_mech_key mech_key(const struct kv_object *object)
 {
     if (object->version)
         return kv_version_mech_key(object->version);
-    return (struct kv_mech_key){ .kind = KV_OCT,
-                                 .bits = (unsigned)(object->secret.value.len * 8),
+    const struct kv_public *public = object->secret->public;
+    if (!public)
+        return (struct kv_mech_key){ .kind = KV_OCT,
+                                     .bits = (unsigned)(object->secret->value.len * 8),
+                                     .session = true };
+    const struct kv_curve *curve = kv_public_curve(public);
+    return (struct kv_mech_key){ .kind = kv_public_kind(public),
+                                 .bits = kv_public_bits(public),
+                                 .curve = curve ? curve->name : NULL,
                                  .session = true };
+}
+
+/* A cipher takes an AES key, HKDF anything but one. */
+static enum kv_status check_type(const struct kv_object *object, const struct kv_mech *row,
+                                 struct kv_error *err)
+{
+    enum { CIPHERS = KV_OP_ENCRYPT | KV_OP_DECRYPT | KV_OP_WRAP | KV_OP_UNWRAP };
+    if (object->version || row->kind != KV_OCT)
+        return KV_OK;
+    if (row->operations & CIPHERS && object->key_type != CKK_AES)
+        return kv_fail(err, KV_KEY_TYPE, "a generic secret key has no cipher: CKK_AES is needed");
+    if (row->operations & KV_OP_DERIVE && object->key_type == CKK_AES)
+        return kv_fail(err, KV_KEY_TYPE, "HKDF takes a key of CKK_HKDF or CKK_GENERIC_SECRET");
+    return KV_OK;
+}
+
+/* CKA_ALLOWED_MECHANISMS, where a key of the session has it. A vault's key has it by computation. */
+static enum kv_status check_allowed(const struct kv_object *object, CK_MECHANISM_TYPE type,
+                                    struct kv_error *err)
+{
+    const struct kv_bytes *allowed = object->secret ? &object->secret->allowed : NULL;
+    if (!allowed || !allowed->data)
+        return KV_OK;
+    for (size_t at = 0; at < allowed->len; at += sizeof type)
+        if (!memcmp(allowed->data + at, &type, sizeof type))
+            return KV_OK;
+    return kv_fail(err, KV_MECHANISM, "the key's CKA_ALLOWED_MECHANISMS leave out 0x%lx", type);
 }
 
 static enum kv_status told(struct kv_call *call, enum kv_status status, const CK_MECHANISM *mechanism)
@@ -69,12 +106,12 @@ enum kv_status kv_pick_open(struct kv_call *call, const struct kv_pick_wish *wis
         return kv_fail(&call->err, KV_NOT_FOUND, "no key has the handle %lu", wish->key);
     if (wish->mechanism->ulParameterLen && !wish->mechanism->pParameter)
         return KV_MECHANISM_PARAM;
+    KV_TRY(check_allowed(pick.object, wish->mechanism->mechanism, &call->err));
     struct kv_mech_key key = mech_key(pick.object);
     KV_TRY(told(
         call, kv_mech_select(wish->mechanism, &key, wish->operation, &kv_call_slot(call)->offer, &pick.mech),
         wish->mechanism));
-    if (key.session && pick.object->key_type != CKK_AES)
-        return kv_fail(&call->err, KV_KEY_TYPE, "a generic secret key has no cipher: CKK_AES is needed");
+    KV_TRY(check_type(pick.object, pick.mech.row, &call->err));
     KV_TRY(check_role(pick.object, wish->operation, &call->err));
     *ret = pick;
     pick = (struct kv_pick){ 0 };
@@ -108,27 +145,6 @@ bool kv_pick_streams(const struct kv_pick *pick)
            pick->operation & (KV_OP_ENCRYPT | KV_OP_DECRYPT);
 }
 
-enum kv_status kv_pick_cipher(const struct kv_pick *pick, struct kv_cipher **ret)
-{
-    bool forward = pick->operation & (KV_OP_ENCRYPT | KV_OP_WRAP);
-    return kv_cipher_open(&pick->mech, KV_VIEW(pick->object->secret.value), forward, ret);
-}
-
-static void cipher_cleanup(struct kv_cipher **cipher)
-{
-    kv_cipher_free(*cipher);
-}
-
-static enum kv_status run_here(const struct kv_pick *pick, struct kv_view in, struct kv_bytes *ret)
-{
-    KV_CLEANUP(cipher_cleanup) struct kv_cipher *cipher = NULL;
-    KV_AUTO_BUFFER struct kv_buffer out = { 0 };
-    KV_TRY(kv_pick_cipher(pick, &cipher));
-    KV_TRY(kv_cipher_update(cipher, in, &out));
-    KV_TRY(kv_cipher_final(cipher, &out));
-    return kv_bytes_copy(KV_VIEW(out.bytes), ret);
-}
-
 /* Declares `use`, with its task, as kv_key_* want it. */
 #define WITH_KEY_USE(use)                                                                                    \
     struct kv_task task = kv_call_task(call);                                                                \
@@ -138,7 +154,7 @@ enum kv_status kv_pick_run(struct kv_call *call, const struct kv_pick *pick, str
                            struct kv_bytes *ret)
 {
     if (kv_pick_in_session(pick))
-        return run_here(pick, in, ret);
+        return kv_pick_here_run(pick, in, ret, &call->err);
     WITH_KEY_USE(use);
     if (pick->operation & (KV_OP_ENCRYPT | KV_OP_WRAP))
         return kv_key_encrypt(&use, pick->operation, in, ret, &call->err);
@@ -148,6 +164,8 @@ enum kv_status kv_pick_run(struct kv_call *call, const struct kv_pick *pick, str
 enum kv_status kv_pick_sign(struct kv_call *call, const struct kv_pick *pick, struct kv_view digest,
                             struct kv_bytes *ret)
 {
+    if (kv_pick_in_session(pick))
+        return kv_pick_here_sign(pick, digest, ret, &call->err);
     WITH_KEY_USE(use);
     return kv_key_sign(&use, digest, ret, &call->err);
 }
@@ -155,11 +173,15 @@ enum kv_status kv_pick_sign(struct kv_call *call, const struct kv_pick *pick, st
 enum kv_status kv_pick_verify(struct kv_call *call, const struct kv_pick *pick, struct kv_view digest,
                               struct kv_view signature)
 {
+    if (kv_pick_in_session(pick))
+        return kv_pick_here_verify(pick, digest, signature, &call->err);
     WITH_KEY_USE(use);
     return kv_key_verify(&use, digest, signature, &call->err);
 }
 
 size_t kv_pick_size(const struct kv_pick *pick, size_t len)
 {
+    if (kv_pick_in_session(pick))
+        return kv_pick_here_size(pick);
     return kv_key_output_size(pick->object->version, &pick->mech, pick->operation, len);
 }

@@ -1,5 +1,5 @@
 /* The key and the mechanism of one operation, chosen and checked once, and the work done with the two: in the vault, with its public key, or
- * with a session's secret key. Belongs to one operation. PKCS#11 §5.8–§5.14, §5.16. */
+ * with a session's key (pick_here.c). Belongs to one operation. PKCS#11 §5.8–§5.14, §5.16. */
 #ifndef KV_P11_PICK_H
 #define KV_P11_PICK_H
 
@@ -29,7 +29,7 @@ KV_MUST_USE enum kv_status kv_pick_open(struct kv_call *call, const struct kv_pi
 KV_MUST_USE enum kv_status kv_pick_keyless(struct kv_call *call, const CK_MECHANISM *mechanism,
                                            unsigned operation, const struct kv_mech **ret);
 
-/* Encrypt, decrypt, wrap, unwrap in one piece. */
+/* Encrypt, decrypt, wrap, unwrap in one piece. What a session's key opens stands in locked memory. */
 KV_MUST_USE enum kv_status kv_pick_run(struct kv_call *call, const struct kv_pick *pick, struct kv_view in,
                                        struct kv_bytes *ret);
 KV_MUST_USE enum kv_status kv_pick_sign(struct kv_call *call, const struct kv_pick *pick,
@@ -39,7 +39,7 @@ KV_MUST_USE enum kv_status kv_pick_verify(struct kv_call *call, const struct kv_
 bool kv_pick_in_session(const struct kv_pick *pick); /* the key lives in the session: OpenSSL does the work */
 bool kv_pick_streams(const struct kv_pick *pick);    /* encrypts or decrypts here, in any number of parts */
 KV_MUST_USE enum kv_status kv_pick_cipher(const struct kv_pick *pick, struct kv_cipher **ret);
-/* What comes out for `len` bytes, without a request: exact but for decrypt and unwrap, where it is an upper bound. Vault keys only. */
+/* What comes out for `len` bytes, without a request: exact but for decrypt and unwrap, where it is an upper bound. Not for the ciphers of session keys. */
 size_t kv_pick_size(const struct kv_pick *pick, size_t len);
 
 #endif

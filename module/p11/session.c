@@ -10,7 +10,7 @@ static void session_free(struct kv_session *session)
     kv_find_reset(&session->find);
     for (size_t i = 0; i < KV_OPERATION_KINDS; i++)
         kv_operation_reset(&session->operations[i]);
-    free(session->objects);
+    kv_handles_free(&session->objects);
     pthread_mutex_destroy(&session->lock);
     free(session);
 }
@@ -64,8 +64,9 @@ static bool withdraw(struct kv_library *library, struct kv_session *session)
 
 static void end(struct kv_library *library, struct kv_session *session)
 {
-    for (size_t i = 0; i < session->object_count; i++)
-        kv_object_drop(library, session->objects[i]);
+    size_t place = 0;
+    for (void *object; (object = kv_handles_next(&session->objects, &place));)
+        kv_object_drop(library, (CK_OBJECT_HANDLE)(uintptr_t)object);
     session_free(session);
 }
 
@@ -78,20 +79,27 @@ CK_RV kv_session_close(struct kv_call *call)
     return CKR_OK;
 }
 
-static struct kv_session *any_of(struct kv_library *library, const CK_SLOT_ID *slot)
+/* The next of the slot from *place on. What is taken out of the table lets another move to its place: that one is looked at again, and one that
+ * moved to before *place is found when the walk begins anew. */
+static struct kv_session *next_of(struct kv_library *library, const CK_SLOT_ID *slot, size_t *place)
 {
-    size_t place = 0;
     struct kv_session *session;
-    while ((session = kv_handles_next(&library->sessions, &place)) && slot && session->slot != *slot)
+    *place -= *place ? 1 : 0;
+    while ((session = kv_handles_next(&library->sessions, place)) && slot && session->slot != *slot)
         ;
     return session;
 }
 
 void kv_session_close_all(struct kv_library *library, const CK_SLOT_ID *slot)
 {
+    size_t place = 0;
     for (bool more = true; more;) {
         kv_library_lock(library);
-        struct kv_session *session = any_of(library, slot);
+        struct kv_session *session = next_of(library, slot, &place);
+        if (!session) {
+            place = 0;
+            session = next_of(library, slot, &place);
+        }
         bool last = session && withdraw(library, session);
         kv_library_unlock(library);
         if (last)
@@ -169,20 +177,10 @@ bool kv_session_closed(struct kv_library *library, const struct kv_session *sess
 
 enum kv_status kv_session_own(struct kv_session *session, CK_OBJECT_HANDLE object)
 {
-    CK_OBJECT_HANDLE *more =
-        realloc(session->objects, (session->object_count + 1) * sizeof *session->objects);
-    if (!more)
-        return KV_NO_MEMORY;
-    session->objects = more;
-    session->objects[session->object_count++] = object;
-    return KV_OK;
+    return kv_handles_put(&session->objects, object, (void *)(uintptr_t)object);
 }
 
 void kv_session_disown(struct kv_session *session, CK_OBJECT_HANDLE object)
 {
-    for (size_t i = 0; i < session->object_count; i++)
-        if (session->objects[i] == object) {
-            session->objects[i] = session->objects[--session->object_count];
-            return;
-        }
+    kv_handles_remove(&session->objects, object);
 }

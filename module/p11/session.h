@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include "find.h"
+#include "handles.h"
 #include "operation.h"
 
 struct kv_call;
@@ -20,8 +21,7 @@ struct kv_session {
     pthread_mutex_t lock; /* what follows */
     struct kv_find find;
     struct kv_operation operations[KV_OPERATION_KINDS];
-    CK_OBJECT_HANDLE *objects; /* its own session objects; they end with it */
-    size_t object_count;
+    struct kv_handles objects; /* its own session objects, as numbers; they end with it */
 };
 
 CK_RV kv_session_open(struct kv_call *call, CK_SLOT_ID slot, CK_FLAGS flags, CK_SESSION_HANDLE *ret);

@@ -28,7 +28,8 @@ static int end(void **state)
         kv_object_free(object);
     kv_handles_free(&library.objects);
     kv_handles_free(&library.identities);
-    free(session.objects);
+    kv_handles_free(&library.living);
+    kv_handles_free(&session.objects);
     pthread_mutex_destroy(&library.lock);
     return 0;
 }
@@ -116,14 +117,14 @@ static void test_a_session_object_lives_and_ends(void **state)
 {
     struct kv_object *object = NULL;
     CK_OBJECT_HANDLE handle = 0;
-    assert_int_equal(kv_object_secret(&call, &object), KV_OK);
+    assert_int_equal(kv_object_new(&call, CKO_SECRET_KEY, &object), KV_OK);
     assert_int_equal(kv_object_add(&call, object, &handle), KV_OK);
-    assert_int_equal(library.session_objects, 1);
-    assert_int_equal(session.object_count, 1);
+    assert_int_equal(library.living.count, 1);
+    assert_int_equal(session.objects.count, 1);
     struct kv_object *held = kv_object_get(&call, handle);
     assert_int_equal(kv_object_destroy(&call, handle), CKR_OK);
-    assert_int_equal(library.session_objects, 0);
-    assert_int_equal(session.object_count, 0);
+    assert_int_equal(library.living.count, 0);
+    assert_int_equal(session.objects.count, 0);
     assert_int_equal(held->handle, handle);
     kv_object_free(held);
     assert_int_equal(kv_object_destroy(&call, handle), CKR_OBJECT_HANDLE_INVALID);
@@ -133,7 +134,7 @@ static void test_a_change_cannot_bring_back_what_is_gone(void **state)
 {
     struct kv_object *object = NULL, *clone = NULL;
     CK_OBJECT_HANDLE handle = 0;
-    assert_int_equal(kv_object_secret(&call, &object), KV_OK);
+    assert_int_equal(kv_object_new(&call, CKO_SECRET_KEY, &object), KV_OK);
     assert_int_equal(kv_object_add(&call, object, &handle), KV_OK);
     assert_int_equal(kv_object_clone(object, &clone), KV_OK);
     assert_true(kv_object_drop(&library, handle));
