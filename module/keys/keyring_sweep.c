@@ -220,7 +220,8 @@ static enum kv_status ask_for_absent(struct walk *walk)
     KV_CLEANUP(kv_version_list_free) struct kv_version_list rows = { 0 };
     size_t listed = walk->count;
 
-    qsort(walk->names, listed, sizeof(*walk->names), compare_names);
+    if (listed)
+        qsort(walk->names, listed, sizeof(*walk->names), compare_names);
     KV_TRY(kv_keyring_rows_all(walk->keyring, (struct kv_view){ 0 }, &rows, walk->err));
     for (size_t i = 0; i < rows.count && !walk->found; i++) {
         const struct kv_version *row = rows.items[i];

@@ -63,15 +63,14 @@ static struct kv_mech_key mech_key(const struct kv_object *object)
 }
 
 /* A cipher takes an AES key, HKDF anything but one. */
-static enum kv_status check_type(const struct kv_object *object, const struct kv_mech *row,
-                                 struct kv_error *err)
+static enum kv_status check_type(const struct kv_object *object, unsigned operation, struct kv_error *err)
 {
     enum { CIPHERS = KV_OP_ENCRYPT | KV_OP_DECRYPT | KV_OP_WRAP | KV_OP_UNWRAP };
-    if (object->version || row->kind != KV_OCT)
+    if (object->version || object->type != CKO_SECRET_KEY)
         return KV_OK;
-    if (row->operations & CIPHERS && object->key_type != CKK_AES)
+    if (operation & CIPHERS && object->key_type != CKK_AES)
         return kv_fail(err, KV_KEY_TYPE, "a generic secret key has no cipher: CKK_AES is needed");
-    if (row->operations & KV_OP_DERIVE && object->key_type == CKK_AES)
+    if (operation == KV_OP_DERIVE && object->key_type == CKK_AES)
         return kv_fail(err, KV_KEY_TYPE, "HKDF takes a key of CKK_HKDF or CKK_GENERIC_SECRET");
     return KV_OK;
 }
@@ -108,10 +107,12 @@ enum kv_status kv_pick_open(struct kv_call *call, const struct kv_pick_wish *wis
         return KV_MECHANISM_PARAM;
     KV_TRY(check_allowed(pick.object, wish->mechanism->mechanism, &call->err));
     struct kv_mech_key key = mech_key(pick.object);
-    KV_TRY(told(
-        call, kv_mech_select(wish->mechanism, &key, wish->operation, &kv_call_slot(call)->offer, &pick.mech),
-        wish->mechanism));
-    KV_TRY(check_type(pick.object, pick.mech.row, &call->err));
+    enum kv_status status =
+        kv_mech_select(wish->mechanism, &key, wish->operation, &kv_call_slot(call)->offer, &pick.mech);
+    /* Whatever its size, it has the wrong type: that is what the caller has to hear. */
+    if (!status || status == KV_KEY_SIZE)
+        KV_TRY(check_type(pick.object, wish->operation, &call->err));
+    KV_TRY(told(call, status, wish->mechanism));
     KV_TRY(check_role(pick.object, wish->operation, &call->err));
     *ret = pick;
     pick = (struct kv_pick){ 0 };
