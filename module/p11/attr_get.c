@@ -191,6 +191,11 @@ static bool array(const struct kv_attr_list *list, struct kv_attr_value *ret)
     return list->items && borrowed(ret, kv_attr_array_view(list));
 }
 
+KV_ATTR_GET(check_value)
+{
+    return !object && borrowed(ret, (struct kv_view){ NULL, 0 });
+}
+
 KV_ATTR_GET(wrap_template)
 {
     return array(&object->secret->wrap, ret);

@@ -55,6 +55,11 @@ KV_ATTR_PUT(subject)
     return keep(&object->secret->subject, value);
 }
 
+KV_ATTR_PUT(check_value)
+{
+    return object && value.len <= 3 ? KV_OK : KV_BAD_DATA;
+}
+
 KV_ATTR_PUT(start_date)
 {
     return keep(&object->secret->start, value);

@@ -88,6 +88,8 @@ const struct kv_attr_rule kv_attr_rules[] = {
     { CKA_COEFFICIENT,        BYTES, RSA_IN,        CREATE,                0, BOTH(coefficient), true },
     { CKA_VALUE,              BYTES, EC_IN,         MUST,                  0, BOTH(scalar), true },
     { CKA_VALUE,              BYTES, LIVING,        MUST,                  0, BOTH(value), true },
+    /* Not offered, and then ignored in templates: PKCS#11 §4.10. Of a short secret it would tell too much. */
+    { CKA_CHECK_VALUE,        BYTES, LIVING,        ALWAYS,                0, BOTH(check_value), false },
     { CKA_VALUE,              BYTES, KV_ON_SECRET | KV_ON_VAULT, 0,        0, NONE, true },
     { CKA_VALUE_LEN,          ULONG, KV_ON_SECRET,  MAKING,                0, BOTH(value_len), false },
 

@@ -49,6 +49,8 @@ enum kv_status kv_pick_here_sign(const struct kv_pick *pick, struct kv_view dige
 {
     KV_AUTO_BYTES struct kv_bytes fitted = { 0 };
     struct kv_mech_input input = { .given = digest };
+    if (!pick->object->secret->private)
+        return KV_KEY_TYPE;
     KV_TRY(kv_mech_bare_digest(&pick->mech, &input, &fitted, err));
     return kv_private_sign(pick->object->secret->private, input.row, input.bare, ret);
 }
@@ -58,6 +60,8 @@ enum kv_status kv_pick_here_verify(const struct kv_pick *pick, struct kv_view di
 {
     KV_AUTO_BYTES struct kv_bytes fitted = { 0 };
     struct kv_mech_input input = { .given = digest };
+    if (!pick->object->secret->public)
+        return KV_KEY_TYPE;
     KV_TRY(kv_mech_bare_digest(&pick->mech, &input, &fitted, err));
     return kv_public_verify(pick->object->secret->public, input.row, input.bare, signature);
 }

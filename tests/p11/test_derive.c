@@ -11,6 +11,7 @@ static int start(void **state)
 {
     if (world_start(state))
         return -1;
+    create_key("prod", "signer", "{\"kty\":\"EC\",\"crv\":\"P-256\"}");
     create_key("hsm", "wrapper", "{\"kty\":\"oct-HSM\",\"key_size\":256}");
     initialize();
     session = open_session(PROD);
@@ -253,6 +254,8 @@ static void test_who_may_be_derived_from(void **state)
     expect(CKR_KEY_HANDLE_INVALID, world.p11->C_DeriveKey(session, &mechanism, 998877, template, 1, &key));
     expect(CKR_ARGUMENTS_BAD, world.p11->C_DeriveKey(session, NULL, base, template, 1, &key));
     expect(CKR_ARGUMENTS_BAD, world.p11->C_DeriveKey(session, &mechanism, base, template, 1, NULL));
+    CK_OBJECT_HANDLE signer = find_one(session, CKO_PRIVATE_KEY, "signer");
+    expect(CKR_KEY_TYPE_INCONSISTENT, world.p11->C_DeriveKey(session, &mechanism, signer, template, 1, &key));
     CK_SESSION_HANDLE hsm = open_session(HSM);
     CK_OBJECT_HANDLE wrapper = find_one(hsm, CKO_SECRET_KEY, "wrapper");
     expect(CKR_KEY_TYPE_INCONSISTENT, world.p11->C_DeriveKey(hsm, &mechanism, wrapper, template, 1, &key));

@@ -112,6 +112,15 @@ static void test_bare_digests(void **state)
     struct result made = sign(session, &pkcs, privates[0], info, sizeof info);
     assert_true(openssl_verifies(pkeys[0], RSA_PKCS1_PADDING, "SHA256", kv_view_text("text"), &made));
     assert_true(verifies(session, &pkcs, publics[0], BYTES(info, sizeof info), &made));
+    CK_RSA_PKCS_PSS_PARAMS params = { CKM_SHA256, CKG_MGF1_SHA256, 32 };
+    CK_MECHANISM pss = { CKM_RSA_PKCS_PSS, &params, sizeof params };
+    made = sign(session, &pss, privates[0], info + sizeof header, 32);
+    assert_true(openssl_verifies(pkeys[0], RSA_PKCS1_PSS_PADDING, "SHA256", kv_view_text("text"), &made));
+    assert_true(verifies(session, &pss, publics[0], BYTES(info + sizeof header, 32), &made));
+    ok(world.p11->C_SignInit(session, &pss, privates[0]));
+    expect(CKR_DATA_LEN_RANGE, world.p11->C_Sign(session, info, 31, made.data, &made.len));
+    ok(world.p11->C_SignInit(session, &pkcs, privates[0]));
+    expect(CKR_FUNCTION_NOT_SUPPORTED, world.p11->C_SignUpdate(session, info, 51));
     for (size_t key = 1; key < COUNT(pkeys); key++) {
         made = sign(session, &ecdsa, privates[key], info + sizeof header, 32);
         assert_true(openssl_verifies(pkeys[key], 0, "SHA256", kv_view_text("text"), &made));
@@ -361,6 +370,29 @@ static void test_ten_thousand(void **state)
     ok(world.p11->C_CloseSession(other));
 }
 
+/* PKCS#1 v1.5 opens only where the configuration asks for it, here as in the vault. */
+static void test_rsa1_5_when_it_is_asked_for(void **state)
+{
+    CK_MECHANISM pkcs = { CKM_RSA_PKCS, NULL, 0 };
+    CK_BYTE blob[256];
+    CK_ULONG len = sizeof blob;
+    CK_ATTRIBUTE template[] = { ITEM(CKA_CLASS, secret_class), ITEM(CKA_KEY_TYPE, aes),
+                                ITEM(CKA_SENSITIVE, no) };
+    configure("none", "rsa1_5 = yes");
+    session = restart(PROD);
+    CK_OBJECT_HANDLE out = create_public(session, pkeys[0], NULL),
+                     in = create_private(session, pkeys[0], NULL, false), back;
+    struct result cipher = encrypt(session, &pkcs, out, "a data key", 10);
+    struct result plain = decrypt(session, &pkcs, in, &cipher);
+    assert_int_equal(plain.len, 10);
+    assert_memory_equal(plain.data, "a data key", 10);
+    ok(world.p11->C_WrapKey(session, &pkcs, out,
+                            aes_key(session, (const CK_BYTE *)"0123456789abcdef", 16, true), blob, &len));
+    ok(world.p11->C_UnwrapKey(session, &pkcs, in, blob, len, template, 3, &back));
+    assert_int_equal(attribute(session, back, CKA_VALUE, plain.data, sizeof plain.data), 16);
+    assert_memory_equal(plain.data, "0123456789abcdef", 16);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -374,6 +406,7 @@ int main(void)
         cmocka_unit_test(test_pairs_that_are_not_made),
         cmocka_unit_test(test_what_is_said_of_generation),
         cmocka_unit_test(test_ten_thousand),
+        cmocka_unit_test(test_rsa1_5_when_it_is_asked_for),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
