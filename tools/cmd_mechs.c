@@ -12,11 +12,12 @@ static const struct {
     const char *name;
     bool remote; /* with a vault key: needs what only the vault has */
 } operations[] = {
-    { KV_OP_SIGN, "sign", true },        { KV_OP_VERIFY, "verify", false },
-    { KV_OP_ENCRYPT, "encrypt", false }, { KV_OP_DECRYPT, "decrypt", true },
-    { KV_OP_WRAP, "wrap", false },       { KV_OP_UNWRAP, "unwrap", true },
-    { KV_OP_DIGEST, "digest", false },   { KV_OP_GENERATE, "generate", false },
-    { KV_OP_DERIVE, "derive", false },   { KV_OP_PAIR, "generate-pair", false },
+    { KV_OP_SIGN, "sign", true },         { KV_OP_VERIFY, "verify", false },
+    { KV_OP_ENCRYPT, "encrypt", false },  { KV_OP_DECRYPT, "decrypt", true },
+    { KV_OP_WRAP, "wrap", false },        { KV_OP_UNWRAP, "unwrap", true },
+    { KV_OP_DIGEST, "digest", false },    { KV_OP_GENERATE, "generate", false },
+    { KV_OP_DERIVE, "derive", false },    { KV_OP_PAIR, "generate-pair", false },
+    { KV_OP_MESSAGE, "messages", false },
 };
 
 static const char *key_name(const struct kv_mech *row)
@@ -34,6 +35,12 @@ static const char *key_name(const struct kv_mech *row)
     return NULL;
 }
 
+/* Encryption with a nonce of the service is message-based alone. */
+static bool is_classic(const struct kv_mech *row, unsigned operation)
+{
+    return !kv_mech_makes_nonce(row) || !(operation & (KV_OP_ENCRYPT | KV_OP_WRAP));
+}
+
 /* Public-key work is done here; everything with a secret key in a vault is done there. */
 static void add_operations(struct kv_table *table, const struct kv_mech *row, bool remote)
 {
@@ -42,7 +49,8 @@ static void add_operations(struct kv_table *table, const struct kv_mech *row, bo
     for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++) {
         bool there = row->service != KV_SESSION && !(row->operations & KV_OP_DIGEST) &&
                      (operations[i].remote || row->kind == KV_OCT);
-        if (!(row->operations & operations[i].operation) || there != remote)
+        if (!(row->operations & operations[i].operation) || there != remote ||
+            !is_classic(row, operations[i].operation))
             continue;
         const char *name = operations[i].name;
         if (len)

@@ -16,7 +16,9 @@ enum {
     KV_OP_DIGEST = 1u << 6,   /* mechanisms only */
     KV_OP_GENERATE = 1u << 7, /* mechanisms only */
     KV_OP_DERIVE = 1u << 8,   /* session keys only */
-    KV_OP_PAIR = 1u << 9      /* mechanisms only: C_GenerateKeyPair */
+    KV_OP_PAIR = 1u << 9,     /* mechanisms only: C_GenerateKeyPair */
+    /* Beside ENCRYPT and DECRYPT: of a mechanism, that it has the message-based functions, too; of an operation, that it is one of them. */
+    KV_OP_MESSAGE = 1u << 15
 };
 
 /* Bounded types of the contract (§2.2), with room for the NUL. */

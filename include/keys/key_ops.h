@@ -27,6 +27,15 @@ KV_MUST_USE enum kv_status kv_key_encrypt(const struct kv_key_use *use, unsigned
  * On failure the error names the version tried, and the one that the ledger knows if it is another. */
 KV_MUST_USE enum kv_status kv_key_decrypt(const struct kv_key_use *use, unsigned operation,
                                           struct kv_view cipher, struct kv_bytes *ret, struct kv_error *err);
+/* AES-GCM, where the service makes the nonce (kv_mech_makes_nonce): `use`'s mechanism has the associated data, the reply has nonce and tag. Remote,
+ * one request; entered in the ledger as ciphertext and tag in one, which is what kv_key_decrypt takes. */
+struct kv_sealed {
+    struct kv_bytes cipher, iv, tag;
+};
+enum { KV_SEALED_IV = 12, KV_SEALED_TAG = 16 };
+void kv_sealed_free(struct kv_sealed *sealed); /* contents */
+KV_MUST_USE enum kv_status kv_key_seal(const struct kv_key_use *use, struct kv_view plain,
+                                       struct kv_sealed *ret, struct kv_error *err);
 /* Upper bounds without a request: signature, ciphertext or plaintext bytes for an input of `len`. */
 size_t kv_key_output_size(const struct kv_version *version, const struct kv_mech_use *mech,
                           unsigned operation, size_t len);

@@ -36,6 +36,8 @@ struct kv_mech_offer {
     bool managed_hsm, rsa1_5, session_ciphers, digests;
 };
 bool kv_mech_offered(const struct kv_mech *row, const struct kv_mech_offer *offer);
+/* The service makes the nonce of each encryption and takes none (AES-GCM, contract §7.2): C_EncryptInit and C_WrapKey, whose parameter has it, cannot work. */
+bool kv_mech_makes_nonce(const struct kv_mech *row);
 /* Distinct types that are offered, in table order; returns how many there are, fills at most `room`. */
 size_t kv_mech_types(const struct kv_mech_offer *offer, CK_MECHANISM_TYPE *ret, size_t room);
 /* C_GetMechanismInfo: the fold of the rows. KV_MECHANISM when not offered. */

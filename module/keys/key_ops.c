@@ -54,8 +54,7 @@ static enum kv_status usable_now(const struct kv_key_use *use, const struct kv_v
     return kv_version_usable(version, operation, kv_keyring_now(use->keyring), err);
 }
 
-/* State, nbf and exp are honoured as far as they are known; before saying no the vault is asked, since they may have changed. */
-static enum kv_status check_usable(const struct kv_key_use *use, unsigned operation, struct kv_error *err)
+enum kv_status kv_key_ops_usable(const struct kv_key_use *use, unsigned operation, struct kv_error *err)
 {
     enum { RECENT = 5 };
     struct kv_look_version wanted = { use->version->name, use->version->version, RECENT, false };
@@ -70,15 +69,22 @@ static enum kv_status check_usable(const struct kv_key_use *use, unsigned operat
 }
 
 /* --- requests --- */
+enum kv_status kv_key_ops_ask(const struct kv_key_use *use, const struct kv_vault_op *op,
+                              struct kv_vault_result *ret, struct kv_error *err)
+{
+    enum kv_status status = kv_keyring_operate(use->keyring, op, use->task, ret, err);
+
+    if (status == KV_DISABLED || status == KV_NOT_FOUND || status == KV_NOT_VALID)
+        kv_keyring_doubt(use->keyring, use->version);
+    return status;
+}
+
 enum kv_status kv_key_ops_remote(const struct kv_key_use *use, const struct kv_vault_op *op,
                                  struct kv_bytes *ret, struct kv_error *err)
 {
     KV_CLEANUP(kv_vault_result_free) struct kv_vault_result result = { 0 };
-    enum kv_status status = kv_keyring_operate(use->keyring, op, use->task, &result, err);
 
-    if (status == KV_DISABLED || status == KV_NOT_FOUND || status == KV_NOT_VALID)
-        kv_keyring_doubt(use->keyring, use->version);
-    KV_TRY(status);
+    KV_TRY(kv_key_ops_ask(use, op, &result, err));
     *ret = kv_bytes_take(&result.value);
     return KV_OK;
 }
@@ -105,7 +111,7 @@ enum kv_status kv_key_sign(const struct kv_key_use *use, struct kv_view digest, 
     char name[KV_KEY_OPS_NAME];
 
     KV_TRY(kv_key_ops_choose(version, KV_OP_SIGN, &op.operation, err));
-    KV_TRY(check_usable(use, KV_OP_SIGN, err));
+    KV_TRY(kv_key_ops_usable(use, KV_OP_SIGN, err));
     KV_TRY(kv_mech_bare_digest(use->mech, &input, &fitted, err));
     op.value = input.bare;
     op.alg = input.row->alg;
@@ -160,7 +166,7 @@ enum kv_status kv_key_encrypt(const struct kv_key_use *use, unsigned operation, 
     };
 
     KV_TRY(kv_key_ops_choose(version, operation, &op.operation, err));
-    KV_TRY(check_usable(use, op.operation, err));
+    KV_TRY(kv_key_ops_usable(use, op.operation, err));
     if (version->kind == KV_OCT)
         KV_TRY(kv_key_ops_remote(use, &op, &cipher, err));
     else
@@ -178,7 +184,7 @@ static size_t plain_max(const struct kv_version *version, const struct kv_mech *
     size_t overhead = PKCS1_OVERHEAD;
 
     if (version->kind != KV_RSA)
-        return len; /* key wrap: the padding is known only after unwrapping */
+        return len; /* of a key wrap less: the padding is known only after unwrapping */
     if (row->evp)   /* OAEP */
         overhead = 2 + 2 * kv_digest_size(row->evp);
     return kv_key_ops_modulus(version) > overhead ? kv_key_ops_modulus(version) - overhead : 0;
@@ -192,7 +198,7 @@ size_t kv_key_output_size(const struct kv_version *version, const struct kv_mech
     if (operation == KV_OP_SIGN)
         return signature_size(version);
     if (operation == KV_OP_DECRYPT || operation == KV_OP_UNWRAP)
-        return plain_max(version, mech->row, len);
+        return plain_max(version, mech->row, len > mech->tag_len ? len - mech->tag_len : 0);
     if (operation != KV_OP_ENCRYPT && operation != KV_OP_WRAP)
         return 0;
     if (version->kind == KV_RSA)

@@ -58,6 +58,7 @@ static enum kv_status try_version(struct opening *opening, const struct kv_versi
                               .version = version->version,
                               .alg = use.mech->row->alg,
                               .value = opening->cipher };
+    size_t plain_max = opening->cipher.len - use.mech->tag_len;
     char name[KV_KEY_OPS_NAME];
 
     if (!fits(opening, version))
@@ -69,9 +70,10 @@ static enum kv_status try_version(struct opening *opening, const struct kv_versi
         opening->tried[opening->tried_count++] = version;
     use.version = version;
     KV_TRY(kv_key_ops_choose(version, opening->operation, &op.operation, err));
+    kv_key_ops_split_tag(use.mech, &op);
     KV_AUTO_BYTES struct kv_bytes plain = { 0 };
     KV_TRY(kv_key_ops_remote(&use, &op, &plain, err));
-    if (plain.len > opening->cipher.len)
+    if (plain.len > plain_max || (op.tag.data && plain.len != plain_max))
         return kv_fail(err, KV_PROTOCOL, "the vault made %zu bytes of plaintext out of %zu with '%s'",
                        plain.len, opening->cipher.len, kv_key_ops_name(version, name));
     *ret = kv_bytes_take(&plain);
@@ -314,6 +316,9 @@ enum kv_status kv_key_decrypt(const struct kv_key_use *use, unsigned operation, 
     struct opening opening = { .use = use, .operation = operation, .cipher = cipher };
     unsigned chosen;
 
+    if (cipher.len < use->mech->tag_len)
+        return kv_fail(err, KV_CIPHERTEXT_LENGTH, "%zu bytes are given, and the tag alone has %zu",
+                       cipher.len, use->mech->tag_len);
     kv_ledger_tick(use->keyring->ledger);
     KV_TRY(kv_key_ops_choose(use->version, operation, &chosen, err));
     KV_AUTO_VERSION struct kv_version *hint = from_ledger(&opening);

@@ -15,8 +15,18 @@ KV_MUST_USE enum kv_status kv_key_ops_choose(const struct kv_version *version, u
 /* Bytes of the modulus: every RSA signature and ciphertext has as many. */
 size_t kv_key_ops_modulus(const struct kv_version *version);
 
+/* May it be done now? State, nbf and exp are honoured as far as they are known; before saying no the vault is asked, since they may have changed. */
+KV_MUST_USE enum kv_status kv_key_ops_usable(const struct kv_key_use *use, unsigned operation,
+                                             struct kv_error *err);
+
+/* AES-GCM: what the caller hands in ends with the tag, and the service wants it apart, with the nonce and the associated data. Nothing for other mechanisms. */
+void kv_key_ops_split_tag(const struct kv_mech_use *mech, struct kv_vault_op *op);
+
 /* One request; a refusal because the version is disabled or gone makes the keyring look again next time. */
 KV_MUST_USE enum kv_status kv_key_ops_remote(const struct kv_key_use *use, const struct kv_vault_op *op,
                                              struct kv_bytes *ret, struct kv_error *err);
+/* The same with all that the reply carries. */
+KV_MUST_USE enum kv_status kv_key_ops_ask(const struct kv_key_use *use, const struct kv_vault_op *op,
+                                          struct kv_vault_result *ret, struct kv_error *err);
 
 #endif

@@ -37,6 +37,11 @@ bool kv_mech_offered(const struct kv_mech *row, const struct kv_mech_offer *offe
     return false;
 }
 
+bool kv_mech_makes_nonce(const struct kv_mech *row)
+{
+    return (row->operations & KV_OP_MESSAGE) && row->service != KV_SESSION;
+}
+
 const char *kv_mech_type_name(CK_MECHANISM_TYPE type)
 {
     for (size_t i = 0; i < kv_mech_count; i++)
@@ -100,20 +105,28 @@ static struct size_range row_sizes(const struct kv_mech *row)
 static CK_FLAGS row_flags(const struct kv_mech *row)
 {
     static const struct {
-        unsigned operation;
+        unsigned operations; /* all of these */
         CK_FLAGS flag;
     } flags[] = {
-        { KV_OP_ENCRYPT, CKF_ENCRYPT },        { KV_OP_DECRYPT, CKF_DECRYPT },   { KV_OP_SIGN, CKF_SIGN },
-        { KV_OP_VERIFY, CKF_VERIFY },          { KV_OP_WRAP, CKF_WRAP },         { KV_OP_UNWRAP, CKF_UNWRAP },
-        { KV_OP_DIGEST, CKF_DIGEST },          { KV_OP_GENERATE, CKF_GENERATE }, { KV_OP_DERIVE, CKF_DERIVE },
+        { KV_OP_ENCRYPT, CKF_ENCRYPT },
+        { KV_OP_DECRYPT, CKF_DECRYPT },
+        { KV_OP_SIGN, CKF_SIGN },
+        { KV_OP_VERIFY, CKF_VERIFY },
+        { KV_OP_WRAP, CKF_WRAP },
+        { KV_OP_UNWRAP, CKF_UNWRAP },
+        { KV_OP_DIGEST, CKF_DIGEST },
+        { KV_OP_GENERATE, CKF_GENERATE },
+        { KV_OP_DERIVE, CKF_DERIVE },
         { KV_OP_PAIR, CKF_GENERATE_KEY_PAIR },
+        { KV_OP_MESSAGE | KV_OP_ENCRYPT, CKF_MESSAGE_ENCRYPT | CKF_MULTI_MESSAGE },
+        { KV_OP_MESSAGE | KV_OP_DECRYPT, CKF_MESSAGE_DECRYPT | CKF_MULTI_MESSAGE },
     };
     CK_FLAGS all = row->kind == KV_EC ? CURVE_FLAGS : 0;
 
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
-        if (row->operations & flags[i].operation)
+        if ((row->operations & flags[i].operations) == flags[i].operations)
             all |= flags[i].flag;
-    return all;
+    return kv_mech_makes_nonce(row) ? all & ~(CK_FLAGS)(CKF_ENCRYPT | CKF_WRAP) : all;
 }
 
 enum kv_status kv_mech_info(const struct kv_mech_offer *offer, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *ret)
@@ -171,9 +184,8 @@ static bool serves_size(const struct kv_mech *row, const struct kv_mech_key *key
     return row->key_bits == 0 || row->key_bits == key->bits;
 }
 
-/* The first row that serves; else the status tells how far the best one came. */
-static enum kv_status find_row(CK_MECHANISM_TYPE type, const struct kv_mech_key *key, unsigned operation,
-                               const struct kv_mech_offer *offer, const struct kv_mech **ret)
+enum kv_status kv_mech_find(CK_MECHANISM_TYPE type, const struct kv_mech_key *key, unsigned operation,
+                            const struct kv_mech_offer *offer, const struct kv_mech **ret)
 {
     enum kv_status reached = KV_MECHANISM;
 
@@ -211,7 +223,7 @@ enum kv_status kv_mech_select(const CK_MECHANISM *mechanism, const struct kv_mec
     const struct kv_mech *row = NULL;
     CK_MECHANISM_TYPE digest = 0;
 
-    KV_TRY(find_row(mechanism->mechanism, key, operation, offer, &row));
+    KV_TRY(kv_mech_find(mechanism->mechanism, key, operation, offer, &row));
     KV_TRY(kv_param_read(mechanism, row->padding, &use, &digest));
     use.row = narrow(row, digest);
     if (!use.row)

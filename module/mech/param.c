@@ -3,8 +3,7 @@
 #include <string.h>
 #include <openssl/rsa.h>
 
-/* OpenSSL's bound; PKCS#11 would allow 256. */
-enum { GCM_IV_MAX = 128, GCM_TAG_MIN = 12, AES_BLOCK = 16 };
+enum { AES_BLOCK = 16 };
 
 static const struct {
     CK_MECHANISM_TYPE digest;
@@ -93,9 +92,9 @@ static enum kv_status read_gcm(const CK_MECHANISM *mechanism, struct kv_mech_use
 
     if (!read_gcm_layout(mechanism, &params))
         return KV_MECHANISM_PARAM;
-    if (!params.iv || params.iv_len < 1 || params.iv_len > GCM_IV_MAX || (!params.aad && params.aad_len))
+    if (!params.iv || params.iv_len < 1 || params.iv_len > KV_GCM_IV_MAX || (!params.aad && params.aad_len))
         return KV_MECHANISM_PARAM;
-    if (params.tag_bits % 8 || params.tag_bits < 8 * GCM_TAG_MIN || params.tag_bits > 8 * AES_BLOCK)
+    if (params.tag_bits % 8 || params.tag_bits < 8 * KV_GCM_TAG_MIN || params.tag_bits > 8 * KV_GCM_TAG_MAX)
         return KV_MECHANISM_PARAM;
     ret->tag_len = params.tag_bits / 8;
     KV_TRY(kv_bytes_copy((struct kv_view){ params.iv, params.iv_len }, &ret->iv));

@@ -6,6 +6,7 @@
 #define SIGN   (KV_OP_SIGN | KV_OP_VERIFY)
 #define CRYPT  (KV_OP_ENCRYPT | KV_OP_DECRYPT)
 #define WRAP   (KV_OP_WRAP | KV_OP_UNWRAP)
+#define AEAD   (CRYPT | WRAP | KV_OP_MESSAGE)
 #define PKCS1  RSA_PKCS1_PADDING
 #define PSS    RSA_PKCS1_PSS_PADDING
 #define OAEP   RSA_PKCS1_OAEP_PADDING
@@ -63,9 +64,12 @@ const struct kv_mech kv_mech_table[] = {
     { ROW(CKM_AES_KEY_WRAP_KWP),         KV_OCT, CRYPT | WRAP,      NULL,           0,          "AES-128-WRAP-PAD", NULL,    0,       128,  KV_PLAIN,       KV_SESSION },
     { ROW(CKM_AES_KEY_WRAP_KWP),         KV_OCT, CRYPT | WRAP,      NULL,           0,          "AES-192-WRAP-PAD", NULL,    0,       192,  KV_PLAIN,       KV_SESSION },
     { ROW(CKM_AES_KEY_WRAP_KWP),         KV_OCT, CRYPT | WRAP,      NULL,           0,          "AES-256-WRAP-PAD", NULL,    0,       256,  KV_PLAIN,       KV_SESSION },
-    { ROW(CKM_AES_GCM),                  KV_OCT, CRYPT | WRAP,      NULL,           0,          "AES-128-GCM",      NULL,    0,       128,  KV_PLAIN,       KV_SESSION },
-    { ROW(CKM_AES_GCM),                  KV_OCT, CRYPT | WRAP,      NULL,           0,          "AES-192-GCM",      NULL,    0,       192,  KV_PLAIN,       KV_SESSION },
-    { ROW(CKM_AES_GCM),                  KV_OCT, CRYPT | WRAP,      NULL,           0,          "AES-256-GCM",      NULL,    0,       256,  KV_PLAIN,       KV_SESSION },
+    { ROW(CKM_AES_GCM),                  KV_OCT, AEAD,              "A128GCM",      0,          NULL,               NULL,    0,       128,  KV_PLAIN,       KV_MANAGED_HSM },
+    { ROW(CKM_AES_GCM),                  KV_OCT, AEAD,              "A192GCM",      0,          NULL,               NULL,    0,       192,  KV_PLAIN,       KV_MANAGED_HSM },
+    { ROW(CKM_AES_GCM),                  KV_OCT, AEAD,              "A256GCM",      0,          NULL,               NULL,    0,       256,  KV_PLAIN,       KV_MANAGED_HSM },
+    { ROW(CKM_AES_GCM),                  KV_OCT, AEAD,              NULL,           0,          "AES-128-GCM",      NULL,    0,       128,  KV_PLAIN,       KV_SESSION },
+    { ROW(CKM_AES_GCM),                  KV_OCT, AEAD,              NULL,           0,          "AES-192-GCM",      NULL,    0,       192,  KV_PLAIN,       KV_SESSION },
+    { ROW(CKM_AES_GCM),                  KV_OCT, AEAD,              NULL,           0,          "AES-256-GCM",      NULL,    0,       256,  KV_PLAIN,       KV_SESSION },
     { ROW(CKM_AES_CBC),                  KV_OCT, CRYPT | WRAP,      NULL,           0,          "AES-128-CBC",      NULL,    0,       128,  KV_PLAIN,       KV_SESSION },
     { ROW(CKM_AES_CBC),                  KV_OCT, CRYPT | WRAP,      NULL,           0,          "AES-192-CBC",      NULL,    0,       192,  KV_PLAIN,       KV_SESSION },
     { ROW(CKM_AES_CBC),                  KV_OCT, CRYPT | WRAP,      NULL,           0,          "AES-256-CBC",      NULL,    0,       256,  KV_PLAIN,       KV_SESSION },

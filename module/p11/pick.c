@@ -2,6 +2,7 @@
 
 #include <string.h>
 #include "call.h"
+#include "mech/message_param.h"
 #include "pick_here.h"
 
 void kv_pick_free(struct kv_pick *pick)
@@ -97,9 +98,38 @@ static enum kv_status told(struct kv_call *call, enum kv_status status, const CK
                    kv_status_text(status));
 }
 
+static enum kv_status select_row(struct kv_call *call, const struct kv_pick_wish *wish,
+                                 const struct kv_mech_key *key, struct kv_pick *pick)
+{
+    const struct kv_mech_offer *offer = &kv_call_slot(call)->offer;
+    bool message = wish->operation & KV_OP_MESSAGE;
+    return message ? kv_message_param_select(wish->mechanism, key, pick->operation, offer, &pick->mech)
+                   : kv_mech_select(wish->mechanism, key, pick->operation, offer, &pick->mech);
+}
+
+/* The classic functions name the nonce at their beginning. */
+static enum kv_status check_nonce(const struct kv_pick *pick, struct kv_error *err)
+{
+    if (!kv_mech_makes_nonce(pick->mech.row))
+        return KV_OK;
+    if (pick->operation & (KV_OP_ENCRYPT | KV_OP_WRAP))
+        return kv_fail(
+            err, KV_MECHANISM_PARAM,
+            "'%s' is in a Managed HSM, which makes the nonce of AES-GCM and takes none: encrypt with "
+            "C_EncryptMessage and CKG_GENERATE",
+            pick->object->version->label);
+    if (pick->mech.iv.len != KV_SEALED_IV || pick->mech.tag_len != KV_SEALED_TAG)
+        return kv_fail(
+            err, KV_MECHANISM_PARAM,
+            "'%s' is in a Managed HSM, whose AES-GCM has a nonce of 12 bytes and a tag of 128 bits; "
+            "%zu bytes and %zu bits are given",
+            pick->object->version->label, pick->mech.iv.len, 8 * pick->mech.tag_len);
+    return KV_OK;
+}
+
 enum kv_status kv_pick_open(struct kv_call *call, const struct kv_pick_wish *wish, struct kv_pick *ret)
 {
-    KV_AUTO_PICK struct kv_pick pick = { .operation = wish->operation };
+    KV_AUTO_PICK struct kv_pick pick = { .operation = wish->operation & ~(unsigned)KV_OP_MESSAGE };
     pick.object = kv_object_get(call, wish->key);
     if (!pick.object)
         return kv_fail(&call->err, KV_NOT_FOUND, "no key has the handle %lu", wish->key);
@@ -107,13 +137,14 @@ enum kv_status kv_pick_open(struct kv_call *call, const struct kv_pick_wish *wis
         return KV_MECHANISM_PARAM;
     KV_TRY(check_allowed(pick.object, wish->mechanism->mechanism, &call->err));
     struct kv_mech_key key = mech_key(pick.object);
-    enum kv_status status =
-        kv_mech_select(wish->mechanism, &key, wish->operation, &kv_call_slot(call)->offer, &pick.mech);
+    enum kv_status status = select_row(call, wish, &key, &pick);
     /* Whatever its size, it has the wrong type: that is what the caller has to hear. */
     if (!status || status == KV_KEY_SIZE)
-        KV_TRY(check_type(pick.object, wish->operation, &call->err));
+        KV_TRY(check_type(pick.object, pick.operation, &call->err));
     KV_TRY(told(call, status, wish->mechanism));
-    KV_TRY(check_role(pick.object, wish->operation, &call->err));
+    KV_TRY(check_role(pick.object, pick.operation, &call->err));
+    if (!(wish->operation & KV_OP_MESSAGE))
+        KV_TRY(check_nonce(&pick, &call->err));
     *ret = pick;
     pick = (struct kv_pick){ 0 };
     return KV_OK;
@@ -160,6 +191,13 @@ enum kv_status kv_pick_run(struct kv_call *call, const struct kv_pick *pick, str
     if (pick->operation & (KV_OP_ENCRYPT | KV_OP_WRAP))
         return kv_key_encrypt(&use, pick->operation, in, ret, &call->err);
     return kv_key_decrypt(&use, pick->operation, in, ret, &call->err);
+}
+
+enum kv_status kv_pick_seal(struct kv_call *call, const struct kv_pick *pick, struct kv_view plain,
+                            struct kv_sealed *ret)
+{
+    WITH_KEY_USE(use);
+    return kv_key_seal(&use, plain, ret, &call->err);
 }
 
 enum kv_status kv_pick_sign(struct kv_call *call, const struct kv_pick *pick, struct kv_view digest,

@@ -9,7 +9,7 @@
 struct kv_call;
 
 struct kv_pick {
-    unsigned operation; /* one KV_OP_* */
+    unsigned operation; /* one KV_OP_*, without KV_OP_MESSAGE */
     struct kv_object
         *object; /* counted: its version stays to the end, whatever is rotated meanwhile; NULL: a digest */
     struct kv_mech_use mech;
@@ -18,7 +18,7 @@ void kv_pick_free(struct kv_pick *pick); /* contents, and zeroes them */
 #define KV_AUTO_PICK KV_CLEANUP(kv_pick_free)
 
 struct kv_pick_wish {
-    unsigned operation;
+    unsigned operation; /* one KV_OP_*; with KV_OP_MESSAGE for the message-based functions */
     const CK_MECHANISM *mechanism;
     CK_OBJECT_HANDLE key;
 };
@@ -32,6 +32,9 @@ KV_MUST_USE enum kv_status kv_pick_keyless(struct kv_call *call, const CK_MECHAN
 /* Encrypt, decrypt, wrap, unwrap in one piece. What a session's key opens stands in locked memory. */
 KV_MUST_USE enum kv_status kv_pick_run(struct kv_call *call, const struct kv_pick *pick, struct kv_view in,
                                        struct kv_bytes *ret);
+/* Encrypts one message with a key whose service makes the nonce: the associated data stands in pick->mech. */
+KV_MUST_USE enum kv_status kv_pick_seal(struct kv_call *call, const struct kv_pick *pick,
+                                        struct kv_view plain, struct kv_sealed *ret);
 KV_MUST_USE enum kv_status kv_pick_sign(struct kv_call *call, const struct kv_pick *pick,
                                         struct kv_view digest, struct kv_bytes *ret);
 KV_MUST_USE enum kv_status kv_pick_verify(struct kv_call *call, const struct kv_pick *pick,

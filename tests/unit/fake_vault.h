@@ -31,6 +31,8 @@ struct kv_vault {
     size_t count;
     struct fake_blob blobs[FAKE_BLOBS]; /* what opens under which version; anything else is bad data */
     size_t blob_count;
+    const char *aad;       /* AES-GCM opens with this associated data alone; NULL: with none */
+    size_t tag_len;        /* of what it seals; 0: 16, as it should */
     enum kv_status down;   /* every request fails like this */
     const char *forbidden; /* GETs of this name are denied */
     bool no_list;          /* lists are denied */

@@ -176,7 +176,7 @@ static void offers_follow_the_configuration(void **state)
         bool plain, hsm, session, digests;
     } rows[] = {
         { CKM_RSA_PKCS, true, true, true, true },           { CKM_ECDSA, true, true, true, true },
-        { CKM_AES_KEY_WRAP, false, true, true, false },     { CKM_AES_GCM, false, false, true, false },
+        { CKM_AES_KEY_WRAP, false, true, true, false },     { CKM_AES_GCM, false, true, true, false },
         { CKM_SHA256, false, false, false, true },          { CKM_AES_KEY_GEN, true, true, true, true },
         { CKM_AES_KEY_WRAP_PAD, false, true, true, false }, { CKM_RSA_X_509, false, false, false, false },
     };
@@ -215,7 +215,26 @@ static void info_folds_the_rows(void **state)
           521,
           CKF_SIGN | CKF_EC_NAMEDCURVE | CKF_EC_F_P | CKF_EC_UNCOMPRESS,
           CKF_DERIVE },
-        { CKM_AES_GCM, { .session_ciphers = true }, 16, 32, CKF_ENCRYPT | CKF_DECRYPT, CKF_GENERATE },
+        { CKM_AES_GCM,
+          { .session_ciphers = true },
+          16,
+          32,
+          CKF_ENCRYPT | CKF_DECRYPT | CKF_WRAP | CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT |
+              CKF_MULTI_MESSAGE,
+          CKF_GENERATE },
+        /* The service makes the nonce: nothing for the functions that bring one. */
+        { CKM_AES_GCM,
+          { .managed_hsm = true },
+          16,
+          32,
+          CKF_DECRYPT | CKF_UNWRAP | CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT | CKF_MULTI_MESSAGE,
+          CKF_ENCRYPT | CKF_WRAP },
+        { CKM_AES_CBC,
+          { .session_ciphers = true },
+          16,
+          32,
+          CKF_ENCRYPT,
+          CKF_MESSAGE_ENCRYPT | CKF_MULTI_MESSAGE },
         { CKM_AES_KEY_WRAP, { .managed_hsm = true }, 16, 32, CKF_WRAP | CKF_UNWRAP, CKF_ENCRYPT },
         { CKM_AES_KEY_WRAP_PAD, { .managed_hsm = true }, 16, 32, CKF_WRAP | CKF_UNWRAP, CKF_ENCRYPT },
         { CKM_AES_KEY_GEN, { 0 }, 16, 32, CKF_GENERATE, CKF_ENCRYPT },
@@ -242,7 +261,7 @@ static void allowed_follows_the_key(void **state)
         { RSA, KV_OP_SIGN | KV_OP_VERIFY, CKM_SHA256_RSA_PKCS_PSS, CKM_RSA_PKCS_OAEP, 8 },
         { RSA, KV_OP_WRAP | KV_OP_UNWRAP, CKM_RSA_PKCS_OAEP, CKM_SHA256_RSA_PKCS, 2 },
         { EC, KV_OP_SIGN, CKM_ECDSA, CKM_RSA_PKCS, 4 },
-        { HSM, KV_OP_WRAP, CKM_AES_KEY_WRAP, CKM_AES_GCM, 3 },
+        { HSM, KV_OP_WRAP, CKM_AES_GCM, CKM_AES_CTR, 4 },
         { AES, KV_OP_DECRYPT, CKM_AES_GCM, CKM_SHA256, 7 },
         { RSA, 0, 0, CKM_RSA_PKCS, 0 },
     };

@@ -53,6 +53,9 @@ const char *em_material_type(const struct em_material *material);
 int em_material_bits(const struct em_material *material);
 const char *em_material_curve(const struct em_material *material);
 
+/* Of a symmetric key; 0: of another kind. */
+unsigned em_material_oct_bits(const struct em_material *material);
+
 /* Adds the public members (n, e | crv, x, y) to a JWK in the service's order. */
 void em_material_describe(const struct em_material *material, json_t *jwk);
 /* The whole private key as JWK members, and back: for the state directory and for backup blobs. */

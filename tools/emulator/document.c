@@ -18,6 +18,13 @@ static void set_time(json_t *object, const char *name, int64_t value)
         json_object_set_new(object, name, json_integer(value));
 }
 
+/* Contract §3: the size of a symmetric key is told since this version of the interface. */
+static bool tells_size(const struct em_call *call)
+{
+    const char *version = call->request ? em_request_parameter(call->request, "api-version") : NULL;
+    return version && strcmp(version, "2026-04-01") == 0;
+}
+
 static json_t *attributes(const struct em_call *call, const struct em_version *version)
 {
     json_t *object = em_json(json_object());
@@ -33,6 +40,9 @@ static json_t *attributes(const struct em_call *call, const struct em_version *v
     json_object_set_new(object, "exportable", json_boolean(version->exportable));
     if (!hsm)
         json_object_set_new(object, "hsmPlatform", json_string(protected ? "2" : "0"));
+    if (tells_size(call) && em_material_oct_bits(version->shared->material))
+        json_object_set_new(object, "key_size",
+                            json_integer(em_material_oct_bits(version->shared->material)));
     return object;
 }
 

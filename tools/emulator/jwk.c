@@ -340,6 +340,11 @@ static void describe(const struct em_material *material, json_t *jwk, bool whole
         set_bytes(jwk, "k", material->oct.data, material->oct.len);
 }
 
+unsigned em_material_oct_bits(const struct em_material *material)
+{
+    return material->kind == EM_OCT ? 8 * (unsigned)material->oct.len : 0;
+}
+
 void em_material_describe(const struct em_material *material, json_t *jwk)
 {
     describe(material, jwk, false);
