@@ -92,4 +92,32 @@ typedef struct CK_GCM_MESSAGE_PARAMS {
 #define CKF_END_OF_MESSAGE  0x1UL
 #endif
 
+/* --- interfaces (§3.6, §5.4): the functions of 3.0, their list, and what C_GetInterface hands out --- */
+#ifndef CKF_INTERFACE_FORK_SAFE
+#define CKF_INTERFACE_FORK_SAFE 0x1UL
+
+typedef struct CK_INTERFACE {
+    char *pInterfaceName;
+    void *pFunctionList; /* begins with a CK_VERSION */
+    CK_FLAGS flags;
+} CK_INTERFACE;
+
+/* clang-format off */
+#define KV_FUNCTION_2_40(name)
+#define KV_FUNCTION_3_0(name, parameters) typedef CK_RV (*CK_##name) parameters; CK_RV name parameters;
+#include "mech/functions.def"
+#undef KV_FUNCTION_2_40
+#undef KV_FUNCTION_3_0
+
+typedef struct CK_FUNCTION_LIST_3_0 {
+    CK_VERSION version;
+#define KV_FUNCTION_2_40(name) CK_##name name;
+#define KV_FUNCTION_3_0(name, parameters) CK_##name name;
+#include "mech/functions.def"
+#undef KV_FUNCTION_2_40
+#undef KV_FUNCTION_3_0
+} CK_FUNCTION_LIST_3_0;
+/* clang-format on */
+#endif
+
 #endif

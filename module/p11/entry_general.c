@@ -52,7 +52,7 @@ CK_RV C_GetInfo(CK_INFO *info)
     if (!info)
         return call.rv = CKR_ARGUMENTS_BAD;
     *info =
-        (CK_INFO){ .cryptokiVersion = { 2, 40 }, .libraryVersion = { KV_VERSION_MAJOR, KV_VERSION_MINOR } };
+        (CK_INFO){ .cryptokiVersion = { 3, 0 }, .libraryVersion = { KV_VERSION_MAJOR, KV_VERSION_MINOR } };
     kv_slot_pad(info->manufacturerID, sizeof info->manufacturerID, "kvp11");
     kv_slot_pad(info->libraryDescription, sizeof info->libraryDescription, "Azure Key Vault, all versions");
     return CKR_OK;

@@ -51,10 +51,30 @@ CK_RV C_Login(CK_SESSION_HANDLE h, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_ULONG
     return call.rv;
 }
 
+/* The credential knows its identity: a user's name has nothing to choose. */
+CK_RV C_LoginUser(CK_SESSION_HANDLE h, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_ULONG pin_len,
+                  CK_UTF8CHAR *name, CK_ULONG name_len)
+{
+    KV_CALL(call, h);
+    (void)pin;
+    (void)pin_len;
+    if (!call.rv)
+        call.rv = name_len && !name ? CKR_ARGUMENTS_BAD : kv_session_login(&call, user);
+    return call.rv;
+}
+
 CK_RV C_Logout(CK_SESSION_HANDLE h)
 {
     KV_CALL(call, h);
     if (!call.rv)
         call.rv = kv_session_logout(&call);
+    return call.rv;
+}
+
+CK_RV C_SessionCancel(CK_SESSION_HANDLE h, CK_FLAGS flags)
+{
+    KV_CALL(call, h);
+    if (!call.rv)
+        call.rv = kv_session_cancel(&call, flags);
     return call.rv;
 }

@@ -10,6 +10,8 @@ static void session_free(struct kv_session *session)
     kv_find_reset(&session->find);
     for (size_t i = 0; i < KV_OPERATION_KINDS; i++)
         kv_operation_reset(&session->operations[i]);
+    for (size_t i = 0; i < KV_MESSAGE_KINDS; i++)
+        kv_message_reset(&session->messages[i]);
     kv_handles_free(&session->objects);
     pthread_mutex_destroy(&session->lock);
     free(session);
@@ -148,6 +150,30 @@ CK_RV kv_session_logout(struct kv_call *call)
     /* Fine without a login, too: some clients log out before they log in. */
     KV_HOLD_LIBRARY(call->library);
     kv_call_slot(call)->logged_in = false;
+    return CKR_OK;
+}
+
+/* §5.6: a flag of what is not under way is ignored, and so is one of what does not exist here. Nothing of ours cannot be cancelled. */
+CK_RV kv_session_cancel(struct kv_call *call, CK_FLAGS operations)
+{
+    static const CK_FLAGS classic[KV_OPERATION_KINDS] = {
+        [KV_ENCRYPTION] = CKF_ENCRYPT, [KV_DECRYPTION] = CKF_DECRYPT,  [KV_DIGESTION] = CKF_DIGEST,
+        [KV_SIGNING] = CKF_SIGN,       [KV_VERIFICATION] = CKF_VERIFY,
+    };
+    static const CK_FLAGS messages[KV_MESSAGE_KINDS] = {
+        [KV_MESSAGE_ENCRYPTION] = CKF_MESSAGE_ENCRYPT,
+        [KV_MESSAGE_DECRYPTION] = CKF_MESSAGE_DECRYPT,
+    };
+    struct kv_session *session = call->session;
+
+    for (size_t i = 0; i < KV_OPERATION_KINDS; i++)
+        if (operations & classic[i])
+            kv_operation_reset(&session->operations[i]);
+    for (size_t i = 0; i < KV_MESSAGE_KINDS; i++)
+        if (operations & messages[i])
+            kv_message_reset(&session->messages[i]);
+    if (operations & CKF_FIND_OBJECTS)
+        kv_find_reset(&session->find);
     return CKR_OK;
 }
 

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include "find.h"
 #include "handles.h"
+#include "message.h"
 #include "operation.h"
 
 struct kv_call;
@@ -21,6 +22,7 @@ struct kv_session {
     pthread_mutex_t lock; /* what follows */
     struct kv_find find;
     struct kv_operation operations[KV_OPERATION_KINDS];
+    struct kv_message messages[KV_MESSAGE_KINDS];
     struct kv_handles objects; /* its own session objects, as numbers; they end with it */
 };
 
@@ -30,6 +32,7 @@ CK_RV kv_session_close_slot(struct kv_call *call, CK_SLOT_ID slot);
 CK_RV kv_session_info(struct kv_call *call, CK_SESSION_INFO *ret);
 CK_RV kv_session_login(struct kv_call *call, CK_USER_TYPE user);
 CK_RV kv_session_logout(struct kv_call *call);
+CK_RV kv_session_cancel(struct kv_call *call, CK_FLAGS operations);
 
 /* For call.c and library.c. */
 struct kv_session *kv_session_ref(struct kv_library *library, CK_SESSION_HANDLE handle); /* NULL: none */

@@ -169,6 +169,12 @@ void load(void)
     CK_C_GetFunctionList get = (CK_C_GetFunctionList)dlsym(world.module, "C_GetFunctionList");
     assert_non_null(get);
     ok(get(&world.p11));
+    CK_C_GetInterface get_interface = (CK_C_GetInterface)dlsym(world.module, "C_GetInterface");
+    CK_VERSION version = { 3, 0 };
+    CK_INTERFACE *interface = NULL;
+    assert_non_null(get_interface);
+    ok(get_interface((CK_UTF8CHAR *)"PKCS 11", &version, &interface, 0));
+    world.p11_3 = interface->pFunctionList;
 }
 
 void unload(void)
@@ -176,6 +182,7 @@ void unload(void)
     assert_int_equal(dlclose(world.module), 0);
     world.module = NULL;
     world.p11 = NULL;
+    world.p11_3 = NULL;
 }
 
 void initialize(void)

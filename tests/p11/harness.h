@@ -23,6 +23,7 @@ struct world {
     char ca[256], authority[128], tenant[64], vaults[3][128]; /* prod, dr, hsm */
     void *module;
     CK_FUNCTION_LIST *p11;
+    CK_FUNCTION_LIST_3_0 *p11_3; /* the same functions, and those that 3.0 added */
 };
 extern struct world world;
 enum { PROD, DR, HSM }; /* slots, in the order of the configuration */
@@ -36,7 +37,7 @@ int world_stop(void **state);
 void configure(const char *map, const char *settings);
 void configure_as(const char *identity, const char *map, const char *settings);
 
-void load(void);       /* dlopen, C_GetFunctionList */
+void load(void);       /* dlopen, C_GetFunctionList, C_GetInterface */
 void unload(void);     /* dlclose */
 void initialize(void); /* C_Initialize with NULL */
 void finalize(void);
