@@ -188,6 +188,15 @@ def bad_bodies(em):
     expect(em.call("prod", "POST", f"/keys/restore?{API}", {"value": VALUE}), 400, "BadParameter")
 
 
+def key_sizes(em):
+    """the size of a symmetric key is told since 2026-04-01, and of no other kind"""
+    for name, body, size in (("sized", {"kty": "oct-HSM", "key_size": 192}, 192), ("unsized", {"kty": "EC-HSM"}, None)):
+        expect(em.call("hsm", "POST", f"/keys/{name}/create?{API}", body), 200)
+        told = expect(em.call("hsm", "GET", f"/keys/{name}?api-version=2026-04-01"), 200).json()["attributes"]
+        assert told.get("key_size") == size, told
+        assert "key_size" not in expect(em.call("hsm", "GET", f"/keys/{name}?{API}"), 200).json()["attributes"]
+
+
 def standard_vault(em):
     """a standard vault has no HSM keys and no random bytes"""
     for kty in ("RSA-HSM", "EC-HSM", "oct-HSM"):
@@ -232,7 +241,7 @@ def survives_kill(program):
 
 
 CHECKS = (request_grammar, api_versions, tokens, token_endpoint, imds, permissions, states, old_versions, pages,
-          bad_bodies, standard_vault, backup_elsewhere)
+          bad_bodies, key_sizes, standard_vault, backup_elsewhere)
 
 
 def attempt(check, argument):
