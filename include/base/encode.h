@@ -16,6 +16,9 @@ char *kv_encode_percent(const char *text);
 
 /* One DER element: header and contents (X.690). */
 KV_MUST_USE enum kv_status kv_der_wrap(unsigned char tag, struct kv_view contents, struct kv_bytes *ret);
+/* The same, appended; an unsigned big-endian number as an INTEGER: shortest, and never negative. */
+KV_MUST_USE enum kv_status kv_der_add(unsigned char tag, struct kv_view contents, struct kv_buffer *ret);
+KV_MUST_USE enum kv_status kv_der_add_unsigned(struct kv_view number, struct kv_buffer *ret);
 /* Reads one element with this tag from the front of *rest and moves *rest behind it; definite, minimal lengths only. KV_BAD_DATA. */
 KV_MUST_USE enum kv_status kv_der_read(struct kv_view *rest, unsigned char tag, struct kv_view *ret_contents);
 

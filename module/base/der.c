@@ -74,8 +74,18 @@ enum kv_status kv_der_read(struct kv_view *rest, unsigned char tag, struct kv_vi
     return KV_OK;
 }
 
-/* An unsigned number of fixed width as a DER INTEGER: shortest, and never negative. */
-static enum kv_status put_unsigned(struct kv_view number, struct kv_buffer *ret)
+enum kv_status kv_der_add(unsigned char tag, struct kv_view contents, struct kv_buffer *ret)
+{
+    unsigned char header[2 + LENGTH_BYTES] = { tag };
+    size_t length_size = put_length(contents.len, header + 1);
+
+    if (!length_size)
+        return KV_DATA_LENGTH;
+    KV_TRY(kv_buffer_add(ret, (struct kv_view){ header, 1 + length_size }));
+    return kv_buffer_add(ret, contents);
+}
+
+enum kv_status kv_der_add_unsigned(struct kv_view number, struct kv_buffer *ret)
 {
     static const unsigned char zero = 0;
     struct kv_view sign = { &zero, 0 };
@@ -83,7 +93,7 @@ static enum kv_status put_unsigned(struct kv_view number, struct kv_buffer *ret)
 
     while (number.len > 1 && !number.data[0])
         number = (struct kv_view){ number.data + 1, number.len - 1 };
-    sign.len = number.data[0] & 0x80 ? 1 : 0;
+    sign.len = !number.len || number.data[0] & 0x80 ? 1 : 0;
     size_t header_len = 1 + put_length(sign.len + number.len, header + 1);
     KV_TRY(kv_buffer_add(ret, (struct kv_view){ header, header_len }));
     KV_TRY(kv_buffer_add(ret, sign));
@@ -97,8 +107,8 @@ enum kv_status kv_ecdsa_to_der(struct kv_view raw, struct kv_bytes *ret)
 
     if (!width || raw.len % 2)
         return KV_BAD_DATA;
-    KV_TRY(put_unsigned((struct kv_view){ raw.data, width }, &numbers));
-    KV_TRY(put_unsigned((struct kv_view){ raw.data + width, width }, &numbers));
+    KV_TRY(kv_der_add_unsigned((struct kv_view){ raw.data, width }, &numbers));
+    KV_TRY(kv_der_add_unsigned((struct kv_view){ raw.data + width, width }, &numbers));
     return kv_der_wrap(DER_SEQUENCE, KV_VIEW(numbers.bytes), ret);
 }
 

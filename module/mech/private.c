@@ -26,43 +26,13 @@ KV_DEFINE_CLEANUP(struct kv_private, kv_private_free)
 
 /* --- writing (RFC 5208 §5, RFC 8017 §A.1.2, RFC 5915 §3) --- */
 
-static enum kv_status put(struct kv_buffer *buffer, unsigned char tag, struct kv_view contents)
-{
-    unsigned char header[6] = { tag };
-    size_t count = 0, len = contents.len;
-    while (len >= 0x80 && len >> (8 * count))
-        count++;
-    header[1] = (unsigned char)(count ? 0x80 | count : len);
-    for (size_t i = 0; i < count; i++)
-        header[2 + i] = (unsigned char)(len >> (8 * (count - 1 - i)));
-    KV_TRY(kv_buffer_add(buffer, (struct kv_view){ header, 2 + count }));
-    return kv_buffer_add(buffer, contents);
-}
-
-static struct kv_view minimal(struct kv_view number)
-{
-    while (number.len && !number.data[0])
-        number = (struct kv_view){ number.data + 1, number.len - 1 };
-    return number;
-}
-
-static enum kv_status put_number(struct kv_buffer *buffer, struct kv_view number)
-{
-    KV_AUTO_BUFFER struct kv_buffer positive = { .locked = true };
-    number = minimal(number);
-    if (!number.len || number.data[0] & 0x80)
-        KV_TRY(kv_buffer_add(&positive, VIEW(zero)));
-    KV_TRY(kv_buffer_add(&positive, number));
-    return put(buffer, TAG_INTEGER, KV_VIEW(positive.bytes));
-}
-
 static enum kv_status write_rsa(const struct kv_view parts[KV_PRIVATE_PARTS], struct kv_buffer *ret)
 {
     KV_AUTO_BUFFER struct kv_buffer numbers = { .locked = true };
-    KV_TRY(put(&numbers, TAG_INTEGER, VIEW(zero)));
+    KV_TRY(kv_der_add(TAG_INTEGER, VIEW(zero), &numbers));
     for (int i = 0; i < KV_RSA_PARTS; i++)
-        KV_TRY(put_number(&numbers, parts[i]));
-    return put(ret, TAG_SEQUENCE, KV_VIEW(numbers.bytes));
+        KV_TRY(kv_der_add_unsigned(parts[i], &numbers));
+    return kv_der_add(TAG_SEQUENCE, KV_VIEW(numbers.bytes), ret);
 }
 
 static enum kv_status write_ec(const struct kv_public *public, struct kv_view scalar, struct kv_buffer *ret)
@@ -70,21 +40,21 @@ static enum kv_status write_ec(const struct kv_public *public, struct kv_view sc
     KV_AUTO_BUFFER struct kv_buffer fields = { .locked = true }, bits = { 0 }, tagged = { 0 };
     KV_TRY(kv_buffer_add(&bits, VIEW(zero)));
     KV_TRY(kv_buffer_add(&bits, kv_public_point(public)));
-    KV_TRY(put(&tagged, TAG_BIT_STRING, KV_VIEW(bits.bytes)));
-    KV_TRY(put(&fields, TAG_INTEGER, VIEW(one)));
-    KV_TRY(put(&fields, TAG_OCTET_STRING, scalar));
-    KV_TRY(put(&fields, TAG_PUBLIC, KV_VIEW(tagged.bytes)));
-    return put(ret, TAG_SEQUENCE, KV_VIEW(fields.bytes));
+    KV_TRY(kv_der_add(TAG_BIT_STRING, KV_VIEW(bits.bytes), &tagged));
+    KV_TRY(kv_der_add(TAG_INTEGER, VIEW(one), &fields));
+    KV_TRY(kv_der_add(TAG_OCTET_STRING, scalar, &fields));
+    KV_TRY(kv_der_add(TAG_PUBLIC, KV_VIEW(tagged.bytes), &fields));
+    return kv_der_add(TAG_SEQUENCE, KV_VIEW(fields.bytes), ret);
 }
 
 static enum kv_status write_algorithm(const struct kv_public *public, struct kv_buffer *ret)
 {
     const struct kv_curve *curve = kv_public_curve(public);
     KV_AUTO_BUFFER struct kv_buffer fields = { 0 };
-    KV_TRY(put(&fields, TAG_OID, curve ? VIEW(oid_ec) : VIEW(oid_rsa)));
+    KV_TRY(kv_der_add(TAG_OID, curve ? VIEW(oid_ec) : VIEW(oid_rsa), &fields));
     KV_TRY(curve ? kv_buffer_add(&fields, (struct kv_view){ curve->params, curve->params_len })
-                 : put(&fields, TAG_NULL, (struct kv_view){ NULL, 0 }));
-    return put(ret, TAG_SEQUENCE, KV_VIEW(fields.bytes));
+                 : kv_der_add(TAG_NULL, (struct kv_view){ NULL, 0 }, &fields));
+    return kv_der_add(TAG_SEQUENCE, KV_VIEW(fields.bytes), ret);
 }
 
 static enum kv_status write_pkcs8(const struct kv_public *public,
@@ -94,14 +64,21 @@ static enum kv_status write_pkcs8(const struct kv_public *public,
                                     info = { .locked = true };
     KV_TRY(kv_public_kind(public) == KV_RSA ? write_rsa(parts, &key)
                                             : write_ec(public, parts[KV_PART_SCALAR], &key));
-    KV_TRY(put(&info, TAG_INTEGER, VIEW(zero)));
+    KV_TRY(kv_der_add(TAG_INTEGER, VIEW(zero), &info));
     KV_TRY(write_algorithm(public, &info));
-    KV_TRY(put(&info, TAG_OCTET_STRING, KV_VIEW(key.bytes)));
-    KV_TRY(put(&all, TAG_SEQUENCE, KV_VIEW(info.bytes)));
+    KV_TRY(kv_der_add(TAG_OCTET_STRING, KV_VIEW(key.bytes), &info));
+    KV_TRY(kv_der_add(TAG_SEQUENCE, KV_VIEW(info.bytes), &all));
     return kv_bytes_copy_locked(KV_VIEW(all.bytes), ret);
 }
 
 /* --- reading --- */
+
+static struct kv_view minimal(struct kv_view number)
+{
+    while (number.len && !number.data[0])
+        number = (struct kv_view){ number.data + 1, number.len - 1 };
+    return number;
+}
 
 static enum kv_status read_number(struct kv_view *rest, struct kv_view *ret)
 {

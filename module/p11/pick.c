@@ -47,6 +47,12 @@ static enum kv_status check_role(const struct kv_object *object, unsigned operat
     return KV_OK;
 }
 
+static bool is_key(const struct kv_object *object)
+{
+    return object->type == CKO_PRIVATE_KEY || object->type == CKO_PUBLIC_KEY ||
+           object->type == CKO_SECRET_KEY;
+}
+
 static struct kv_mech_key mech_key(const struct kv_object *object)
 {
     if (object->version)
@@ -131,7 +137,7 @@ enum kv_status kv_pick_open(struct kv_call *call, const struct kv_pick_wish *wis
 {
     KV_AUTO_PICK struct kv_pick pick = { .operation = wish->operation & ~(unsigned)KV_OP_MESSAGE };
     pick.object = kv_object_get(call, wish->key);
-    if (!pick.object)
+    if (!pick.object || !is_key(pick.object))
         return kv_fail(&call->err, KV_NOT_FOUND, "no key has the handle %lu", wish->key);
     if (wish->mechanism->ulParameterLen && !wish->mechanism->pParameter)
         return KV_MECHANISM_PARAM;

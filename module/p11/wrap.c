@@ -28,8 +28,10 @@ static CK_RV check_wrap_template(struct kv_call *call, const struct kv_object *k
 
 static CK_RV check_wrappable(struct kv_call *call, const struct kv_object *key, const struct kv_pick *pick)
 {
-    if (key->type != CKO_SECRET_KEY && key->type != CKO_PRIVATE_KEY)
+    if (key->type == CKO_PUBLIC_KEY)
         return kv_call_refuse(call, CKR_KEY_NOT_WRAPPABLE, "only secret and private keys are wrapped");
+    if (key->type != CKO_SECRET_KEY && key->type != CKO_PRIVATE_KEY)
+        return kv_call_refuse(call, CKR_KEY_HANDLE_INVALID, "the object is no key");
     if (!(key->flags & KV_IS_EXTRACTABLE))
         return kv_call_refuse(call, CKR_KEY_UNEXTRACTABLE,
                               "a key with CKA_EXTRACTABLE false cannot be wrapped");

@@ -202,6 +202,28 @@ static void der_refuses_what_is_not_der(void **state)
     }
 }
 
+static void der_is_appended(void **state)
+{
+    static const struct {
+        const char *number, *der;
+    } rows[] = { { "", "020100" },     { "00", "020100" },     { "0000", "020100" },      { "7f", "02017f" },
+                 { "80", "02020080" }, { "000001", "020101" }, { "00ff00", "020300ff00" } };
+    static const unsigned char many[300] = { 1 };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        KV_AUTO_BYTES struct kv_bytes number = from_hex(rows[i].number);
+        KV_AUTO_BUFFER struct kv_buffer all = { 0 };
+        assert_int_equal(kv_der_add(0x05, (struct kv_view){ NULL, 0 }, &all), KV_OK);
+        assert_int_equal(kv_der_add_unsigned(KV_VIEW(number), &all), KV_OK);
+        assert_hex((struct kv_view){ all.bytes.data, 2 }, "0500");
+        assert_hex((struct kv_view){ all.bytes.data + 2, all.bytes.len - 2 }, rows[i].der);
+    }
+    KV_AUTO_BUFFER struct kv_buffer large = { 0 };
+    assert_int_equal(kv_der_add(0x04, (struct kv_view){ many, sizeof many }, &large), KV_OK);
+    assert_int_equal(large.bytes.len, 304);
+    assert_hex((struct kv_view){ large.bytes.data, 5 }, "0482012c01");
+}
+
 static void ecdsa_both_ways(void **state)
 {
     static const struct {
@@ -290,6 +312,7 @@ int main(void)
         cmocka_unit_test(der_lengths),
         cmocka_unit_test(der_reads_one_element_after_another),
         cmocka_unit_test(der_refuses_what_is_not_der),
+        cmocka_unit_test(der_is_appended),
         cmocka_unit_test(ecdsa_both_ways),
         cmocka_unit_test(ecdsa_of_p521_has_a_long_length),
         cmocka_unit_test(ecdsa_refuses_malformed),
