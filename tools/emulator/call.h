@@ -16,8 +16,9 @@ struct em_call {
     json_t *body;                 /* object, owned by whoever made the call; NULL: none was sent */
     char base[300];               /* "https://prod.vault.localhost:40001", as the client named us */
     char identity[128], request_id[EM_GUID_SIZE];
-    bool at_once; /* no latency of deletions: the control API */
-    bool expired; /* a queued fault: treat the token as expired */
+    bool at_once;     /* no latency of deletions: the control API */
+    bool expired;     /* a queued fault: treat the token as expired */
+    bool certificate; /* the call is about a certificate, not about the key behind it */
     int64_t now, now_ms;
 };
 
@@ -43,6 +44,9 @@ enum em_error {
     EM_HSM_ONLY,
     EM_KEY_NOT_FOUND,
     EM_DELETED_NOT_FOUND,
+    EM_CERTIFICATE_NOT_FOUND,
+    EM_DELETED_CERTIFICATE_NOT_FOUND,
+    EM_KEY_IS_MANAGED,
     EM_IS_DELETED,
     EM_BEING_DELETED,
     EM_BEING_RECOVERED,

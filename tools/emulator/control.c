@@ -148,6 +148,7 @@ static const struct {
     { "POST", "vaults/*/bulk", true, em_control_bulk },
     { "POST", "vaults/*/keys/*/*", false, em_control_key },
     { "PATCH", "vaults/*/keys/*/*", true, em_control_patch },
+    { "POST", "vaults/*/certificates/*/*", false, em_control_certificate },
 };
 
 static bool matches(const char *pattern, const char *path, struct em_control *control)

@@ -40,21 +40,19 @@ static void call_close(struct em_control *control)
     em_control_fail(control, reply->status, line);
 }
 
-void em_control_key(struct em_control *control)
+struct verb {
+    const char *verb;
+    bool body;
+    bool (*handle)(struct em_call *);
+};
+
+static void run_verb(struct em_control *control, const struct verb *verbs, size_t count, bool certificate)
 {
-    static const struct {
-        const char *verb;
-        bool body;
-        bool (*handle)(struct em_call *);
-    } verbs[] = {
-        { "create", true, em_keys_create },       { "import", true, em_keys_import },
-        { "rotate", false, em_keys_rotate },      { "delete", false, em_deleted_delete },
-        { "recover", false, em_deleted_recover }, { "purge", false, em_deleted_purge },
-    };
     struct em_call call;
     if (!call_open(control, &call))
         return;
-    for (size_t i = 0; i < EM_COUNT(verbs); i++) {
+    call.certificate = certificate;
+    for (size_t i = 0; i < count; i++) {
         if (strcmp(verbs[i].verb, control->part[2]) != 0)
             continue;
         if (verbs[i].body && !json_is_object(control->body))
@@ -63,6 +61,27 @@ void em_control_key(struct em_control *control)
         return call_close(control);
     }
     em_control_fail(control, 404, "there is no such verb");
+}
+
+void em_control_key(struct em_control *control)
+{
+    static const struct verb verbs[] = {
+        { "create", true, em_keys_create },       { "import", true, em_keys_import },
+        { "rotate", false, em_keys_rotate },      { "delete", false, em_deleted_delete },
+        { "recover", false, em_deleted_recover }, { "purge", false, em_deleted_purge },
+    };
+    run_verb(control, verbs, EM_COUNT(verbs), false);
+}
+
+void em_control_certificate(struct em_control *control)
+{
+    static const struct verb verbs[] = {
+        { "create", false, em_certificates_create },
+        { "delete", false, em_deleted_delete },
+        { "recover", false, em_deleted_recover },
+        { "purge", false, em_deleted_purge },
+    };
+    run_verb(control, verbs, EM_COUNT(verbs), true);
 }
 
 struct patch {

@@ -20,6 +20,8 @@ void em_control_ok(struct em_control *control);
 
 /* POST /vaults/{vault}/keys/{name}/{verb}: as the service does it, without token and without latency. */
 void em_control_key(struct em_control *control);
+/* POST /vaults/{vault}/certificates/{name}/{verb}: the same with certificates; create without a policy renews. */
+void em_control_certificate(struct em_control *control);
 /* PATCH /vaults/{vault}/keys/{name}/{version}: attributes, `created` and key_ops too; null removes. */
 void em_control_patch(struct em_control *control);
 /* POST /vaults/{vault}/bulk */

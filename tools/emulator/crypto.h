@@ -66,6 +66,18 @@ bool em_material_load(const json_t *saved, struct em_material **ret);
 bool em_material_operate(const struct em_material *material, const struct em_op_in *in, struct em_op_out *ret,
                          struct em_refusal *refusal);
 
+/* A self-signed certificate and the request it could have come from (x509.c). Names as OpenSSL's configuration writes them, NULL: none. */
+struct em_certificate_wishes {
+    const char *subject; /* "CN=xyz, O=Example" */
+    const char *key_usage, *ekus,
+        *sans; /* "digitalSignature,keyEncipherment", "1.3.6.1.5.5.7.3.1", "DNS:a,DNS:b" */
+    bool ca;
+    long long not_before, not_after; /* seconds */
+};
+bool em_material_certify(const struct em_material *material, const struct em_certificate_wishes *wishes,
+                         struct em_blob *ret_cer, struct em_blob *ret_csr, struct em_refusal *refusal);
+bool em_sha1(struct em_blob data, unsigned char ret[20]);
+
 void em_blob_free(struct em_blob *blob);
 bool em_random(unsigned char *out, size_t len);
 

@@ -11,20 +11,29 @@ static int64_t settled(const struct em_call *call, enum em_setting latency)
 
 static json_t *deleted_bundle(const struct em_call *call, const struct em_key *key)
 {
-    return em_document_deleted(call, key, em_document_bundle(call, key, key->latest));
+    return em_document_deleted(call, key, em_document_shown(call, key, key->latest));
 }
 
 static bool deleted_not_found(struct em_call *call)
 {
     if (call->vault->hsm)
         return em_call_not_found(call);
-    return em_call_fail(call, EM_DELETED_NOT_FOUND, call->name);
+    return em_call_fail(call, call->certificate ? EM_DELETED_CERTIFICATE_NOT_FOUND : EM_DELETED_NOT_FOUND,
+                        call->name);
 }
 
+/* A certificate is deleted, recovered and purged with its key; of the key alone only the state can be read. */
 static struct em_key *find_deleted(const struct em_call *call)
 {
     struct em_key *key = em_store_find(call->vault, call->name, call->now_ms);
+    if (call->certificate && key && !key->certificate)
+        return NULL;
     return key && em_key_state(key, call->now_ms) == EM_DELETED ? key : NULL;
+}
+
+static bool is_for_certificate(const struct em_call *call, const struct em_key *key)
+{
+    return key->certificate && !call->certificate;
 }
 
 /* Saves the key and answers; takes the reply. */
@@ -42,8 +51,10 @@ bool em_deleted_delete(struct em_call *call)
 {
     WRITE_STORE(&call->world->store);
     struct em_key *key = em_store_live(call->vault, call->name, call->now_ms);
-    if (!key)
+    if (!key || (call->certificate && !key->certificate))
         return em_call_not_found(call);
+    if (is_for_certificate(call, key))
+        return em_call_fail(call, EM_KEY_IS_MANAGED, key->name);
     key->deleted = call->now;
     key->purge_at = call->now + (call->vault->hsm ? EM_RETENTION_HSM : EM_RETENTION_KV) * INT64_C(86400);
     key->settled_ms = settled(call, EM_DELETE_LATENCY);
@@ -66,9 +77,11 @@ bool em_deleted_recover(struct em_call *call)
     struct em_key *key = find_deleted(call);
     if (!key)
         return deleted_not_found(call);
+    if (is_for_certificate(call, key))
+        return em_call_fail(call, EM_KEY_IS_MANAGED, key->name);
     key->deleted = key->purge_at = 0;
     key->settled_ms = settled(call, EM_RECOVER_LATENCY);
-    return finish(call, key, em_document_bundle(call, key, key->latest));
+    return finish(call, key, em_document_shown(call, key, key->latest));
 }
 
 bool em_deleted_purge(struct em_call *call)
@@ -78,6 +91,8 @@ bool em_deleted_purge(struct em_call *call)
     struct em_key *key = find_deleted(call);
     if (!key)
         return deleted_not_found(call);
+    if (is_for_certificate(call, key))
+        return em_call_fail(call, EM_KEY_IS_MANAGED, key->name);
     key->gone_ms = settled(call, EM_PURGE_LATENCY);
     bool at_once = em_key_state(key, call->now_ms) == EM_GONE;
     bool ok = at_once ? em_persist_remove(store, call->vault, key)

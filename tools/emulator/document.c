@@ -73,6 +73,8 @@ json_t *em_document_bundle(const struct em_call *call, const struct em_key *key,
     json_object_set_new(bundle, "attributes", attributes(call, version));
     if (version->tags)
         json_object_set_new(bundle, "tags", em_json(json_deep_copy(version->tags)));
+    if (key->certificate)
+        json_object_set_new(bundle, "managed", json_true());
     if (version->policy)
         json_object_set_new(bundle, "release_policy", em_json(json_deep_copy(version->policy)));
     return bundle;
@@ -86,6 +88,8 @@ json_t *em_document_item(const struct em_call *call, const struct em_key *key,
     json_object_set_new(item, "attributes", attributes(call, version));
     if (version->tags)
         json_object_set_new(item, "tags", em_json(json_deep_copy(version->tags)));
+    if (key->certificate)
+        json_object_set_new(item, "managed", json_true());
     return item;
 }
 
@@ -93,7 +97,8 @@ json_t *em_document_deleted(const struct em_call *call, const struct em_key *key
 {
     json_t *document = em_json(json_object());
     json_object_set_new(document, "recoveryId",
-                        em_json(json_sprintf("%s/deletedkeys/%s", call->base, key->name)));
+                        em_json(json_sprintf("%s/deleted%s/%s", call->base,
+                                             call->certificate ? "certificates" : "keys", key->name)));
     json_object_set_new(document, "deletedDate", json_integer(key->deleted));
     json_object_set_new(document, "scheduledPurgeDate", json_integer(key->purge_at));
     json_object_update(document, rest);

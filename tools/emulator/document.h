@@ -9,6 +9,15 @@ json_t *em_document_bundle(const struct em_call *call, const struct em_key *key,
                            const struct em_version *version);
 json_t *em_document_item(const struct em_call *call, const struct em_key *key,
                          const struct em_version *version, bool versioned);
+/* The certificate of a version (contract §12.1). */
+json_t *em_document_certificate(const struct em_call *call, const struct em_key *key,
+                                const struct em_version *version);
+json_t *em_document_certificate_item(const struct em_call *call, const struct em_key *key,
+                                     const struct em_version *version, bool versioned);
+json_t *em_document_certificate_policy(const struct em_call *call, const struct em_key *key);
+/* The key, or its certificate, as the call wants it. */
+json_t *em_document_shown(const struct em_call *call, const struct em_key *key,
+                          const struct em_version *version);
 /* recoveryId, deletedDate, scheduledPurgeDate, then `rest` (taken). */
 json_t *em_document_deleted(const struct em_call *call, const struct em_key *key, json_t *rest);
 

@@ -39,6 +39,16 @@ static const struct {
                            "resolving this "
                            "issue, please see https://go.microsoft.com/fwlink/?linkid=2125182" },
     [EM_DELETED_NOT_FOUND] = { 404, "KeyNotFound", NULL, "Deleted Key not found: %s" },
+    [EM_CERTIFICATE_NOT_FOUND] = { 404, "CertificateNotFound", NULL,
+                                   "A certificate with (name/id) %s was not found in this key vault. If you "
+                                   "recently deleted this certificate you may be able to recover it using "
+                                   "the "
+                                   "correct recovery command. For help resolving this issue, please see "
+                                   "https://go.microsoft.com/fwlink/?linkid=2125182" },
+    [EM_DELETED_CERTIFICATE_NOT_FOUND] = { 404, "CertificateNotFound", NULL,
+                                           "Deleted Certificate not found: %s" },
+    [EM_KEY_IS_MANAGED] = { 403, "Forbidden", NULL,
+                            "Key %s backs a certificate: this operation is done on the certificate." },
     [EM_IS_DELETED] = { 409, "Conflict", "ObjectIsDeletedButRecoverable",
                         "Key %s is currently in a deleted but recoverable state, and its name cannot be "
                         "reused; in "
@@ -127,6 +137,8 @@ bool em_call_not_found(struct em_call *call)
 {
     const char *slash = *call->version ? "/" : "";
     AUTO_TEXT id = em_format("%s%s%s", call->name, slash, call->version);
+    if (call->certificate)
+        return em_call_fail(call, EM_CERTIFICATE_NOT_FOUND, id);
     if (!call->vault->hsm)
         return em_call_fail(call, EM_KEY_NOT_FOUND, id);
     AUTO_TEXT text = em_format("Key not found: Key not found: %s/keys/%s", call->base, id);
@@ -150,12 +162,12 @@ bool em_call_denied(struct em_call *call, const char *action)
         "definitions were changed recently, please observe propagation time.\r\nCaller: appid=%s;oid=%s;iss="
         "https://sts.windows.net/%s/\r\nAction: 'Microsoft.KeyVault/vaults/%s'\r\nResource: '/subscriptions/"
         "00000000-0000-0000-0000-000000000000/resourcegroups/emulator/providers/microsoft.keyvault/vaults/%s/"
-        "keys%s%s"
+        "%s%s%s"
         "'\r\nAssignment: (not found)\r\nDenyAssignmentId: null\r\nDecisionReason: 'DeniedWithNoValidRBAC' "
         "\r\n"
         "Vault: %s;location=%s\r\n",
-        call->identity, oid, call->world->options.tenant, action, vault->name, slash, call->name, vault->name,
-        region);
+        call->identity, oid, call->world->options.tenant, action, vault->name,
+        call->certificate ? "certificates" : "keys", slash, call->name, vault->name, region);
     return em_call_error(call, 403, "Forbidden", "ForbiddenByRbac", text);
 }
 

@@ -12,6 +12,10 @@ bool em_keys_import(struct em_call *call);
 bool em_keys_get(struct em_call *call);
 bool em_keys_update(struct em_call *call);
 bool em_keys_rotate(struct em_call *call);
+/* For certificates.c. May a version be made under the call's name? The store is locked. False after a refusal. */
+bool em_keys_name_free(struct em_call *call);
+/* Material by members kty, key_size and crv. False after a refusal. */
+bool em_keys_generate(struct em_call *call, json_t *properties, char ret_kty[8], struct em_material **ret);
 /* list.c */
 bool em_list_keys(struct em_call *call);
 bool em_list_versions(struct em_call *call);
@@ -27,6 +31,14 @@ bool em_policy_put(struct em_call *call);
 /* backup.c */
 bool em_backup_make(struct em_call *call);
 bool em_backup_restore(struct em_call *call);
+/* certificates.c */
+bool em_certificates_create(struct em_call *call);
+bool em_certificates_get(struct em_call *call);
+bool em_certificates_policy(struct em_call *call);
+bool em_certificates_pending(struct em_call *call);
+bool em_list_certificates(struct em_call *call); /* these two in list.c */
+bool em_list_certificate_versions(struct em_call *call);
+bool em_secrets_get(struct em_call *call); /* refused whoever asks */
 /* operate.c */
 bool em_operate(struct em_call *call);
 bool em_operate_random(struct em_call *call);

@@ -4,11 +4,11 @@
 
 static const char verbs[] =
     "get,list,create,import,update,delete,recover,purge,backup,restore,rotate,getpolicy,"
-    "setpolicy,encrypt,decrypt,sign,verify,wrap,unwrap,rng,release,*";
+    "setpolicy,encrypt,decrypt,sign,verify,wrap,unwrap,rng,release,certget,certlist,certcreate,certdelete,*";
 static const char file_name[] = "identities.json";
 
 static const char *const defaults[] = {
-    "workload:workload-secret:get,list,encrypt,decrypt,sign,verify,wrap,unwrap,rng",
+    "workload:workload-secret:get,list,encrypt,decrypt,sign,verify,wrap,unwrap,rng,certget",
     "operator:operator-secret:*",
     "restore:restore-secret:get,decrypt,unwrap",
 };

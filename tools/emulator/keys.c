@@ -49,7 +49,7 @@ static bool choose_kty(struct em_call *call, const char *asked, bool promote, ch
     return true;
 }
 
-static bool name_free(struct em_call *call)
+bool em_keys_name_free(struct em_call *call)
 {
     static const enum em_error refusals[] = { [EM_RECOVERING] = EM_BEING_RECOVERED,
                                               [EM_DELETING] = EM_BEING_DELETED,
@@ -59,13 +59,16 @@ static bool name_free(struct em_call *call)
     enum em_state state = key ? em_key_state(key, call->now_ms) : EM_LIVE;
     if (key && call->vault->hsm && key->count >= EM_HSM_VERSIONS_MAX && state == EM_LIVE)
         return em_call_fail(call, EM_TOO_MANY_VERSIONS, call->name, EM_HSM_VERSIONS_MAX);
-    return state == EM_LIVE ? true : em_call_fail(call, refusals[state], key->name);
+    if (state != EM_LIVE)
+        return em_call_fail(call, refusals[state], key->name);
+    return key && key->certificate && !call->certificate ? em_call_fail(call, EM_KEY_IS_MANAGED, key->name)
+                                                         : true;
 }
 
 static bool name_free_now(struct em_call *call)
 {
     READ_STORE(&call->world->store);
-    return name_free(call);
+    return em_keys_name_free(call);
 }
 
 /* A version under its policy's expiry gets an exp of its own. */
@@ -82,7 +85,7 @@ static bool publish(struct em_call *call, struct em_version *version)
 {
     struct em_store *store = &call->world->store;
     WRITE_STORE(store);
-    if (!name_free(call)) {
+    if (!em_keys_name_free(call)) {
         em_version_free(version);
         return false;
     }
@@ -142,6 +145,17 @@ static bool generate(struct em_call *call, const struct recipe *recipe, struct e
     if (em_material_generate(recipe->kty, recipe->bits, recipe->exponent, recipe->curve, ret, &refusal))
         return true;
     return em_call_refuse(call, &refusal);
+}
+
+bool em_keys_generate(struct em_call *call, json_t *properties, char ret_kty[8], struct em_material **ret)
+{
+    struct recipe recipe = { 0 };
+    json_t *body = call->body;
+    call->body = properties;
+    bool ok = read_recipe(call, &recipe) && generate(call, &recipe, ret);
+    call->body = body;
+    snprintf(ret_kty, 8, "%s", recipe.kty);
+    return ok;
 }
 
 bool em_keys_create(struct em_call *call)

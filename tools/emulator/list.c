@@ -100,6 +100,18 @@ static json_t *make_deleted(void *context)
                                em_document_item(subject->call, subject->key, subject->version, false));
 }
 
+static json_t *make_certificate(void *context)
+{
+    const struct subject *subject = context;
+    return em_document_certificate_item(subject->call, subject->key, subject->version, false);
+}
+
+static json_t *make_certificate_version(void *context)
+{
+    const struct subject *subject = context;
+    return em_document_certificate_item(subject->call, subject->key, subject->version, true);
+}
+
 static bool list_by_name(struct em_call *call, enum em_state state, json_t *(*make)(void *))
 {
     struct page page = { 0 };
@@ -111,7 +123,7 @@ static bool list_by_name(struct em_call *call, enum em_state state, json_t *(*ma
     size_t at = *page.after ? em_store_position(vault, page.after, true) : 0;
     for (; at < vault->count && !is_hole(call, &page) && !more; at++) {
         const struct em_key *key = vault->keys[at];
-        if (em_key_state(key, call->now_ms) == state)
+        if (em_key_state(key, call->now_ms) == state && (key->certificate || !call->certificate))
             more = !page_add(&page, key->name, make, &(struct subject){ call, key, key->latest });
     }
     return page_close(call, &page, more);
@@ -127,7 +139,12 @@ bool em_list_deleted(struct em_call *call)
     return list_by_name(call, EM_DELETED, make_deleted);
 }
 
-bool em_list_versions(struct em_call *call)
+bool em_list_certificates(struct em_call *call)
+{
+    return list_by_name(call, EM_LIVE, make_certificate);
+}
+
+static bool list_versions(struct em_call *call, json_t *(*make)(void *))
 {
     struct page page = { 0 };
     bool more = false;
@@ -135,10 +152,22 @@ bool em_list_versions(struct em_call *call)
         return false;
     READ_STORE(&call->world->store);
     const struct em_key *key = em_store_live(call->vault, call->name, call->now_ms);
+    if (key && call->certificate && !key->certificate)
+        key = NULL;
     for (size_t i = 0; key && i < key->count && !is_hole(call, &page) && !more; i++) {
         const struct em_version *version = key->versions[i];
         if (strcmp(version->id, page.after) > 0)
-            more = !page_add(&page, version->id, make_version, &(struct subject){ call, key, version });
+            more = !page_add(&page, version->id, make, &(struct subject){ call, key, version });
     }
     return page_close(call, &page, more);
+}
+
+bool em_list_versions(struct em_call *call)
+{
+    return list_versions(call, make_version);
+}
+
+bool em_list_certificate_versions(struct em_call *call)
+{
+    return list_versions(call, make_certificate_version);
 }

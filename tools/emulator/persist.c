@@ -32,6 +32,10 @@ static json_t *version_document(const struct em_version *version)
         json_object_set(document, "tags", version->tags);
     if (version->policy)
         json_object_set(document, "release_policy", version->policy);
+    if (version->cer.len) {
+        AUTO_TEXT cer = em_base64(version->cer.data, version->cer.len);
+        json_object_set_new(document, "cer", em_json(json_string(cer)));
+    }
     return document;
 }
 
@@ -44,6 +48,8 @@ json_t *em_persist_document(const struct em_key *key)
                                          (json_int_t)key->deleted, "purge_at", (json_int_t)key->purge_at,
                                          "settled_ms", (json_int_t)key->settled_ms, "gone_ms",
                                          (json_int_t)key->gone_ms, "versions", versions));
+    if (key->certificate)
+        json_object_set(document, "certificate", key->certificate);
     const struct em_rotation *rotation = &key->rotation;
     if (rotation->actions)
         json_object_set_new(document, "rotation",
@@ -84,6 +90,11 @@ static struct em_version *version_parse(const json_t *document)
     version->key_ops = json_incref(ops);
     version->tags = json_incref(json_object_get(document, "tags"));
     version->policy = json_incref(json_object_get(document, "release_policy"));
+    const char *cer = json_string_value(json_object_get(document, "cer"));
+    if (cer && !em_unbase64(cer, &version->cer)) {
+        em_version_free(version);
+        return NULL;
+    }
     return version;
 }
 
@@ -111,6 +122,7 @@ struct em_key *em_persist_parse(struct em_store *store, const json_t *document)
     key->purge_at = json_integer_value(json_object_get(document, "purge_at"));
     key->settled_ms = json_integer_value(json_object_get(document, "settled_ms"));
     key->gone_ms = json_integer_value(json_object_get(document, "gone_ms"));
+    key->certificate = json_incref(json_object_get(document, "certificate"));
     rotation_parse(json_object_get(document, "rotation"), &key->rotation);
     size_t i;
     json_t *item;

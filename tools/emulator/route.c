@@ -12,10 +12,12 @@ enum flag {
     HSM_ONLY = 1,
     WRITES = 2, /* refused in read-only mode */
     WANTS_BODY = 4,
+    VAULT_ONLY = 8,
 };
 
-#define READ       "keys/read", "keys/read/action"
-#define DATA(verb) "keys/" verb "/action", "keys/" verb "/action"
+#define READ                "keys/read", "keys/read/action"
+#define CERTIFICATE(action) "certificates/" action, ""
+#define DATA(verb)          "keys/" verb "/action", "keys/" verb "/action"
 #define OPERATION(verb, perm, op)                                                                            \
     { "POST", "keys/{n}/" verb, perm, DATA(perm), WANTS_BODY, em_operate, op },                              \
     {                                                                                                        \
@@ -49,6 +51,25 @@ static const struct em_route table[] = {
       WRITES, em_deleted_recover },
     { "DELETE", "deletedkeys/{n}", "purge", "keys/purge/action", "keys/deletedKeys/delete", WRITES,
       em_deleted_purge },
+    { "GET", "certificates", "certlist", CERTIFICATE("read"), VAULT_ONLY, em_list_certificates },
+    { "GET", "certificates/{n}/versions", "certlist", CERTIFICATE("read"), VAULT_ONLY,
+      em_list_certificate_versions },
+    { "GET", "certificates/{n}/policy", "certget", CERTIFICATE("read"), VAULT_ONLY, em_certificates_policy },
+    { "GET", "certificates/{n}/pending", "certget", CERTIFICATE("read"), VAULT_ONLY,
+      em_certificates_pending },
+    { "GET", "certificates/{n}", "certget", CERTIFICATE("read"), VAULT_ONLY, em_certificates_get },
+    { "GET", "certificates/{n}/{v}", "certget", CERTIFICATE("read"), VAULT_ONLY, em_certificates_get },
+    { "POST", "certificates/{n}/create", "certcreate", CERTIFICATE("create/action"),
+      VAULT_ONLY | WRITES | WANTS_BODY, em_certificates_create },
+    { "DELETE", "certificates/{n}", "certdelete", CERTIFICATE("delete"), VAULT_ONLY | WRITES,
+      em_deleted_delete },
+    { "GET", "deletedcertificates/{n}", "certget", CERTIFICATE("read"), VAULT_ONLY, em_deleted_get },
+    { "POST", "deletedcertificates/{n}/recover", "certdelete", CERTIFICATE("recover/action"),
+      VAULT_ONLY | WRITES, em_deleted_recover },
+    { "DELETE", "deletedcertificates/{n}", "certdelete", CERTIFICATE("purge/action"), VAULT_ONLY | WRITES,
+      em_deleted_purge },
+    { "GET", "secrets/{n}", "*", "secrets/getSecret/action", "", VAULT_ONLY, em_secrets_get },
+    { "GET", "secrets/{n}/{v}", "*", "secrets/getSecret/action", "", VAULT_ONLY, em_secrets_get },
     { "POST", "rng", "rng", "rng/action", "rng/action", HSM_ONLY | WANTS_BODY, em_operate_random },
     OPERATION("encrypt", "encrypt", EM_ENCRYPT),
     OPERATION("decrypt", "decrypt", EM_DECRYPT),
@@ -119,8 +140,11 @@ static bool find_route(struct em_call *call)
             call->route = &table[i];
     }
     free(path.copy);
-    if (call->route)
+    if (call->route) {
+        call->certificate = em_starts(call->route->pattern, "certificates") ||
+                            em_starts(call->route->pattern, "deletedcertificates");
         return true;
+    }
     if (known)
         return em_call_fail(call, EM_NO_METHOD, request->method, request->path);
     return em_call_fail(call, EM_NO_ROUTE, request->path);
@@ -178,6 +202,8 @@ static bool check_place(struct em_call *call)
 {
     if (call->route->flags & HSM_ONLY && !call->vault->hsm)
         return em_call_fail(call, EM_HSM_ONLY, call->request->path);
+    if (call->route->flags & VAULT_ONLY && call->vault->hsm)
+        return em_call_fail(call, EM_NO_ROUTE, call->request->path);
     if (call->route->flags & WRITES && call->world->settings.value[EM_READONLY])
         return em_call_fail(call, EM_FORBIDDEN_READONLY);
     return true;

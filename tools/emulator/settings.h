@@ -18,6 +18,7 @@ enum em_setting {
     EM_READONLY,
     EM_LATENCY_MS,
     EM_PUBLIC_OPS,
+    EM_CERTIFICATE_LATENCY,
     EM_SETTING_COUNT
 };
 

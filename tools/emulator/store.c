@@ -236,6 +236,7 @@ void em_version_free(struct em_version *version)
     json_decref(version->key_ops);
     json_decref(version->tags);
     json_decref(version->policy);
+    em_blob_free(&version->cer);
     free(version);
 }
 
@@ -247,6 +248,7 @@ void em_key_free(struct em_key *key)
         em_version_free(key->versions[i]);
     free(key->versions);
     json_decref(key->rotation.actions);
+    json_decref(key->certificate);
     free(key->rotation.expiry);
     free(key->name);
     free(key);

@@ -30,6 +30,7 @@ struct em_version {
     uint64_t sequence;     /* breaks ties between equal `created` */
     json_t *key_ops;       /* array */
     json_t *tags, *policy; /* objects or NULL; policy: release_policy */
+    struct em_blob cer;    /* the certificate of this version in DER; empty: it backs none */
 };
 
 struct em_rotation { /* rotation policy */
@@ -46,6 +47,8 @@ struct em_key {
     size_t count, room;
     struct em_version *latest;
     struct em_rotation rotation;
+    json_t *
+        certificate; /* what its certificates share: policy, csr, request_id, ready_ms; NULL: an ordinary key */
     int64_t deleted, purge_at; /* seconds; deleted 0: not deleted */
     int64_t settled_ms;        /* when the deletion or recovery under way shows */
     int64_t gone_ms;           /* when a purge is complete; 0: none asked for */
