@@ -23,6 +23,7 @@ struct kv_vault_key {
     bool enabled;
     int64_t nbf, exp, created, updated; /* unix seconds, 0: absent */
     bool managed;                       /* backs a certificate */
+    char hsm_platform[8];               /* "0" software, "1", "2"; "": not told */
     int bits;                           /* RSA modulus; EC field; oct: key_size, 0 when not told */
     char recovery_level[48];
 };
@@ -65,6 +66,16 @@ struct kv_vault_list {
 KV_MUST_USE enum kv_status kv_vault_list_page(struct kv_vault *vault, const struct kv_vault_list *list,
                                               const struct kv_task *task, struct kv_vault_page *ret,
                                               struct kv_error *err);
+
+/* The certificate of one version of a key that backs one: it has the key's name and version. A Managed HSM has none, so nothing is asked there (KV_NOT_FOUND). */
+struct kv_vault_certificate {
+    struct kv_bytes der;   /* the end entity's alone; what is in it nobody has looked at */
+    unsigned char x5t[20]; /* as sent: to be compared with the SHA-1 of `der` */
+};
+void kv_vault_certificate_free(struct kv_vault_certificate *certificate); /* contents, not the struct */
+KV_MUST_USE enum kv_status kv_vault_get_certificate(struct kv_vault *vault, const char *name,
+                                                    const char *version, const struct kv_task *task,
+                                                    struct kv_vault_certificate *ret, struct kv_error *err);
 
 /* Changes. Never repeated blindly: after a lost reply the error says so (KV_UNREACHABLE/KV_TIMED_OUT/KV_PROTOCOL with text naming the ambiguity) and the caller lists. */
 struct kv_vault_create {

@@ -215,6 +215,11 @@ static enum kv_status read_attributes(const struct kv_json *document, struct kv_
         return bad(err, "recoveryLevel");
     if (level)
         kv_text_fit(key->recovery_level, sizeof key->recovery_level, kv_json_text(level));
+    const struct kv_json *platform = kv_json_get(attributes, "hsmPlatform");
+    if (platform && !kv_json_text(platform))
+        return bad(err, "hsmPlatform");
+    if (platform)
+        kv_text_fit(key->hsm_platform, sizeof key->hsm_platform, kv_json_text(platform));
     const struct kv_json *told = kv_json_get(attributes, "key_size");
     if (told && (!kv_json_int(told, &size) || size < 0 || size > RSA_BYTES_MAX * 8))
         return bad(err, "key_size");

@@ -31,6 +31,7 @@ static const struct {
     { 403, NULL, 0, KV_DENIED, "grant the permission to this identity" },
     { 404, "KeyNotFound", 0, KV_NOT_FOUND,
       "it may be deleted and recoverable: see the vault's deleted keys" },
+    { 404, "CertificateNotFound", 0, KV_NOT_FOUND, "there is no certificate of this version" },
     { 404, "NotFound", 0, KV_NOT_FOUND, "check its name" },
     { 409, "ObjectIsDeletedButRecoverable", 0, KV_CONFLICT,
       "recover or purge the deleted key of this name first" },

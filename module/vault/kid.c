@@ -6,6 +6,8 @@
 #define DIGITS  "0123456789"
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
+enum { KV_KIND_SIZE = 16 }; /* "certificates" */
+
 static bool word_valid(const char *text, size_t size)
 {
     size_t len = strspn(text, LETTERS DIGITS "-");
@@ -69,21 +71,42 @@ static bool take_segment(const char **at, char *ret, size_t size)
     return true;
 }
 
-enum kv_status kv_kid_parse(const char *text, struct kv_kid *ret, struct kv_error *err)
+static bool read_kid(const char *text, const char *kind, struct kv_kid *ret)
 {
-    static const char keys[] = "/keys/";
     struct origin origin;
     struct kv_kid kid = { 0 };
-    if (!text || !read_origin(text, &origin) || origin.host_len >= sizeof kid.host ||
-        strncasecmp(origin.path, keys, sizeof keys - 1) != 0)
-        return kv_fail(err, KV_PROTOCOL, "'%.200s' is not a key's identifier", text ? text : "");
+    char folder[KV_KIND_SIZE];
+    if (!text || !read_origin(text, &origin) || origin.host_len >= sizeof kid.host)
+        return false;
     memcpy(kid.host, origin.host, origin.host_len);
-    const char *at = origin.path + sizeof keys - 1;
-    if (!take_segment(&at, kid.name, sizeof kid.name) || !kv_text_fit(kid.version, sizeof kid.version, at) ||
+    const char *at = origin.path + (*origin.path == '/');
+    if (!take_segment(&at, folder, sizeof folder) || !kv_text_equal_case(folder, kind) ||
+        !take_segment(&at, kid.name, sizeof kid.name) || !kv_text_fit(kid.version, sizeof kid.version, at) ||
         !kv_kid_name_valid(kid.name) || (kid.version[0] && !kv_kid_version_valid(kid.version)))
-        return kv_fail(err, KV_PROTOCOL, "'%.200s' is not a key's identifier", text);
+        return false;
     *ret = kid;
+    return true;
+}
+
+enum kv_status kv_kid_parse(const char *text, struct kv_kid *ret, struct kv_error *err)
+{
+    if (!read_kid(text, "keys", ret))
+        return kv_fail(err, KV_PROTOCOL, "'%.200s' is not a key's identifier", text ? text : "");
     return KV_OK;
+}
+
+enum kv_status kv_kid_check_kind(const char *id, const char *kind, const char *name, const char *version,
+                                 struct kv_error *err)
+{
+    struct kv_kid parts;
+    if (!read_kid(id, kind, &parts))
+        return kv_fail(err, KV_PROTOCOL, "'%.200s' is not an identifier among the %s", id ? id : "", kind);
+    if (kv_text_equal_case(parts.name, name) && kv_text_equal_case(parts.version, version))
+        return KV_OK;
+    return kv_fail(
+        err, KV_WRONG_KEY,
+        "the certificate of '%s' version '%s' was asked for, but the reply names '%.200s'; it is not used",
+        name, version, id);
 }
 
 enum kv_status kv_kid_check(const char *kid, const char *name, const char *version, struct kv_error *err)

@@ -13,10 +13,11 @@ static enum kv_status check_target(const char *name, const char *version, struct
 }
 
 /* "https://host/keys/name/version/verb?api-version=7.6"; parts that are NULL are left out. */
-static char *make_url(const struct kv_vault *vault, const char *name, const char *version, const char *verb)
+static char *make_url_of(const struct kv_vault *vault, const char *kind, const char *name,
+                         const char *version, const char *verb)
 {
     const struct kv_vault_config *config = vault->parts.config;
-    const char *const parts[] = { config->url,        "/keys",
+    const char *const parts[] = { config->url,        kind,
                                   name ? "/" : "",    name ? name : "",
                                   version ? "/" : "", version ? version : "",
                                   verb ? "/" : "",    verb ? verb : "",
@@ -27,6 +28,11 @@ static char *make_url(const struct kv_vault *vault, const char *name, const char
             return NULL;
     }
     return (char *)kv_bytes_take(&url.bytes).data;
+}
+
+static char *make_url(const struct kv_vault *vault, const char *name, const char *version, const char *verb)
+{
+    return make_url_of(vault, "/keys", name, version, verb);
 }
 
 static enum kv_status in_reply(const struct kv_vault *vault, const struct kv_request *request,
@@ -71,6 +77,32 @@ enum kv_status kv_vault_get_key(struct kv_vault *vault, const char *name, const 
         .task = task,
     };
     return send_for_key(vault, &request, ret, err);
+}
+
+enum kv_status kv_vault_get_certificate(struct kv_vault *vault, const char *name, const char *version,
+                                        const struct kv_task *task, struct kv_vault_certificate *ret,
+                                        struct kv_error *err)
+{
+    KV_TRY(check_target(name, version ? version : "", err));
+    if (vault->parts.config->managed_hsm)
+        return kv_fail(err, KV_NOT_FOUND, "vault '%s' is a Managed HSM, which has no certificates",
+                       vault->parts.config->name);
+    KV_AUTO_FREE char *url = make_url_of(vault, "/certificates", name, version, NULL);
+    KV_AUTO_JSON struct kv_json *document = NULL;
+    struct kv_request request = {
+        .method = "GET",
+        .url = url,
+        .idempotent = true,
+        .operation = "get certificate",
+        .name = name,
+        .version = version,
+        .task = task,
+    };
+    if (!url)
+        return kv_fail(err, KV_NO_MEMORY, "no memory for a request");
+    KV_TRY(kv_request_send(vault, &request, &document, err));
+    enum kv_status status = kv_codec_read_certificate(document, name, version, ret, err);
+    return status == KV_OK ? KV_OK : in_reply(vault, &request, status, err);
 }
 
 enum kv_status kv_vault_list_page(struct kv_vault *vault, const struct kv_vault_list *list,

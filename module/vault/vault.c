@@ -24,6 +24,12 @@ void kv_vault_page_free(struct kv_vault_page *page)
     *page = (struct kv_vault_page){ 0 };
 }
 
+void kv_vault_certificate_free(struct kv_vault_certificate *certificate)
+{
+    if (certificate)
+        kv_bytes_free(&certificate->der);
+}
+
 void kv_vault_result_free(struct kv_vault_result *result)
 {
     if (!result)

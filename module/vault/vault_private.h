@@ -29,6 +29,10 @@ bool kv_kid_same_origin(const char *url, const char *vault_url);
 KV_MUST_USE enum kv_status kv_kid_check(const char *kid, const char *name, const char *version,
                                         struct kv_error *err);
 
+/* The same of "https://host/<kind>/name/version" for `kind` "certificates" or "secrets". KV_PROTOCOL: not of this form. */
+KV_MUST_USE enum kv_status kv_kid_check_kind(const char *id, const char *kind, const char *name,
+                                             const char *version, struct kv_error *err);
+
 /* ---- codec.c: documents to structs, every member checked; KV_PROTOCOL ---- */
 
 KV_MUST_USE enum kv_status kv_codec_read_key(const struct kv_json *bundle, struct kv_vault_key *ret,
@@ -36,6 +40,10 @@ KV_MUST_USE enum kv_status kv_codec_read_key(const struct kv_json *bundle, struc
 /* `name` NULL: a list of keys, items without version; else versions of that key. nextLink is kept as sent. */
 KV_MUST_USE enum kv_status kv_codec_read_page(const struct kv_json *document, const char *name,
                                               struct kv_vault_page *ret, struct kv_error *err);
+/* id, kid and sid must name this name and version. */
+KV_MUST_USE enum kv_status kv_codec_read_certificate(const struct kv_json *bundle, const char *name,
+                                                     const char *version, struct kv_vault_certificate *ret,
+                                                     struct kv_error *err);
 /* kid as sent goes to ret_kid (KV_KID_SIZE). */
 KV_MUST_USE enum kv_status kv_codec_read_result(const struct kv_json *document, struct kv_vault_result *ret,
                                                 char ret_kid[KV_KID_SIZE], struct kv_error *err);
