@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 
 enum kv_old_versions { KV_OLD_ALL, KV_OLD_OPEN_ONLY, KV_OLD_NONE };
+enum kv_certificates { KV_CERTIFICATES_VAULT, KV_CERTIFICATES_NONE };
 enum kv_random { KV_RANDOM_LOCAL, KV_RANDOM_NONE }; /* "hsm" joins with the Managed HSM work */
 
 struct kv_pair_list { /* "name=value" or plain words, in order */
@@ -22,6 +23,9 @@ struct kv_vault_config {
     char *api_version;        /* "7.6" */
     struct kv_pair_list keys; /* name patterns; empty: all */
     enum kv_old_versions old_versions;
+    enum kv_certificates certificates;
+    char *certificate_folder; /* NULL: none */
+    bool self_signed;
 
     char *credential;    /* kind's name: "default", "client-secret", "managed-identity", "static-token" */
     char *tenant;        /* NULL: as the challenge says */

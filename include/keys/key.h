@@ -39,6 +39,8 @@ struct kv_version {
     struct kv_bytes spki;          /* DER; empty for oct */
     enum kv_state state;           /* as of `seen`, with nbf/exp as of that time */
     bool enabled;
+    bool managed;              /* backs a certificate of the same name and version */
+    char hsm_platform[8];      /* "0" software, "1", "2"; "": the service does not say */
     int64_t nbf, exp, created; /* unix seconds, 0: absent */
     int64_t first_seen, seen;  /* when the vault last spoke of it */
     int64_t first_wrap, last_wrap, last_unwrap;

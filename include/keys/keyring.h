@@ -4,7 +4,7 @@
 #ifndef KV_KEYS_KEYRING_H
 #define KV_KEYS_KEYRING_H
 
-#include "keys/key.h"
+#include "keys/certificate.h"
 #include "keys/version_map.h"
 #include "vault/vault.h"
 
@@ -39,6 +39,16 @@ KV_MUST_USE enum kv_status kv_keyring_current(struct kv_keyring *keyring, const 
 KV_MUST_USE enum kv_status kv_keyring_version(struct kv_keyring *keyring, const char *name,
                                               const char *version, const struct kv_task *task,
                                               struct kv_version **ret, struct kv_error *err);
+/* Could anything of this vault have a certificate, by the settings? */
+bool kv_keyring_certifies(const struct kv_keyring *keyring);
+/* The certificate of each version, counted, NULL where there is none: `ret` has room for as many, all NULL. With `ask` it may be got from the vault or be made, with a
+ * signature of the key; else it is what this host has already. What cannot be had is told in the log and never a failure; KV_NO_MEMORY alone is. */
+KV_MUST_USE enum kv_status kv_keyring_certificates(struct kv_keyring *keyring,
+                                                   const struct kv_version_list *versions, bool ask,
+                                                   const struct kv_task *task, struct kv_certificate **ret);
+/* Certificates of authorities in the folder that belong to no key of this vault. No request. */
+KV_MUST_USE enum kv_status kv_keyring_authorities(struct kv_keyring *keyring,
+                                                  struct kv_certificate_list *ret);
 /* Drops what is cached of this version, so that the next look-up asks: after a 404 or "disabled". */
 void kv_keyring_doubt(struct kv_keyring *keyring, const struct kv_version *version);
 

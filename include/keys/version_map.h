@@ -65,6 +65,20 @@ KV_MUST_USE enum kv_status kv_map_who_wrapped(struct kv_map *map, const unsigned
 KV_MUST_USE enum kv_status kv_map_unwrapped(struct kv_map *map, const struct kv_version *version, int64_t at,
                                             struct kv_error *err);
 
+/* Certificates. `source`: "vault" as Key Vault gave it, "self" as it was made here. Putting one where there is one already changes nothing. */
+struct kv_map_certificate {
+    const char *vault, *name, *version, *source;
+    struct kv_bytes der; /* empty: it is known that there is none. Of the caller, kv_bytes_free */
+    int64_t at;          /* when that became known; 0: never asked */
+};
+/* Fills der and at. */
+KV_MUST_USE enum kv_status kv_map_certificate(struct kv_map *map, struct kv_map_certificate *certificate,
+                                              struct kv_error *err);
+KV_MUST_USE enum kv_status kv_map_certify(struct kv_map *map, const struct kv_map_certificate *certificate,
+                                          struct kv_error *err);
+/* Is it a file that this process can write, so that what it learns outlives it? */
+bool kv_map_lasts(const struct kv_map *map);
+
 /* Backup sets that somebody registered. */
 struct kv_map_backup {
     char id[128], store[512];

@@ -32,6 +32,15 @@ const struct kv_setting kv_settings[] = {
     { VAULT("old_versions", "all|open-only|none", "all",
             "older versions: all, only for decrypt, unwrap and verify, or none"),
       KV_SETTING_CHOICE, IN_VAULT(old_versions) },
+    { VAULT("certificates", "vault|none", "vault",
+            "whether the certificates that the vault keeps beside its keys are shown"),
+      KV_SETTING_CHOICE, IN_VAULT(certificates) },
+    { VAULT("certificate_folder", "path", "",
+            "folder of certificates in PEM or DER for keys of this vault, and of their issuers"),
+      KV_SETTING_PATH, IN_VAULT(certificate_folder), .example = "/etc/kvp11/certificates" },
+    { VAULT("self_signed", "yes|no", "no",
+            "make a certificate, once, for each version that has no other"),
+      KV_SETTING_FLAG, IN_VAULT(self_signed) },
 
     { VAULT("credential", "default|client-secret|managed-identity|static-token", "default",
             "how to get an access token; default: the first of the others that is set up"),
@@ -100,4 +109,5 @@ _Static_assert(sizeof kv_settings / sizeof *kv_settings <= KV_SETTING_ROOM, "KV_
 _Static_assert(KV_LOG_ERROR == 0 && KV_LOG_WARN == 1 && KV_LOG_INFO == 2 && KV_LOG_DEBUG == 3,
                "words in order");
 _Static_assert(KV_OLD_ALL == 0 && KV_OLD_OPEN_ONLY == 1 && KV_OLD_NONE == 2, "words in order");
+_Static_assert(KV_CERTIFICATES_VAULT == 0 && KV_CERTIFICATES_NONE == 1, "words in order");
 _Static_assert(KV_RANDOM_LOCAL == 0 && KV_RANDOM_NONE == 1, "words in order");

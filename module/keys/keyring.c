@@ -1,6 +1,7 @@
 #include "keyring_private.h"
 
 #include <string.h>
+#include "certificate_folder.h"
 
 static bool start_locks(struct kv_keyring *keyring)
 {
@@ -26,6 +27,13 @@ enum kv_status kv_keyring_open(const struct kv_keyring_parts *parts, struct kv_k
         free(keyring);
         return kv_fail(err, KV_NO_MEMORY, "memory is short");
     }
+    if (parts->config->certificate_folder) {
+        keyring->folder = kv_folder_new(parts->config->certificate_folder, parts->log, parts->clock);
+        if (!keyring->folder) {
+            kv_keyring_free(keyring);
+            return kv_fail(err, KV_NO_MEMORY, "memory is short");
+        }
+    }
     kv_keyring_teach(keyring);
     *ret = keyring;
     return KV_OK;
@@ -38,6 +46,8 @@ void kv_keyring_free(struct kv_keyring *keyring)
     kv_ledger_free(keyring->ledger);
     kv_keyring_slots_free(keyring);
     kv_keyring_interned_free(keyring);
+    kv_keyring_certified_free(keyring);
+    kv_folder_free(keyring->folder);
     pthread_cond_destroy(&keyring->left);
     pthread_mutex_destroy(&keyring->lock);
     free(keyring);

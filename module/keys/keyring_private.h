@@ -8,7 +8,7 @@
 #include "merge.h"
 
 enum {
-    KV_KEYRING_KEY = KV_NAME_SIZE + KV_VERSION_SIZE + 1,
+    KV_KEYRING_KEY = KV_NAME_SIZE + KV_VERSION_SIZE + 3, /* "name/version/c" */
     KV_KEYRING_QUIET_MS = 5000,   /* after a failed look: how long what there is must do */
     KV_KEYRING_REFRESH_MS = 5000, /* how long a refresh may take when there is an older answer */
     KV_KEYRING_UNKNOWN = 64,      /* identifiers that are remembered as unknown */
@@ -49,7 +49,9 @@ struct kv_keyring {
     pthread_cond_t left; /* a slot is no longer busy */
     void *slots;         /* tree of kv_slot by key */
     struct kv_slot *first_slot;
-    void *interned; /* tree of kv_interned by name and version */
+    void *interned;           /* tree of kv_interned by name and version */
+    void *certified;          /* tree of kv_certified, private to keyring_certificate.c */
+    struct kv_folder *folder; /* NULL: none is configured */
     struct kv_unknown unknown[KV_KEYRING_UNKNOWN];
     size_t unknown_next;
     struct kv_challenge taught; /* what the map remembers */
@@ -177,6 +179,9 @@ struct kv_sweep {
 };
 KV_MUST_USE enum kv_status kv_keyring_sweep(struct kv_keyring *keyring, struct kv_sweep *sweep,
                                             const struct kv_task *task, struct kv_error *err);
+
+/* --- keyring_certificate.c --- */
+void kv_keyring_certified_free(struct kv_keyring *keyring);
 
 /* --- keyring_view.c: what callers see --- */
 bool kv_keyring_allows(const struct kv_keyring *keyring, const char *name); /* `keys =` */

@@ -35,7 +35,8 @@ static bool looks_the_same(const struct kv_version *a, const struct kv_version *
 {
     return a->current == b->current && a->kind == b->kind && a->hsm == b->hsm && a->bits == b->bits &&
            a->operations == b->operations && a->state == b->state && a->enabled == b->enabled &&
-           a->nbf == b->nbf && a->exp == b->exp && a->created == b->created && !strcmp(a->kid, b->kid) &&
+           a->managed == b->managed && !strcmp(a->hsm_platform, b->hsm_platform) && a->nbf == b->nbf &&
+           a->exp == b->exp && a->created == b->created && !strcmp(a->kid, b->kid) &&
            !strcmp(a->label, b->label) && !strcmp(a->curve, b->curve) &&
            !memcmp(a->id, b->id, sizeof(a->id)) && kv_view_equal(KV_VIEW(a->spki), KV_VIEW(b->spki));
 }

@@ -140,6 +140,9 @@ static void copy_attributes(struct kv_version *version, const struct kv_vault_ke
     version->nbf = item->nbf;
     version->exp = item->exp;
     version->created = item->created;
+    version->managed = version->managed || item->managed;
+    if (*item->hsm_platform)
+        (void)kv_text_fit(version->hsm_platform, sizeof(version->hsm_platform), item->hsm_platform);
     version->state = kv_state_of(item->enabled, item->nbf, item->exp, now);
     version->seen = now;
 }
@@ -221,6 +224,24 @@ static enum kv_status revive(struct work *work)
             continue;
         KV_TRY(edit(&work->entries[i], &version));
         version->state = kv_state_of(version->enabled, version->nbf, version->exp, input->now);
+    }
+    return KV_OK;
+}
+
+/* It is the name that a certificate has or has not: what one version tells of itself holds for its siblings, also those that an older map remembers. */
+static enum kv_status spread_managed(struct work *work)
+{
+    bool managed = false;
+
+    for (size_t i = 0; i < work->count; i++)
+        managed = managed || (work->entries[i].heard && work->entries[i].version->managed);
+    for (size_t i = 0; managed && i < work->count; i++) {
+        struct kv_version *version = work->entries[i].version;
+
+        if (version->managed)
+            continue;
+        KV_TRY(edit(&work->entries[i], &version));
+        version->managed = true;
     }
     return KV_OK;
 }
@@ -330,6 +351,7 @@ static enum kv_status apply(struct work *work, struct kv_error *err)
     if (input->status != KV_OK)
         return KV_OK;
     KV_TRY(take_items(work, err));
+    KV_TRY(spread_managed(work));
     if (input->heard == KV_HEARD_CURRENT)
         KV_TRY(revive(work));
     if (input->heard == KV_HEARD_ALL)

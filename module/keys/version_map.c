@@ -155,6 +155,11 @@ enum kv_status kv_map_health(const struct kv_map *map, struct kv_error *err)
     return map->health.status;
 }
 
+bool kv_map_lasts(const struct kv_map *map)
+{
+    return map->file && map->db && map->writable;
+}
+
 bool kv_map_writable(const struct kv_map *map)
 {
     return map->writable;

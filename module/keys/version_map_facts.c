@@ -161,6 +161,49 @@ enum kv_status kv_map_unwrapped(struct kv_map *map, const struct kv_version *ver
     return kv_map_step_done(map, statement, err);
 }
 
+static void bind_certificate(sqlite3_stmt *statement, const struct kv_map_certificate *certificate)
+{
+    kv_map_bind_text(statement, ":vault", certificate->vault);
+    kv_map_bind_text(statement, ":name", certificate->name);
+    kv_map_bind_text(statement, ":version", certificate->version);
+    kv_map_bind_text(statement, ":source", certificate->source);
+}
+
+enum kv_status kv_map_certificate(struct kv_map *map, struct kv_map_certificate *certificate,
+                                  struct kv_error *err)
+{
+    KV_MAP_LOCK(map);
+    KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_CERTIFICATE, &statement, err));
+    bind_certificate(statement, certificate);
+    int code = sqlite3_step(statement);
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        return kv_map_failed(map, code, err);
+    certificate->der = (struct kv_bytes){ 0 };
+    certificate->at = 0;
+    if (code == SQLITE_DONE)
+        return KV_OK;
+    struct kv_view der = { sqlite3_column_blob(statement, 0), (size_t)sqlite3_column_bytes(statement, 0) };
+    if (der.len && kv_bytes_copy(der, &certificate->der))
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    certificate->at = sqlite3_column_int64(statement, 1);
+    return KV_OK;
+}
+
+enum kv_status kv_map_certify(struct kv_map *map, const struct kv_map_certificate *certificate,
+                              struct kv_error *err)
+{
+    KV_MAP_LOCK(map);
+    if (!map->writable)
+        return kv_map_begin(map, err);
+    KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_CERTIFY, &statement, err));
+    bind_certificate(statement, certificate);
+    kv_map_bind_blob(statement, ":der", KV_VIEW(certificate->der));
+    kv_map_bind_int(statement, ":at", certificate->at);
+    return kv_map_step_done(map, statement, err);
+}
+
 enum kv_status kv_map_backup_put(struct kv_map *map, const struct kv_map_backup *backup, struct kv_error *err)
 {
     KV_MAP_LOCK(map);

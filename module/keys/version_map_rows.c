@@ -29,7 +29,9 @@ enum column {
     COL_FIRST_WRAP,
     COL_LAST_WRAP,
     COL_LAST_UNWRAP,
-    COL_WRAPS
+    COL_WRAPS,
+    COL_MANAGED,
+    COL_HSM_PLATFORM
 };
 
 static bool read_fixed(sqlite3_stmt *row, int column, unsigned char *ret, int size)
@@ -60,6 +62,7 @@ static void read_numbers(sqlite3_stmt *row, struct kv_version *version)
     version->last_wrap = sqlite3_column_int64(row, COL_LAST_WRAP);
     version->last_unwrap = sqlite3_column_int64(row, COL_LAST_UNWRAP);
     version->wraps = sqlite3_column_int64(row, COL_WRAPS);
+    version->managed = sqlite3_column_int(row, COL_MANAGED);
 }
 
 struct kv_version *kv_map_row(sqlite3_stmt *row)
@@ -76,6 +79,7 @@ struct kv_version *kv_map_row(sqlite3_stmt *row)
     kv_map_text(row, COL_KID, version->kid, sizeof version->kid);
     kv_map_text(row, COL_CURVE, version->curve, sizeof version->curve);
     kv_map_text(row, COL_STATE, state, sizeof state);
+    kv_map_text(row, COL_HSM_PLATFORM, version->hsm_platform, sizeof version->hsm_platform);
     struct kv_view spki = { sqlite3_column_blob(row, COL_SPKI), (size_t)sqlite3_column_bytes(row, COL_SPKI) };
     if (version->kind > KV_OCT || !version->name[0] || !kv_state_from_name(state, &version->state) ||
         !read_fixed(row, COL_ID, version->id, sizeof version->id) ||
@@ -162,6 +166,7 @@ static enum kv_status store_row(struct kv_map *map, const struct kv_version *ver
         { ":last_wrap", version->last_wrap },
         { ":last_unwrap", version->last_unwrap },
         { ":wraps", version->wraps },
+        { ":managed", version->managed },
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         kv_map_bind_int(store, numbers[i].name, numbers[i].value);
@@ -171,6 +176,7 @@ static enum kv_status store_row(struct kv_map *map, const struct kv_version *ver
     kv_map_bind_text(store, ":kid", version->kid);
     kv_map_bind_text(store, ":curve", version->curve);
     kv_map_bind_text(store, ":state", kv_state_name(version->state));
+    kv_map_bind_text(store, ":hsm_platform", version->hsm_platform);
     kv_map_bind_blob(store, ":id", (struct kv_view){ version->id, sizeof version->id });
     kv_map_bind_blob(store, ":spki_sha256",
                      (struct kv_view){ version->spki_sha256, sizeof version->spki_sha256 });

@@ -72,6 +72,18 @@ const char *const kv_map_steps[] = {
     " drill_result TEXT NOT NULL,"
     " PRIMARY KEY (id, store));"
     "CREATE INDEX backup_by_version ON backup (vault, name, version);",
+
+    /* 3: what backs a certificate and what protects a key; certificates, and that there is none (der empty) */
+    "ALTER TABLE version ADD COLUMN managed INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE version ADD COLUMN hsm_platform TEXT NOT NULL DEFAULT '';"
+    "CREATE TABLE certificate ("
+    " vault TEXT NOT NULL,"
+    " name TEXT NOT NULL COLLATE NOCASE,"
+    " version TEXT NOT NULL COLLATE NOCASE,"
+    " source TEXT NOT NULL,"
+    " der BLOB NOT NULL,"
+    " at INTEGER NOT NULL,"
+    " PRIMARY KEY (vault, name, version, source)) WITHOUT ROWID;",
 };
 /* clang-format on */
 const int kv_map_step_count = sizeof kv_map_steps / sizeof *kv_map_steps;

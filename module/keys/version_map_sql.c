@@ -6,7 +6,8 @@
 #define VERSION_COLUMNS                                                                                      \
     "SELECT id, vault, name, version, kid, current, kind, hsm, bits, curve, operations, cka_id, "            \
     "spki_sha256, spki, state, enabled,"                                                                     \
-    " nbf, exp, created, first_seen, seen, first_wrap, last_wrap, last_unwrap, wraps FROM version "
+    " nbf, exp, created, first_seen, seen, first_wrap, last_wrap, last_unwrap, wraps, managed,"              \
+    " hsm_platform FROM version "
 #define VERSION_REST                                                                                         \
     " AND (:vault IS NULL OR vault = :vault) AND (:version IS NULL OR version = :version) AND (:current = "  \
     "0 OR current = 1)"                                                                                      \
@@ -26,10 +27,12 @@ static const char *const sql[KV_SQL_COUNT] = {
     [KV_SQL_STORE] =
         "INSERT INTO version (vault, name, version, kid, current, kind, hsm, bits, curve, operations, "
         "cka_id, spki_sha256, spki, state,"
-        " enabled, nbf, exp, created, first_seen, seen, first_wrap, last_wrap, last_unwrap, wraps)"
+        " enabled, nbf, exp, created, first_seen, seen, first_wrap, last_wrap, last_unwrap, wraps, managed,"
+        " hsm_platform)"
         " VALUES (:vault, :name, :version, :kid, :current, :kind, :hsm, :bits, :curve, :operations, :id, "
         ":spki_sha256, :spki, :state,"
-        " :enabled, :nbf, :exp, :created, :first_seen, :seen, :first_wrap, :last_wrap, :last_unwrap, :wraps)"
+        " :enabled, :nbf, :exp, :created, :first_seen, :seen, :first_wrap, :last_wrap, :last_unwrap, :wraps,"
+        " :managed, :hsm_platform)"
         " ON CONFLICT (vault, name, version) DO UPDATE SET kid = excluded.kid, current = excluded.current, "
         "kind = excluded.kind,"
         " hsm = excluded.hsm, bits = excluded.bits, curve = excluded.curve, operations = "
@@ -41,7 +44,9 @@ static const char *const sql[KV_SQL_COUNT] = {
         "= max(seen, excluded.seen),"
         " first_wrap = iif(first_wrap = 0, excluded.first_wrap, first_wrap), last_wrap = max(last_wrap, "
         "excluded.last_wrap),"
-        " last_unwrap = max(last_unwrap, excluded.last_unwrap), wraps = max(wraps, excluded.wraps)",
+        " last_unwrap = max(last_unwrap, excluded.last_unwrap), wraps = max(wraps, excluded.wraps),"
+        " managed = max(managed, excluded.managed),"
+        " hsm_platform = iif(excluded.hsm_platform = '', hsm_platform, excluded.hsm_platform)",
     [KV_SQL_UNCURRENT] = "UPDATE version SET current = 0 WHERE vault = :vault AND name = :name AND version "
                          "<> :version AND current = 1",
     [KV_SQL_LOCATE] =
@@ -61,6 +66,15 @@ static const char *const sql[KV_SQL_COUNT] = {
     [KV_SQL_WHO_WRAPPED] = "SELECT vault, name, version, at, program FROM wrap WHERE digest = :digest",
     [KV_SQL_UNWRAPPED] = "UPDATE version SET last_unwrap = max(last_unwrap, :at) WHERE vault = :vault AND "
                          "name = :name AND version = :version",
+    [KV_SQL_CERTIFICATE] =
+        "SELECT der, at FROM certificate"
+        " WHERE vault = :vault AND name = :name AND version = :version AND source = :source",
+    /* One that is known is never replaced: a certificate of a version does not change; that there is none may. */
+    [KV_SQL_CERTIFY] =
+        "INSERT INTO certificate (vault, name, version, source, der, at)"
+        " VALUES (:vault, :name, :version, :source, :der, :at)"
+        " ON CONFLICT (vault, name, version, source) DO UPDATE SET der = excluded.der, at = excluded.at"
+        " WHERE length(der) = 0",
     [KV_SQL_BACKUP_PUT] =
         "INSERT OR REPLACE INTO backup (id, store, vault, name, version, created, keep_until, drilled, "
         "drill_result)"

@@ -101,6 +101,9 @@ static void fill(const struct fake_key *key, bool whole, struct kv_vault_key *re
     ret->created = ret->updated = key->created;
     ret->nbf = key->nbf;
     ret->exp = key->exp;
+    ret->managed = key->managed;
+    if (key->platform)
+        assert_true(kv_text_fit(ret->hsm_platform, sizeof(ret->hsm_platform), key->platform));
     if (!whole)
         return;
     ret->has_public = key->kind != KV_OCT;
@@ -146,6 +149,29 @@ enum kv_status kv_vault_get_key(struct kv_vault *vault, const char *name, const 
         return kv_fail(err, KV_NOT_FOUND, "no such key");
     fill(key, true, ret);
     return KV_OK;
+}
+
+enum kv_status kv_vault_get_certificate(struct kv_vault *vault, const char *name, const char *version,
+                                        const struct kv_task *task, struct kv_vault_certificate *ret,
+                                        struct kv_error *err)
+{
+    KV_AUTO_BYTES struct kv_bytes thumbprint = { 0 };
+
+    KV_TRY(request(vault, "CERTIFICATE", name, version, err));
+    if (vault->no_certificates)
+        return kv_fail(err, KV_DENIED, "permission denied");
+    const struct fake_key *key = find(vault, name, version);
+    if (!key || !key->certificate.len)
+        return kv_fail(err, KV_NOT_FOUND, "no such certificate");
+    assert_int_equal(kv_digest_once("SHA1", key->certificate, &thumbprint), KV_OK);
+    memcpy(ret->x5t, thumbprint.data, sizeof(ret->x5t));
+    ret->x5t[0] ^= vault->wrong_thumbprint;
+    return kv_bytes_copy(key->certificate, &ret->der);
+}
+
+void kv_vault_certificate_free(struct kv_vault_certificate *certificate)
+{
+    kv_bytes_free(&certificate->der);
 }
 
 /* The keys (one item a name) or the versions of one, as indices. */

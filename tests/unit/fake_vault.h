@@ -17,6 +17,9 @@ struct fake_key {
     unsigned operations;  /* 0: all */
     unsigned other_key;   /* shows another public key than before */
     const char *in_place; /* answers for this version instead: a reply from elsewhere */
+    bool managed;
+    struct kv_view certificate; /* DER; empty: there is none */
+    const char *platform;       /* hsmPlatform; NULL: not told */
 };
 
 struct fake_blob {
@@ -36,8 +39,11 @@ struct kv_vault {
     enum kv_status down;   /* every request fails like this */
     const char *forbidden; /* GETs of this name are denied */
     bool no_list;          /* lists are denied */
-    size_t requests_left;  /* 0: no limit; else the requests after so many time out */
-    size_t page_size;      /* 0: everything on one page; else pages with an empty one before each */
+    bool no_certificates;  /* GETs of certificates are denied */
+    bool signs;            /* EC signatures are real: the private key of the generator is 1 */
+    bool wrong_thumbprint;
+    size_t requests_left; /* 0: no limit; else the requests after so many time out */
+    size_t page_size;     /* 0: everything on one page; else pages with an empty one before each */
     enum fake_rotation rotation;
     unsigned rotated;
     bool is_taught;
