@@ -14,6 +14,9 @@
         0x03) /* UTF-8: enabled, disabled, not-yet-valid, expired, deleted, purged, missing, unreachable */
 #define CKA_KVP11_CREATED     KVP11_VENDOR(0x04) /* UTF-8: 2026-01-31T12:00:00Z */
 #define CKA_KVP11_SPKI_SHA256 KVP11_VENDOR(0x05) /* 32 bytes: the key's long identity */
+/* UTF-8, what protects the key as Key Vault says: "0" software, "1" FIPS 140-2 level 2, "2" FIPS 140-3 level 3; absent where it does not say */
+#define CKA_KVP11_HSM_PLATFORM KVP11_VENDOR(0x06)
+#define CKA_KVP11_HARDWARE     KVP11_VENDOR(0x07) /* CK_BBOOL: the key is of a kind that lives in an HSM */
 
 /* Return values where the standard has no word of its own. */
 #define CKR_KVP11_VERSION_DISABLED  KVP11_VENDOR(0x01) /* the version is disabled; enabling it mends it */

@@ -33,6 +33,8 @@ static const struct kv_public *public_of(const struct kv_object *object)
 
 KV_ATTR_GET(subject)
 {
+    if (object->certificate)
+        return borrowed(ret, object->certificate->facts.subject);
     return borrowed(ret, object->secret ? KV_VIEW(object->secret->subject) : (struct kv_view){ NULL, 0 });
 }
 
@@ -46,24 +48,39 @@ KV_ATTR_GET(key_type)
     return number(ret, object->key_type);
 }
 
+/* Of an authority: it belongs to no version. */
+static const struct kv_certificate *lone(const struct kv_object *object)
+{
+    return object->version ? NULL : object->certificate;
+}
+
 KV_ATTR_GET(label)
 {
+    if (lone(object))
+        return text(ret, object->certificate->name);
     return object->version ? text(ret, object->version->label)
                            : borrowed(ret, KV_VIEW(object->secret->label));
 }
 
 KV_ATTR_GET(id)
 {
+    if (lone(object))
+        return borrowed(ret, (struct kv_view){ object->certificate->id, KV_ID_SIZE });
     return borrowed(ret, object->version ? (struct kv_view){ object->version->id, KV_ID_SIZE }
                                          : KV_VIEW(object->secret->id));
 }
 
 KV_ATTR_GET(unique_id)
 {
-    static const char *const parts[] = {
-        [CKO_PUBLIC_KEY] = "public", [CKO_PRIVATE_KEY] = "private", [CKO_SECRET_KEY] = "secret"
-    };
+    static const char *const parts[] = { [CKO_CERTIFICATE] = "certificate",
+                                         [CKO_PUBLIC_KEY] = "public",
+                                         [CKO_PRIVATE_KEY] = "private",
+                                         [CKO_SECRET_KEY] = "secret" };
     char *to = (char *)ret->store.bytes;
+    if (lone(object)) {
+        kv_encode_hex((struct kv_view){ object->certificate->sha256, 32 }, to);
+        return text(ret, to);
+    }
     int len = object->version
                   ? snprintf(to, sizeof ret->store.bytes, "%s#%s", object->version->kid, parts[object->type])
                   : snprintf(to, sizeof ret->store.bytes, "session#%lu", object->handle);
@@ -85,11 +102,15 @@ static bool date(struct kv_attr_value *ret, int64_t at)
 
 KV_ATTR_GET(start_date)
 {
+    if (object->type == CKO_CERTIFICATE)
+        return date(ret, object->certificate->facts.not_before);
     return object->version ? date(ret, object->version->nbf) : borrowed(ret, KV_VIEW(object->secret->start));
 }
 
 KV_ATTR_GET(end_date)
 {
+    if (object->type == CKO_CERTIFICATE)
+        return date(ret, object->certificate->facts.not_after);
     return object->version ? date(ret, object->version->exp) : borrowed(ret, KV_VIEW(object->secret->end));
 }
 
@@ -157,6 +178,8 @@ KV_ATTR_GET(ec_point)
 KV_ATTR_GET(public_key)
 {
     const struct kv_public *key = object->secret ? object->secret->public : NULL;
+    if (object->type == CKO_CERTIFICATE)
+        return borrowed(ret, object->certificate->facts.spki);
     if (object->version)
         return borrowed(ret, KV_VIEW(object->version->spki));
     return key && borrowed(ret, kv_public_spki(key));
@@ -219,29 +242,93 @@ KV_ATTR_GET(value_len)
 
 KV_ATTR_GET(kid)
 {
-    return text(ret, object->version->kid);
+    return object->version && text(ret, object->version->kid);
 }
 
 KV_ATTR_GET(version)
 {
-    return text(ret, object->version->version);
+    return object->version && text(ret, object->version->version);
 }
 
 KV_ATTR_GET(state)
 {
-    return text(ret, kv_state_name(object->version->state));
+    return object->version && text(ret, kv_state_name(object->version->state));
 }
 
 KV_ATTR_GET(created)
 {
     char *to = (char *)ret->store.bytes;
+    if (!object->version || !object->version->created)
+        return false;
     kv_clock_text(object->version->created, to);
-    return object->version->created && text(ret, to);
+    return text(ret, to);
 }
 
 KV_ATTR_GET(spki_sha256)
 {
+    if (object->type == CKO_CERTIFICATE)
+        return borrowed(ret, (struct kv_view){ object->certificate->spki_sha256, 32 });
     return object->version->spki.len &&
            borrowed(ret,
                     (struct kv_view){ object->version->spki_sha256, sizeof object->version->spki_sha256 });
+}
+
+KV_ATTR_GET(hsm_platform)
+{
+    return *object->version->hsm_platform && text(ret, object->version->hsm_platform);
+}
+
+KV_ATTR_GET(hardware)
+{
+    ret->store.truth = object->version->hsm ? CK_TRUE : CK_FALSE;
+    return borrowed(ret, (struct kv_view){ ret->store.bytes, sizeof ret->store.truth });
+}
+
+/* --- certificates --- */
+
+KV_ATTR_GET(certificate_type)
+{
+    return object->certificate && number(ret, CKC_X_509);
+}
+
+/* 1: a certificate of the token's user; 2: of an authority. */
+KV_ATTR_GET(category)
+{
+    return number(ret, object->certificate->facts.ca ? 2 : 1);
+}
+
+KV_ATTR_GET(der)
+{
+    return borrowed(ret, KV_VIEW(object->certificate->der));
+}
+
+KV_ATTR_GET(issuer)
+{
+    return borrowed(ret, object->certificate->facts.issuer);
+}
+
+KV_ATTR_GET(serial)
+{
+    return borrowed(ret, object->certificate->facts.serial);
+}
+
+/* The first three bytes of its SHA-1 (PKCS#11 §4.6.3). */
+KV_ATTR_GET(thumbprint)
+{
+    enum { LEN = 3 };
+    KV_AUTO_BYTES struct kv_bytes digest = { 0 };
+    if (kv_digest_once("SHA1", KV_VIEW(object->certificate->der), &digest))
+        return false;
+    memcpy(ret->store.bytes, digest.data, LEN);
+    return borrowed(ret, (struct kv_view){ ret->store.bytes, LEN });
+}
+
+KV_ATTR_GET(name_hash)
+{
+    return object->certificate && number(ret, CKM_SHA_1);
+}
+
+KV_ATTR_GET(zero)
+{
+    return object && number(ret, 0);
 }

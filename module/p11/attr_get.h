@@ -41,6 +41,16 @@ KV_ATTR_GET(version);
 KV_ATTR_GET(state);
 KV_ATTR_GET(created);
 KV_ATTR_GET(spki_sha256);
+KV_ATTR_GET(hsm_platform);
+KV_ATTR_GET(hardware);
+KV_ATTR_GET(certificate_type);
+KV_ATTR_GET(category);
+KV_ATTR_GET(der);
+KV_ATTR_GET(issuer);
+KV_ATTR_GET(serial);
+KV_ATTR_GET(thumbprint);
+KV_ATTR_GET(name_hash);
+KV_ATTR_GET(zero);
 
 KV_ATTR_PUT(class);
 KV_ATTR_PUT(key_type);

@@ -14,6 +14,8 @@
 #define CLOSING (KV_ON_PUBLIC | KV_ON_SECRET)
 #define LIVING  (KV_ON_SECRET | KV_ON_SESSION)
 #define VAULT   (KV_ON_KEYS | KV_ON_VAULT)
+#define KNOWN   (VAULT | KV_ON_CERTIFICATE)
+#define X509    KV_ON_CERTIFICATE
 #define HERE    KV_ON_SESSION
 #define RSA_OUT (KV_ON_PUBLIC | KV_ON_RSA)
 #define RSA_IN  (KV_ON_PRIVATE | KV_ON_RSA)
@@ -47,6 +49,7 @@ const struct kv_attr_rule kv_attr_rules[] = {
     { CKA_DERIVE,             BOOL,  KV_ON_SECRET | KV_ON_VAULT, 0,        KV_NEVER, NONE, false },
     { CKA_DERIVE,             BOOL,  KV_ON_PAIR,    0,                     KV_NEVER, NONE, false },
     { CKA_SUBJECT,            BYTES, KV_ON_PAIR,    ALWAYS,                0, BOTH(subject), false },
+    { CKA_SUBJECT,            BYTES, X509,          0,                     0, GET(subject), false },
     { CKA_WRAP_TEMPLATE,      ARRAY, CLOSING | HERE, NEW,                  0, BOTH(wrap_template), false },
     { CKA_UNWRAP_TEMPLATE,    ARRAY, OPENING | HERE, NEW,                  0, BOTH(unwrap_template), false },
     { CKA_DERIVE_TEMPLATE,    ARRAY, LIVING,        NEW,                   0, BOTH(derive_template), false },
@@ -62,7 +65,7 @@ const struct kv_attr_rule kv_attr_rules[] = {
     { CKA_SIGN_RECOVER,       BOOL,  KV_ON_PRIVATE, 0,                     KV_NEVER, NONE, false },
     { CKA_ALWAYS_AUTHENTICATE, BOOL, KV_ON_PRIVATE, 0,                     KV_NEVER, NONE, false },
 
-    { CKA_TRUSTED,            BOOL,  CLOSING,       0,                     KV_IS_TRUSTED, NONE, false },
+    { CKA_TRUSTED,            BOOL,  CLOSING | X509, 0,                    KV_IS_TRUSTED, NONE, false },
     { CKA_ENCRYPT,            BOOL,  CLOSING,       ALWAYS,                KV_CAN_ENCRYPT, NONE, false },
     { CKA_WRAP,               BOOL,  CLOSING,       ALWAYS,                KV_CAN_WRAP, NONE, false },
     { CKA_VERIFY,             BOOL,  CLOSING,       ALWAYS,                KV_CAN_VERIFY, NONE, false },
@@ -79,6 +82,7 @@ const struct kv_attr_rule kv_attr_rules[] = {
     { CKA_EC_POINT,           BYTES, EC_OUT,        MUST,                  0, BOTH(ec_point), false },
     { CKA_EC_POINT,           BYTES, EC_IN,         CREATE,                0, BOTH(ec_point), false },
     { CKA_PUBLIC_KEY_INFO,    BYTES, KV_ON_PAIR,    CREATE,                0, BOTH(public_key), false },
+    { CKA_PUBLIC_KEY_INFO,    BYTES, X509,          0,                     0, GET(public_key), false },
 
     { CKA_PRIVATE_EXPONENT,   BYTES, RSA_IN,        MUST,                  0, BOTH(private_exponent), true },
     { CKA_PRIME_1,            BYTES, RSA_IN,        CREATE,                0, BOTH(prime_1), true },
@@ -93,11 +97,25 @@ const struct kv_attr_rule kv_attr_rules[] = {
     { CKA_VALUE,              BYTES, KV_ON_SECRET | KV_ON_VAULT, 0,        0, NONE, true },
     { CKA_VALUE_LEN,          ULONG, KV_ON_SECRET,  MAKING,                0, BOTH(value_len), false },
 
-    { CKA_KVP11_KID,          BYTES, VAULT,         0,                     0, GET(kid), false },
-    { CKA_KVP11_VERSION,      BYTES, VAULT,         0,                     0, GET(version), false },
-    { CKA_KVP11_STATE,        BYTES, VAULT,         0,                     0, GET(state), false },
-    { CKA_KVP11_CREATED,      BYTES, VAULT,         0,                     0, GET(created), false },
-    { CKA_KVP11_SPKI_SHA256,  BYTES, VAULT,         0,                     0, GET(spki_sha256), false },
+    { CKA_KVP11_KID,          BYTES, KNOWN,         0,                     0, GET(kid), false },
+    { CKA_KVP11_VERSION,      BYTES, KNOWN,         0,                     0, GET(version), false },
+    { CKA_KVP11_STATE,        BYTES, KNOWN,         0,                     0, GET(state), false },
+    { CKA_KVP11_CREATED,      BYTES, KNOWN,         0,                     0, GET(created), false },
+    { CKA_KVP11_SPKI_SHA256,  BYTES, KNOWN,         0,                     0, GET(spki_sha256), false },
+    { CKA_KVP11_HSM_PLATFORM, BYTES, VAULT,         0,                     0, GET(hsm_platform), false },
+    { CKA_KVP11_HARDWARE,     BYTES, VAULT,         0,                     0, GET(hardware), false },
+
+    { CKA_CERTIFICATE_TYPE,   ULONG, X509,          0,                     0, GET(certificate_type), false },
+    { CKA_CERTIFICATE_CATEGORY, ULONG, X509,        0,                     0, GET(category), false },
+    { CKA_VALUE,              BYTES, X509,          0,                     0, GET(der), false },
+    { CKA_ISSUER,             BYTES, X509,          0,                     0, GET(issuer), false },
+    { CKA_SERIAL_NUMBER,      BYTES, X509,          0,                     0, GET(serial), false },
+    { CKA_CHECK_VALUE,        BYTES, X509,          0,                     0, GET(thumbprint), false },
+    { CKA_URL,                BYTES, X509,          0,                     0, GET(nothing), false },
+    { CKA_HASH_OF_SUBJECT_PUBLIC_KEY, BYTES, X509,  0,                     0, GET(nothing), false },
+    { CKA_HASH_OF_ISSUER_PUBLIC_KEY, BYTES, X509,   0,                     0, GET(nothing), false },
+    { CKA_NAME_HASH_ALGORITHM, ULONG, X509,         0,                     0, GET(name_hash), false },
+    { CKA_JAVA_MIDP_SECURITY_DOMAIN, ULONG, X509,   0,                     0, GET(zero), false },
 };
 /* clang-format on */
 
@@ -110,13 +128,22 @@ static unsigned nature_of(const struct kv_object *object)
         unsigned nature;
     } classes[] = { { CKO_PRIVATE_KEY, KV_ON_PRIVATE },
                     { CKO_PUBLIC_KEY, KV_ON_PUBLIC },
-                    { CKO_SECRET_KEY, KV_ON_SECRET } };
+                    { CKO_SECRET_KEY, KV_ON_SECRET },
+                    { CKO_CERTIFICATE, KV_ON_CERTIFICATE } };
     unsigned nature = object->version ? KV_ON_VAULT : KV_ON_SESSION;
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
         nature |= object->type == classes[i].type ? classes[i].nature : 0;
     nature |= object->key_type == CKK_RSA ? KV_ON_RSA : 0;
     nature |= object->key_type == CKK_EC ? KV_ON_EC : 0;
     return nature;
+}
+
+bool kv_attr_exists(unsigned classes, CK_ATTRIBUTE_TYPE type)
+{
+    for (size_t i = 0; i < kv_attr_rule_count; i++)
+        if (kv_attr_rules[i].type == type && kv_attr_rules[i].on & classes)
+            return true;
+    return false;
 }
 
 const struct kv_attr_rule *kv_attr_rule(const struct kv_object *object, CK_ATTRIBUTE_TYPE type)

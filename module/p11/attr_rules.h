@@ -69,5 +69,7 @@ extern const size_t kv_attr_rule_count;
 
 /* The rule of this attribute for this object; NULL: it has no such attribute. */
 const struct kv_attr_rule *kv_attr_rule(const struct kv_object *object, CK_ATTRIBUTE_TYPE type);
+/* Has any object of these classes (KV_ON_*) such an attribute? */
+bool kv_attr_exists(unsigned classes, CK_ATTRIBUTE_TYPE type);
 
 #endif

@@ -43,7 +43,20 @@ static bool class_possible(const CK_ATTRIBUTE *item, const struct kv_slot *slot)
 {
     CK_OBJECT_CLASS type = number_in(item);
     return type == CKO_PRIVATE_KEY || type == CKO_PUBLIC_KEY ||
-           (type == CKO_SECRET_KEY && slot->config->managed_hsm);
+           (type == CKO_SECRET_KEY && slot->config->managed_hsm) ||
+           (type == CKO_CERTIFICATE && kv_keyring_certifies(slot->keyring));
+}
+
+/* Could a certificate fit? Only then is it worth a request. */
+static bool certificate_possible(struct kv_template template)
+{
+    const CK_ATTRIBUTE *type = kv_attrs_find(template, CKA_CLASS);
+    if (type && number_in(type) != CKO_CERTIFICATE)
+        return false;
+    for (CK_ULONG i = 0; i < template.count; i++)
+        if (!kv_attr_exists(KV_ON_CERTIFICATE, template.items[i].type))
+            return false;
+    return true;
 }
 
 /* Could a vault's key fit at all? Searches of other classes, of session objects and with identifiers of another length are answered without a request. */
@@ -71,32 +84,61 @@ static bool ask_vault(struct kv_call *call, struct kv_template template, struct 
     return true;
 }
 
+static enum kv_status enter_version(struct kv_call *call, struct kv_find *find, struct kv_version *version,
+                                    const struct kv_certificate *certificate, struct kv_template template)
+{
+    struct kv_object *objects[KV_VERSION_OBJECTS] = { NULL };
+    KV_TRY(kv_object_enter_certified(call, version, certificate, objects));
+    enum kv_status status = KV_OK;
+    for (int i = 0; i < KV_VERSION_OBJECTS; i++) {
+        if (objects[i] && !status)
+            status = add(find, objects[i], template);
+        kv_object_free(objects[i]);
+    }
+    return status;
+}
+
+/* The versions with their certificates, which are asked for where one could fit and else only used as far as they are known. */
 static enum kv_status enter(struct kv_call *call, struct kv_find *find, const struct kv_version_list *list,
                             struct kv_template template)
 {
+    struct kv_certificate **certificates = calloc(list->count + 1, sizeof(struct kv_certificate *));
+    struct kv_task task = kv_call_task(call);
+    if (!certificates)
+        return KV_NO_MEMORY;
+    enum kv_status status = kv_keyring_certificates(kv_call_slot(call)->keyring, list,
+                                                    certificate_possible(template), &task, certificates);
     for (size_t i = 0; i < list->count; i++) {
-        struct kv_object *objects[KV_VERSION_OBJECTS] = { NULL };
-        KV_TRY(kv_object_enter(call, list->items[i], objects));
-        enum kv_status status = KV_OK;
-        for (int k = 0; k < KV_VERSION_OBJECTS; k++) {
-            if (objects[k] && !status)
-                status = add(find, objects[k], template);
-            kv_object_free(objects[k]);
-        }
-        KV_TRY(status);
+        if (!status)
+            status = enter_version(call, find, list->items[i], certificates[i], template);
+        kv_certificate_free(certificates[i]);
+    }
+    free(certificates);
+    return status;
+}
+
+static enum kv_status enter_authorities(struct kv_call *call, struct kv_find *find,
+                                        struct kv_template template)
+{
+    KV_CLEANUP(kv_certificate_list_free) struct kv_certificate_list list = { 0 };
+    if (!certificate_possible(template))
+        return KV_OK;
+    KV_TRY(kv_keyring_authorities(kv_call_slot(call)->keyring, &list));
+    for (size_t i = 0; i < list.count; i++) {
+        KV_AUTO_OBJECT struct kv_object *object = NULL;
+        KV_TRY(kv_object_enter_authority(call, list.items[i], &object));
+        KV_TRY(add(find, object, template));
     }
     return KV_OK;
 }
 
-static enum kv_status search_vault(struct kv_call *call, struct kv_find *find, struct kv_template template)
+static enum kv_status search_versions(struct kv_call *call, struct kv_find *find, const struct query *query,
+                                      struct kv_template template)
 {
-    struct query query = { .label = "" };
-    if (!ask_vault(call, template, &query))
-        return KV_OK;
     KV_CLEANUP(kv_version_list_free) struct kv_version_list list = { 0 };
     struct kv_task task = kv_call_task(call);
     enum kv_status status =
-        kv_keyring_find(kv_call_slot(call)->keyring, &query.ask, &task, &list, NULL, &call->err);
+        kv_keyring_find(kv_call_slot(call)->keyring, &query->ask, &task, &list, NULL, &call->err);
     /* A key that is not there, or not there for this identity, is a search without result; what was denied stands in the log. */
     if (status == KV_NOT_FOUND)
         call->err.text[0] = 0;
@@ -104,6 +146,15 @@ static enum kv_status search_vault(struct kv_call *call, struct kv_find *find, s
         return KV_OK;
     KV_TRY(status);
     return enter(call, find, &list, template);
+}
+
+static enum kv_status search_vault(struct kv_call *call, struct kv_find *find, struct kv_template template)
+{
+    struct query query = { .label = "" };
+    if (!ask_vault(call, template, &query))
+        return KV_OK;
+    KV_TRY(search_versions(call, find, &query, template));
+    return enter_authorities(call, find, template);
 }
 
 static enum kv_status search_session(struct kv_call *call, struct kv_find *find, struct kv_template template)

@@ -44,6 +44,7 @@ void kv_object_free(struct kv_object *object)
     if (!object || __atomic_sub_fetch(&object->references, 1, __ATOMIC_ACQ_REL))
         return;
     kv_version_free(object->version);
+    kv_certificate_free(object->certificate);
     kv_object_forget_raw(object);
     secret_free(object->secret);
     free(object);
@@ -91,7 +92,8 @@ CK_RV kv_object_size(struct kv_call *call, CK_OBJECT_HANDLE handle, CK_ULONG_PTR
     KV_AUTO_OBJECT struct kv_object *object = kv_object_get(call, handle);
     if (!object)
         return CKR_OBJECT_HANDLE_INVALID;
-    *ret = object->version ? sizeof *object + object->version->spki.len
-                           : sizeof *object + secret_size(object->secret);
+    *ret = sizeof *object + (object->version ? object->version->spki.len : 0) +
+           (object->secret ? secret_size(object->secret) : 0) +
+           (object->certificate ? object->certificate->der.len : 0);
     return CKR_OK;
 }

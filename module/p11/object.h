@@ -1,10 +1,11 @@
-/* Objects as PKCS#11 shows them: for each version of a vault key a private and a public key (oct-HSM: a secret key), and keys of every class that
- * live in a session. Immutable and counted: a change makes another object and puts it under the same handle. Any thread. PKCS#11 §4. */
+/* Objects as PKCS#11 shows them: for each version of a vault key a private and a public key (oct-HSM: a secret key) and its certificate if it has one,
+ * certificates of authorities, and keys of every class that live in a session. Immutable and counted: a change makes another object and puts it under
+ * the same handle. Any thread. PKCS#11 §4. */
 #ifndef KV_P11_OBJECT_H
 #define KV_P11_OBJECT_H
 
 #include "mech/pkcs11.h"
-#include "keys/key.h"
+#include "keys/certificate.h"
 #include "mech/private.h"
 #include "attr_array.h"
 
@@ -63,10 +64,11 @@ struct kv_object {
     CK_OBJECT_CLASS type;      /* CKO_* */
     CK_KEY_TYPE key_type;
     unsigned flags;
-    const struct kv_mech_offer *offer; /* the slot's */
-    struct kv_version *version;        /* vault; NULL: session */
-    struct kv_secret *secret;          /* session; NULL: vault */
-    unsigned references;               /* atomic; private to object.c */
+    const struct kv_mech_offer *offer;  /* the slot's */
+    struct kv_version *version;         /* vault; NULL: session, or the certificate of an authority */
+    struct kv_certificate *certificate; /* the version's, on its keys too; NULL: none is known */
+    struct kv_secret *secret;           /* session; NULL: vault */
+    unsigned references;                /* atomic; private to object.c */
 };
 
 struct kv_object *kv_object_ref(const struct kv_object *object);
@@ -80,6 +82,14 @@ struct kv_object *kv_object_get(struct kv_call *call, CK_OBJECT_HANDLE handle);
 enum { KV_VERSION_OBJECTS = 3 };
 KV_MUST_USE enum kv_status kv_object_enter(struct kv_call *call, struct kv_version *version,
                                            struct kv_object *ret[KV_VERSION_OBJECTS]);
+/* The same with what is known of its certificate (NULL: nothing), which is its third object. */
+KV_MUST_USE enum kv_status kv_object_enter_certified(struct kv_call *call, struct kv_version *version,
+                                                     const struct kv_certificate *certificate,
+                                                     struct kv_object *ret[KV_VERSION_OBJECTS]);
+/* The certificate of an authority that belongs to no version. */
+KV_MUST_USE enum kv_status kv_object_enter_authority(struct kv_call *call,
+                                                     const struct kv_certificate *certificate,
+                                                     struct kv_object **ret);
 /* All session objects of the call's slot, counted; free() the array. */
 KV_MUST_USE enum kv_status kv_object_session_list(struct kv_call *call, struct kv_object ***ret,
                                                   size_t *ret_count);

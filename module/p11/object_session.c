@@ -75,6 +75,7 @@ enum kv_status kv_object_clone(const struct kv_object *from, struct kv_object **
     *to = *from;
     to->references = 1;
     to->version = from->version ? kv_version_ref(from->version) : NULL;
+    to->certificate = kv_certificate_ref(from->certificate);
     to->secret = from->secret ? calloc(1, sizeof *to->secret) : NULL;
     if (from->secret && !to->secret)
         return KV_NO_MEMORY;

@@ -90,7 +90,7 @@ static const struct {
     size_t found;
     bool quiet; /* costs no request even in a process that knows nothing */
 } searches[] = {
-    { "certificates", { ITEM(CKA_CLASS, certificate_class) }, 1, 0, true },
+    { "certificates of keys that back none", { ITEM(CKA_CLASS, certificate_class) }, 1, 0, false },
     { "data", { ITEM(CKA_CLASS, data_class) }, 1, 0, true },
     { "a vendor's class", { ITEM(CKA_CLASS, nss_class), ITEM(CKA_TOKEN, yes) }, 2, 0, true },
     { "secret keys of a vault that has none", { ITEM(CKA_CLASS, secret_class) }, 1, 0, true },
@@ -103,7 +103,7 @@ static const struct {
       { ITEM(CKA_CLASS, certificate_class), { CKA_LABEL, (void *)"kek", 3 } },
       2,
       0,
-      true },
+      false },
     { "by label without class", { { CKA_LABEL, (void *)"kek", 3 } }, 1, 2, false },
     { "a label that is not there", { { CKA_LABEL, (void *)"nobody", 6 } }, 1, 0, false },
     { "half a label", { { CKA_LABEL, (void *)"ke", 2 } }, 1, 0, false },
