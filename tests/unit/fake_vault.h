@@ -40,7 +40,6 @@ struct kv_vault {
     const char *forbidden; /* GETs of this name are denied */
     bool no_list;          /* lists are denied */
     bool no_certificates;  /* GETs of certificates are denied */
-    bool signs;            /* EC signatures are real: the private key of the generator is 1 */
     bool wrong_thumbprint;
     size_t requests_left; /* 0: no limit; else the requests after so many time out */
     size_t page_size;     /* 0: everything on one page; else pages with an empty one before each */

@@ -449,9 +449,49 @@ static void test_other_name(void **state)
     kv_vault_key_free(&item);
 }
 
+/* What a key backs and what protects it: told by the vault, kept when it is not told again, and one version speaks for its siblings. */
+static void test_managed_and_platform(void **state)
+{
+    KV_AUTO_VERSION struct kv_version *old = known_version(&(struct row){ "a1", 10, GONE, true });
+    struct kv_version_list known = { &old, 1 };
+    struct kv_vault_key item = { 0 };
+    struct kv_merge_result merged = { 0 };
+    struct kv_merge_input input = { .vault = "prod",
+                                    .url = "https://prod.vault.localhost",
+                                    .name = "kek",
+                                    .known = &known,
+                                    .heard = KV_HEARD_CURRENT,
+                                    .items = &item,
+                                    .count = 1,
+                                    .now = NOW };
+
+    fill_item(&(struct item){ "a2", 20 }, "kek", &item);
+    item.managed = true;
+    assert_true(kv_text_fit(item.hsm_platform, sizeof(item.hsm_platform), "2"));
+    assert_int_equal(kv_merge(&input, &merged, NULL), KV_OK);
+    assert_int_equal(merged.all.count, 2);
+    assert_int_equal(merged.changed.count, 2);
+    assert_true(merged.all.items[0]->managed && merged.all.items[1]->managed && !old->managed);
+    assert_int_equal(merged.all.items[1]->state, KV_STATE_DELETED);
+    assert_string_equal(merged.all.items[0]->hsm_platform, "2");
+    assert_string_equal(merged.all.items[1]->hsm_platform, "");
+
+    struct kv_merge_result again = { 0 };
+    input.known = &merged.all;
+    item.managed = false;
+    item.hsm_platform[0] = '\0';
+    assert_int_equal(kv_merge(&input, &again, NULL), KV_OK);
+    assert_true(again.all.items[0]->managed);
+    assert_string_equal(again.all.items[0]->hsm_platform, "2");
+    kv_merge_result_free(&again);
+    kv_merge_result_free(&merged);
+    kv_vault_key_free(&item);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_sentences), cmocka_unit_test(test_other_name) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_sentences), cmocka_unit_test(test_other_name),
+                                        cmocka_unit_test(test_managed_and_platform) };
 
     return cmocka_run_group_tests_name("keys/merge", tests, NULL, NULL);
 }

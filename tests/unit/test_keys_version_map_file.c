@@ -122,6 +122,33 @@ static void an_older_file_is_copied_then_brought_up(void **state)
     assert_int_equal(info.st_mode & 0777, 0600);
 }
 
+/* A row that the last step's makers wrote, of a version that is long purged: it keeps what it says, and says nothing of what nobody asked then. */
+static void a_file_without_certificates_is_brought_up(void **state)
+{
+    char copy[200];
+    run_sql(kv_map_steps[0]);
+    run_sql(kv_map_steps[1]);
+    run_sql("PRAGMA application_id = 1263939889; PRAGMA user_version = 2;"
+            "INSERT INTO version VALUES (1, 'prod', 'k', '01', 'https://prod/keys/k/01', 1, 2, 1, 256, '', 48,"
+            " zeroblob(20), zeroblob(32), x'', 'purged', 1, 0, 0, 7, 5, 6, 1, 2, 3, 4)");
+    assert_int_equal(chmod(path, 0600), 0);
+    struct kv_map *map = open_map();
+    KV_CLEANUP(kv_version_list_free) struct kv_version_list list = find(map, &(struct kv_map_query){ 0 });
+    assert_int_equal(list.count, 1);
+    assert_int_equal(list.items[0]->state, KV_STATE_PURGED);
+    assert_int_equal(list.items[0]->wraps, 4);
+    assert_false(list.items[0]->managed);
+    assert_string_equal(list.items[0]->hsm_platform, "");
+    struct kv_map_certificate row = { .vault = "prod", .name = "K", .version = "01", .source = "vault" };
+    assert_int_equal(kv_map_certificate(map, &row, NULL), KV_OK);
+    assert_int_equal(row.at, 0);
+    kv_map_free(map);
+    snprintf(copy, sizeof copy, "%s.step-2", path);
+    assert_int_equal(read_int(copy, "PRAGMA user_version"), 2);
+    assert_int_equal(read_int(copy, "SELECT count(*) FROM version"), 1);
+    assert_int_equal(read_int(path, "PRAGMA user_version"), kv_map_step_count);
+}
+
 static void tables_of_another_making_are_told_and_kept(void **state)
 {
     struct kv_map *map = open_map();
@@ -353,6 +380,7 @@ int main(void)
         TEST(other_files_are_left_alone),
         TEST(a_newer_file_is_refused_and_kept),
         TEST(an_older_file_is_copied_then_brought_up),
+        TEST(a_file_without_certificates_is_brought_up),
         TEST(tables_of_another_making_are_told_and_kept),
         TEST(a_read_only_file_is_read),
         TEST(a_folder_that_cannot_be_written),

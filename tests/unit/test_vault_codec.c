@@ -43,12 +43,13 @@ static void reads_an_rsa_key(void **state)
                  "\"n\":\"" N
                  "\",\"e\":\"AAEAAQ\",\"crv\":\"bogus\",\"new\":{}},\"attributes\":{\"enabled\":false,"
                  "\"nbf\":1,\"exp\":2524611661,\"created\":3,\"updated\":4,\"recoveryLevel\":\"Recoverable\","
-                 "\"more\":[]},\"managed\":true,\"tags\":{\"a\":\"b\"},\"release_policy\":{}}",
+                 "\"hsmPlatform\":\"2\",\"more\":[]},\"managed\":true,\"tags\":{\"a\":\"b\"},\"release_policy\":{}}",
                  &key, NULL),
         KV_OK);
     assert_string_equal(key.name, "kek");
     assert_string_equal(key.version, "0123456789abcdef0123456789abcdef");
     assert_string_equal(key.kid, KID);
+    assert_string_equal(key.hsm_platform, "2");
     assert_int_equal(key.kind, KV_RSA);
     assert_true(key.hsm && key.has_public && key.managed && !key.enabled);
     assert_int_equal(key.operations, KV_OP_SIGN | KV_OP_UNWRAP);
