@@ -222,17 +222,96 @@ def backup_elsewhere(em):
     assert reply.json()["value"] == VALUE
 
 
+def certify(em, name, **properties):
+    policy = {"issuer": {"name": "Self"}, "x509_props": {"subject": f"CN={name}", **properties}}
+    reply = expect(em.call("prod", "POST", f"/certificates/{name}/create?{API}", {"policy": policy}), 202)
+    assert reply.header("retry-after") == "10" and f"/certificates/{name}/pending" in reply.header("location")
+    pending = expect(em.call("prod", "GET", f"/certificates/{name}/pending?{API}"), 200).json()
+    assert pending["status"] == "completed" and pending["target"].endswith(f"/certificates/{name}")
+    return expect(em.call("prod", "GET", f"/certificates/{name}?{API}"), 200).json()
+
+
+def certificates(em):
+    """a certificate has a key and a secret of its version; its key says managed and inherits nbf and exp"""
+    bundle = certify(em, "web", validity_months=3)
+    der = base64.b64decode(bundle["cer"], validate=True)
+    thumbprint = base64.urlsafe_b64encode(hashlib.sha1(der).digest()).rstrip(b"=").decode()
+    assert bundle["x5t"] == thumbprint
+    ids = [bundle[name].rsplit("/", 3)[-3:] for name in ("id", "kid", "sid")]
+    assert [parts[0] for parts in ids] == ["certificates", "keys", "secrets"]
+    assert len({(name, made) for _, name, made in ids}) == 1
+    key = expect(em.call("prod", "GET", f"/keys/web/{ids[0][2]}?{API}"), 200).json()
+    assert key["managed"] is True and key["key"]["key_ops"] == ["sign", "verify", "wrapKey", "unwrapKey"]
+    assert all(key["attributes"][name] == bundle["attributes"][name] for name in ("nbf", "exp"))
+    listed = expect(em.call("prod", "GET", f"/keys?{API}&maxresults=25"), 200).json()["value"]
+    assert [item.get("managed") for item in listed if item["kid"].endswith("/web")] == [True]
+    item = expect(em.call("prod", "GET", f"/certificates?{API}"), 200).json()["value"][0]
+    assert list(item) == ["id", "x5t", "attributes", "tags", "subject"] and "recoveryLevel" not in item["attributes"]
+
+
+def certificate_renewal(em):
+    """renewing a certificate makes a version with a new key, and the old one stays to be read"""
+    old = certify(em, "renewed")
+    expect(em.call("prod", "POST", f"/certificates/renewed/create?{API}", {}), 202)
+    new = expect(em.call("prod", "GET", f"/certificates/renewed?{API}"), 200).json()
+    assert new["kid"] != old["kid"] and new["cer"] != old["cer"]
+    assert expect(em.call("prod", "GET", f"/certificates/renewed/{old['id'].rsplit('/', 1)[1]}?{API}"), 200).json()["cer"] == old["cer"]
+    versions = expect(em.call("prod", "GET", f"/certificates/renewed/versions?{API}"), 200).json()["value"]
+    assert [item["id"] for item in versions] == sorted((old["id"], new["id"]))
+
+
+def certificate_expiry(em):
+    """after the certificate's end its key does not sign but the certificate can be read"""
+    bundle = certify(em, "short", validity_months=1)
+    path = "/keys/" + bundle["kid"].split("/keys/")[1]
+    body = {"alg": "RS256", "value": VALUE}
+    expect(em.call("prod", "POST", f"{path}/sign?{API}", body), 200)
+    em.advance_clock(40 * 86400)
+    em.tokens.clear()
+    expect(em.call("prod", "POST", f"{path}/sign?{API}", body), 403, "Forbidden", "KeyExpired")
+    expect(em.call("prod", "GET", f"/certificates/short?{API}"), 200)
+    em.advance_clock(-40 * 86400)
+    em.tokens.clear()
+
+
+def managed_keys(em):
+    """the key of a certificate is not created, rotated, imported or deleted by itself, nor its secret read"""
+    certify(em, "bound")
+    for method, path in (("POST", "/create"), ("POST", "/rotate"), ("DELETE", "")):
+        expect(em.call("prod", method, f"/keys/bound{path}?{API}", {"kty": "RSA"} if path == "/create" else None), 403, "Forbidden")
+    expect(em.call("prod", "GET", f"/secrets/bound?{API}"), 403, "Forbidden")
+    create(em, "ordinary")
+    expect(em.call("prod", "GET", f"/certificates/ordinary?{API}"), 404, "CertificateNotFound")
+    expect(em.call("prod", "POST", f"/certificates/ordinary/create?{API}", {"policy": {"x509_props": {"subject": "CN=x"}}}), 409)
+    expect(em.call("prod", "DELETE", f"/certificates/ordinary?{API}"), 404, "CertificateNotFound")
+    expect(em.call("prod", "DELETE", f"/certificates/bound?{API}"), 200)
+    expect(em.call("prod", "GET", f"/keys/bound?{API}"), 404, "KeyNotFound")
+    expect(em.call("hsm", "GET", f"/certificates?{API}"), 404)
+
+
+def certificate_permissions(em):
+    """the default workload may get certificates but not list them; one with keys alone may do neither"""
+    certify(em, "guarded")
+    expect(em.call("prod", "GET", f"/certificates/guarded?{API}", identity="workload"), 200)
+    reply = expect(em.call("prod", "GET", f"/certificates?{API}", identity="workload"), 403, "Forbidden", "ForbiddenByRbac")
+    assert "vaults/certificates/read" in reply.text
+    expect(em.call("prod", "GET", f"/certificates/guarded?{API}", identity="restore"), 403, "Forbidden", "ForbiddenByRbac")
+
+
 def survives_kill(program):
-    """with --state, keys, versions and attributes survive kill -9, and SIGTERM ends it with 0"""
+    """with --state, keys, versions, attributes and certificates survive kill -9, and SIGTERM ends it with 0"""
     with tempfile.TemporaryDirectory(prefix="kvp11-contract-") as state:
         with Emulator(program, "--state", os.path.join(state, "s")) as em:
             old = create(em, "kept")
             made = em.call("prod", "POST", f"/keys/kept/wrapkey?{API}", {"alg": "RSA-OAEP", "value": VALUE}).json()
             new = em.call("prod", "POST", f"/keys/kept/rotate?{API}").json()
+            sealed = certify(em, "sealed")
             em.process.kill()
         with Emulator(program, "--state", os.path.join(state, "s")) as em:
             again = expect(em.call("prod", "GET", f"/keys/kept?{API}"), 200).json()
             assert version(again) == version(new) and again["attributes"] == new["attributes"]
+            kept = expect(em.call("prod", "GET", f"/certificates/sealed?{API}"), 200).json()
+            assert all(kept[name] == sealed[name] for name in ("cer", "x5t", "attributes"))
             reply = em.call("prod", "POST", f"/keys/kept/{version(old)}/unwrapkey?{API}",
                             {"alg": "RSA-OAEP", "value": made["value"]})
             assert expect(reply, 200).json()["value"] == VALUE
@@ -241,7 +320,8 @@ def survives_kill(program):
 
 
 CHECKS = (request_grammar, api_versions, tokens, token_endpoint, imds, permissions, states, old_versions, pages,
-          bad_bodies, key_sizes, standard_vault, backup_elsewhere)
+          bad_bodies, key_sizes, standard_vault, backup_elsewhere, certificates, certificate_renewal, certificate_expiry, managed_keys,
+          certificate_permissions)
 
 
 def attempt(check, argument):

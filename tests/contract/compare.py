@@ -24,7 +24,8 @@ CONSTANT_HEADERS = {
 HOP_HEADERS = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 CONSTANT_MEMBERS = {
     "kid", "recoveryId", "id", "kty", "crv", "e", "code", "message", "alg", "type", "enabled", "timeAfterCreate",
-    "timeBeforeExpiry", "expiryTime", "exportable", "tags",
+    "timeBeforeExpiry", "expiryTime", "exportable", "tags", "sid", "status", "status_details", "target", "subject",
+    "contentType", "action_type",
 }
 FIXED_LENGTH_MEMBERS = {"n", "x", "y", "iv", "tag"}
 
