@@ -1,4 +1,5 @@
-"""The two tokens that a scenario runs on. Each holds an RSA-2048 key `rsa` and a P-256 key `ec`, private and public."""
+"""The two tokens that a scenario runs on. Each holds an RSA-2048 key `rsa` and a P-256 key `ec`, private and public, and an RSA-2048 key `web`
+with a certificate."""
 import os
 import pathlib
 import shutil
@@ -8,7 +9,8 @@ import tempfile
 MULTIARCH = "/usr/lib/" + (os.uname().machine + "-linux-gnu")
 PROGRAMS = {
     "openssl": "openssl", "pkcs11-tool": "pkcs11-tool", "p11tool": "p11tool", "certtool": "certtool", "p11-kit": "p11-kit",
-    "softhsm2-util": "softhsm2-util", "setpriv": "setpriv",
+    "keytool": "keytool", "certutil": "certutil", "modutil": "modutil", "cmsutil": "cmsutil", "gpgsm": "gpgsm",
+    "gnupg-pkcs11-scd": "gnupg-pkcs11-scd", "softhsm2-util": "softhsm2-util", "setpriv": "setpriv",
     "OpenSSL's pkcs11 engine": f"{MULTIARCH}/engines-3/pkcs11.so", "the SoftHSM module": f"{MULTIARCH}/softhsm/libsofthsm2.so",
     "p11-kit's client module": f"{MULTIARCH}/pkcs11/p11-kit-client.so",
 }
@@ -21,7 +23,7 @@ def missing_programs():
 class Token:
     """name, module, label, pin (None: no login), dir (scratch), and run()."""
 
-    rsa_id, ec_id = "01", "02"
+    rsa_id, ec_id, web_id = "01", "02", "03"
 
     def uri(self, key, kind="private"):
         pin = f"?pin-value={self.pin}" if self.pin else ""
@@ -72,9 +74,13 @@ class SoftHsm(Token):
         (self.dir / "tokens").mkdir()
         (self.dir / "softhsm2.conf").write_text(f"directories.tokendir = {self.dir}/tokens\nlog.level = ERROR\n")
         self.must(self.run(["softhsm2-util", "--init-token", "--free", "--label", self.label, "--pin", self.pin, "--so-pin", "5678"]))
-        for key_type, key, key_id in (("rsa:2048", "rsa", "01"), ("EC:prime256v1", "ec", "02")):
-            usage = ["--usage-sign", "--usage-decrypt", "--usage-wrap"] if key == "rsa" else ["--usage-sign"]
+        for key_type, key, key_id in (("rsa:2048", "rsa", "01"), ("EC:prime256v1", "ec", "02"), ("rsa:2048", "web", "03")):
+            usage = ["--usage-sign"] if key == "ec" else ["--usage-sign", "--usage-decrypt", "--usage-wrap"]
             self.must(self.tool("--keypairgen", "--key-type", key_type, "--label", key, "--id", key_id, *usage))
+        self.must(self.engine("req", "-x509", "-new", "-engine", "pkcs11", "-keyform", "engine", "-key", self.uri("web"), "-subj", "/CN=web.example",
+                              "-addext", "basicConstraints=critical,CA:FALSE",
+                              "-addext", "keyUsage=critical,digitalSignature,keyEncipherment", "-outform", "DER", "-out", "web.der"))
+        self.must(self.tool("--write-object", "web.der", "--type", "cert", "--label", "web", "--id", "03"))
         return self
 
     def __exit__(self, *_):
@@ -100,7 +106,9 @@ class Kvp11(Token):
         self.dir.mkdir()
         vault.create("rsa", kty="RSA", key_size=2048)
         vault.create("ec", kty="EC", crv="P-256")
-        for key in ("rsa", "ec"):
+        vault.control("POST", "/vaults/prod/certificates/web/create", {"policy": {"x509_props": {
+            "subject": "CN=web.example", "ekus": [], "key_usage": ["digitalSignature", "keyEncipherment", "dataEncipherment"]}}})
+        for key in ("rsa", "ec", "web"):
             setattr(self, f"{key}_id", self.id_of(key))
 
     def id_of(self, label):
