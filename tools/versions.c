@@ -29,6 +29,8 @@ static const struct kv_column columns[] = {
     { NULL, "not_before" },
     { "EXPIRES", "expires" },
     { NULL, "operations" },
+    { NULL, "managed" },
+    { NULL, "hsm_platform" },
     { NULL, "wraps" },
     { NULL, "backups" },
     { NULL, "first_wrap" },
@@ -144,6 +146,8 @@ void kv_versions_add(struct kv_versions *versions, const char *role, const struc
     kv_table_time(table, version->nbf);
     kv_table_time(table, version->exp);
     kv_table_json(table, operations_json(version->operations));
+    kv_table_bool(table, version->managed);
+    kv_table_text(table, version->hsm_platform);
     kv_table_int(table, version->wraps);
     kv_table_int(table, backups);
     kv_table_time(table, version->first_wrap);

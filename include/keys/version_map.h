@@ -92,7 +92,7 @@ KV_MUST_USE enum kv_status kv_map_backups(struct kv_map *map, const struct kv_ve
                                           struct kv_map_backup **ret, size_t *ret_count,
                                           struct kv_error *err); /* version NULL: all; free() the array */
 
-/* Integrity of the file: SQLite's own check, schema, and every row's identity against its public key. KV_MAP_CORRUPT names the first bad row. */
+/* Integrity of the file: SQLite's own check, schema, and every row's identity and certificate against its public key. KV_MAP_CORRUPT names the first bad row. */
 KV_MUST_USE enum kv_status kv_map_verify(struct kv_map *map, size_t *ret_versions, struct kv_error *err);
 
 #endif

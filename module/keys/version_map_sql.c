@@ -75,6 +75,8 @@ static const char *const sql[KV_SQL_COUNT] = {
         " VALUES (:vault, :name, :version, :source, :der, :at)"
         " ON CONFLICT (vault, name, version, source) DO UPDATE SET der = excluded.der, at = excluded.at"
         " WHERE length(der) = 0",
+    [KV_SQL_CERTIFICATES] = "SELECT c.der, v.spki, c.vault, c.name, c.version FROM certificate c"
+                            " LEFT JOIN version v USING (vault, name, version) WHERE length(c.der) > 0",
     [KV_SQL_BACKUP_PUT] =
         "INSERT OR REPLACE INTO backup (id, store, vault, name, version, created, keep_until, drilled, "
         "drill_result)"

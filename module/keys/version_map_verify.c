@@ -2,6 +2,7 @@
 #include "version_map_private.h"
 
 #include <string.h>
+#include "mech/certificate.h"
 
 static enum kv_status check_pages(struct kv_map *map, struct kv_error *err)
 {
@@ -48,6 +49,30 @@ static enum kv_status check_row(struct kv_map *map, sqlite3_stmt *row, struct kv
     return KV_OK;
 }
 
+static struct kv_view blob_of(sqlite3_stmt *row, int column)
+{
+    return (struct kv_view){ sqlite3_column_blob(row, column), (size_t)sqlite3_column_bytes(row, column) };
+}
+
+static enum kv_status check_certificates(struct kv_map *map, struct kv_error *err)
+{
+    KV_AUTO_STATEMENT sqlite3_stmt *row = NULL;
+    int code;
+
+    KV_TRY(kv_map_statement(map, KV_SQL_CERTIFICATES, &row, err));
+    while ((code = sqlite3_step(row)) == SQLITE_ROW) {
+        struct kv_x509 facts;
+
+        if (kv_x509_read(blob_of(row, 0), &facts, NULL) || !kv_view_equal(facts.spki, blob_of(row, 1)))
+            return kv_fail(err, KV_MAP_CORRUPT,
+                           "version map '%s': the certificate of '%s/%s@%s' is not one of its public key: "
+                           "restore a copy of the map",
+                           map->file ? map->path : "in memory", sqlite3_column_text(row, 2),
+                           sqlite3_column_text(row, 3), sqlite3_column_text(row, 4));
+    }
+    return code == SQLITE_DONE ? KV_OK : kv_map_failed(map, code, err);
+}
+
 enum kv_status kv_map_verify(struct kv_map *map, size_t *ret_versions, struct kv_error *err)
 {
     size_t count = 0;
@@ -56,6 +81,7 @@ enum kv_status kv_map_verify(struct kv_map *map, size_t *ret_versions, struct kv
     KV_TRY(kv_map_health(map, err));
     KV_MAP_LOCK(map);
     KV_TRY(check_pages(map, err));
+    KV_TRY(check_certificates(map, err));
     KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_FIND_ALL, &statement, err));
     kv_map_bind_int(statement, ":current", 0);

@@ -287,13 +287,80 @@ static void lookups_scan_nothing(void **state)
     sqlite3_close(db);
 }
 
+/* --- certificates --- */
+
+static struct kv_map_certificate certificate_row(const char *version, struct kv_view der, int64_t at)
+{
+    struct kv_map_certificate row = {
+        .vault = "prod", .name = "k", .version = version, .source = "vault", .at = at
+    };
+    assert_int_equal(kv_bytes_copy(der, &row.der), KV_OK);
+    return row;
+}
+
+static void a_certificate_once_known_stays(void **state)
+{
+    struct kv_map *map = open_map();
+    struct kv_view none = { NULL, 0 }, first = kv_view_text("first"), second = kv_view_text("second");
+    const struct {
+        struct kv_view der;
+        int64_t at;
+        const char *kept;
+        int64_t kept_at;
+    } rows[] = {
+        { none, 10, "", 10 },       { none, 20, "", 20 }, /* that there is none ages */
+        { first, 30, "first", 30 }, { none, 40, "first", 30 }, { second, 50, "first", 30 },
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct kv_map_certificate row = certificate_row("01", rows[i].der, rows[i].at), asked = {
+            .vault = "prod", .name = "K", .version = "01", .source = "vault"
+        };
+        assert_int_equal(kv_map_certify(map, &row, NULL), KV_OK);
+        kv_bytes_free(&row.der);
+        assert_int_equal(kv_map_certificate(map, &asked, NULL), KV_OK);
+        assert_bytes(KV_VIEW(asked.der), kv_view_text(rows[i].kept));
+        assert_int_equal(asked.at, rows[i].kept_at);
+        kv_bytes_free(&asked.der);
+    }
+    struct kv_map_certificate self = { .vault = "prod", .name = "k", .version = "01", .source = "self" };
+    assert_int_equal(kv_map_certificate(map, &self, NULL), KV_OK);
+    assert_int_equal(self.at, 0);
+    assert_int_equal(self.der.len, 0);
+    assert_true(kv_map_lasts(map));
+    kv_map_free(map);
+}
+
+static void a_certificate_of_another_key_is_found(void **state)
+{
+    struct kv_map *map = open_map();
+    size_t versions = 0;
+    struct kv_error err = { 0 };
+    store(map, "k", 1, true);
+    struct kv_map_certificate row =
+        certificate_row("00000000000000000000000000000001", kv_view_text("0 certificate"), 1);
+    assert_int_equal(kv_map_verify(map, &versions, &err), KV_OK);
+    assert_int_equal(kv_map_certify(map, &row, NULL), KV_OK);
+    kv_bytes_free(&row.der);
+    assert_int_equal(kv_map_verify(map, &versions, &err), KV_MAP_CORRUPT);
+    assert_non_null(strstr(err.text, "the certificate of 'prod/k@"));
+    kv_map_free(map);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_version_comes_back_whole),       TEST(finds),   TEST(storing_again_forgets_nothing),
-        TEST(one_version_of_a_name_is_current), TEST(visits),  TEST(challenges),
-        TEST(the_ledger_counts_each_blob_once), TEST(backups), TEST(lookups_scan_nothing),
+        TEST(a_version_comes_back_whole),
+        TEST(finds),
+        TEST(storing_again_forgets_nothing),
+        TEST(one_version_of_a_name_is_current),
+        TEST(visits),
+        TEST(challenges),
+        TEST(the_ledger_counts_each_blob_once),
+        TEST(backups),
+        TEST(lookups_scan_nothing),
         TEST(damage_is_found_and_named),
+        TEST(a_certificate_once_known_stays),
+        TEST(a_certificate_of_another_key_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
