@@ -2,23 +2,13 @@
  * this process; a certificate of a version never changes, that it has none is believed for refresh_seconds. */
 #include "keyring_private.h"
 
-#include <search.h>
 #include <stdio.h>
 #include <string.h>
 #include "certificate_folder.h"
 #include "certificate_self.h"
-
-static const char from_vault[] = "vault", made_here[] = "self";
+#include "certified.h"
 
 enum { DENIALS_MAX = 4 /* in a row: then the rest of a search is not asked for */ };
-
-/* What this process knows of one version. */
-struct kv_certified {
-    char key[KV_KEYRING_KEY];
-    bool loaded; /* the map has been looked at */
-    struct kv_certificate *vault, *self;
-    int64_t asked; /* when the vault said that there is none; 0: it did not */
-};
 
 /* One search. */
 struct batch {
@@ -28,151 +18,6 @@ struct batch {
     bool closed; /* this identity may not get certificates */
     size_t denials, answers;
 };
-
-/* A copy of an entry, with references of its own. */
-struct known {
-    bool loaded;
-    struct kv_certificate *vault, *self;
-    int64_t asked;
-};
-
-static void known_free(struct known *known)
-{
-    kv_certificate_free(known->vault);
-    kv_certificate_free(known->self);
-}
-
-#define AUTO_KNOWN KV_CLEANUP(known_free)
-
-static int compare(const void *a, const void *b)
-{
-    return strcmp(((const struct kv_certified *)a)->key, ((const struct kv_certified *)b)->key);
-}
-
-/* The lock is held. NULL when memory is short. */
-static struct kv_certified *entry_of(struct kv_keyring *keyring, const struct kv_version *version)
-{
-    KV_AUTO_FREE struct kv_certified *fresh = calloc(1, sizeof(*fresh));
-
-    if (!fresh)
-        return NULL;
-    kv_keyring_name_version(fresh->key, version->name, version->version);
-    struct kv_certified **node = tsearch(fresh, &keyring->certified, compare);
-    if (!node)
-        return NULL;
-    struct kv_certified *entry = *node;
-    if (entry == fresh)
-        fresh = NULL; /* the tree has it now */
-    return entry;
-}
-
-void kv_keyring_certified_free(struct kv_keyring *keyring)
-{
-    while (keyring->certified) {
-        struct kv_certified *entry = *(struct kv_certified **)keyring->certified;
-
-        tdelete(entry, &keyring->certified, compare);
-        kv_certificate_free(entry->vault);
-        kv_certificate_free(entry->self);
-        free(entry);
-    }
-}
-
-/* Adds what was learnt; one that is there stays, so that objects keep pointing at the same. */
-static enum kv_status note(struct kv_keyring *keyring, const struct kv_version *version,
-                           const struct known *news)
-{
-    pthread_mutex_lock(&keyring->lock);
-    struct kv_certified *entry = entry_of(keyring, version);
-
-    if (entry) {
-        entry->loaded = entry->loaded || news->loaded;
-        entry->vault = entry->vault ? entry->vault : kv_certificate_ref(news->vault);
-        entry->self = entry->self ? entry->self : kv_certificate_ref(news->self);
-        entry->asked = news->asked > entry->asked ? news->asked : entry->asked;
-    }
-    pthread_mutex_unlock(&keyring->lock);
-    return entry ? KV_OK : KV_NO_MEMORY;
-}
-
-static enum kv_status look_here(struct kv_keyring *keyring, const struct kv_version *version,
-                                struct known *ret)
-{
-    pthread_mutex_lock(&keyring->lock);
-    struct kv_certified *entry = entry_of(keyring, version);
-
-    if (entry) {
-        ret->loaded = entry->loaded;
-        ret->vault = kv_certificate_ref(entry->vault);
-        ret->self = kv_certificate_ref(entry->self);
-        ret->asked = entry->asked;
-    }
-    pthread_mutex_unlock(&keyring->lock);
-    return entry ? KV_OK : KV_NO_MEMORY;
-}
-
-/* --- the map --- */
-
-static struct kv_map_certificate row_for(const struct kv_version *version, const char *source)
-{
-    return (struct kv_map_certificate){
-        .vault = version->vault, .name = version->name, .version = version->version, .source = source
-    };
-}
-
-/* A row that is not of this key, or none any more, counts as never asked. */
-static struct kv_certificate *read_row(struct kv_keyring *keyring, const struct kv_version *version,
-                                       const char *source, int64_t *ret_asked)
-{
-    struct kv_map_certificate row = row_for(version, source);
-    struct kv_certificate *certificate = NULL;
-
-    if (kv_map_certificate(keyring->parts.map, &row, NULL) != KV_OK)
-        return NULL;
-    KV_AUTO_BYTES struct kv_bytes der = row.der;
-    if (!der.len)
-        *ret_asked = row.at;
-    else if (kv_certificate_new(KV_VIEW(der), &certificate, NULL) != KV_OK ||
-             !kv_certificate_is_of(certificate, version))
-        kv_certificate_free(kv_take(certificate));
-    return certificate;
-}
-
-static enum kv_status look_in_map(struct kv_keyring *keyring, const struct kv_version *version)
-{
-    AUTO_KNOWN struct known news = { .loaded = true };
-    int64_t never = 0;
-
-    news.vault = read_row(keyring, version, from_vault, &news.asked);
-    news.self = read_row(keyring, version, made_here, &never);
-    return note(keyring, version, &news);
-}
-
-/* der NULL: there is none. */
-static void write_row(struct kv_keyring *keyring, const struct kv_version *version, const char *source,
-                      const struct kv_bytes *der)
-{
-    struct kv_map_certificate row = row_for(version, source);
-
-    row.at = kv_keyring_now(keyring);
-    if (der)
-        row.der = *der;
-    enum kv_status status = kv_map_certify(keyring->parts.map, &row, NULL);
-    if (status != KV_OK)
-        kv_log_once(keyring->parts.log, KV_LOG_INFO, "map-certify",
-                    "vault '%s': what was learnt of certificates is kept in memory only: %s",
-                    keyring->parts.config->name, kv_status_text(status));
-}
-
-static enum kv_status look(struct kv_keyring *keyring, const struct kv_version *version, struct known *ret)
-{
-    KV_TRY(look_here(keyring, version, ret));
-    if (ret->loaded)
-        return KV_OK;
-    KV_TRY(look_in_map(keyring, version));
-    known_free(ret);
-    return look_here(keyring, version, ret);
-}
 
 /* --- the vault --- */
 
@@ -245,7 +90,7 @@ static void count(struct batch *batch, enum kv_status status)
 static enum kv_status ask_vault(struct batch *batch, const struct kv_version *version)
 {
     struct kv_keyring *keyring = batch->keyring;
-    AUTO_KNOWN struct known news = { .loaded = true };
+    KV_AUTO_KNOWN struct kv_known news = { .loaded = true };
     struct kv_error why = { 0 };
     const struct kv_task task = kv_keyring_refresh_task(keyring, batch->task, true);
     enum kv_status status = get(keyring, version, &task, &news.vault, &why);
@@ -260,8 +105,8 @@ static enum kv_status ask_vault(struct batch *batch, const struct kv_version *ve
         tell(keyring, status, &why);
         news.asked = kv_keyring_now(keyring);
     }
-    write_row(keyring, version, from_vault, news.vault ? &news.vault->der : NULL);
-    return note(keyring, version, &news);
+    kv_certified_write(keyring, version, KV_FROM_VAULT, news.vault ? &news.vault->der : NULL);
+    return kv_certified_note(keyring, version, &news);
 }
 
 /* --- one made here --- */
@@ -270,7 +115,7 @@ static enum kv_status make_self(struct batch *batch, const struct kv_version *ve
 {
     struct kv_keyring *keyring = batch->keyring;
     KV_AUTO_BYTES struct kv_bytes der = { 0 };
-    AUTO_KNOWN struct known news = { .loaded = true };
+    KV_AUTO_KNOWN struct kv_known news = { .loaded = true };
     struct kv_error why = { 0 };
     const struct kv_task task = kv_keyring_refresh_task(keyring, batch->task, true);
     bool lasts = kv_map_lasts(keyring->parts.map);
@@ -288,12 +133,12 @@ static enum kv_status make_self(struct batch *batch, const struct kv_version *ve
         KV_TRY(kv_self_contain(version, &der, NULL));
     /* What another process made in the meantime is the one that stays. */
     if (lasts) {
-        write_row(keyring, version, made_here, &der);
-        news.self = read_row(keyring, version, made_here, &never);
+        kv_certified_write(keyring, version, KV_MADE_HERE, &der);
+        news.self = kv_certified_read(keyring, version, KV_MADE_HERE, &never);
     }
     if (!news.self)
         KV_TRY(kv_certificate_new(KV_VIEW(der), &news.self, NULL));
-    return note(keyring, version, &news);
+    return kv_certified_note(keyring, version, &news);
 }
 
 /* --- one version --- */
@@ -320,22 +165,18 @@ static void singly(struct batch *batch, const struct kv_version *version, const 
 }
 
 static enum kv_status vault_certificate(struct batch *batch, const struct kv_version *version,
-                                        struct known *known, bool *ret_none)
+                                        struct kv_known *known, bool *ret_none)
 {
-    KV_TRY(look(batch->keyring, version, known));
+    KV_TRY(kv_certified_look(batch->keyring, version, known));
     bool due = !known->vault && !is_recent(batch->keyring, known->asked);
 
     if (due && batch->ask && !batch->closed && kv_merge_is_there(version)) {
         /* Another process may have asked since. */
-        KV_TRY(look_in_map(batch->keyring, version));
-        known_free(known);
-        *known = (struct known){ 0 };
-        KV_TRY(look_here(batch->keyring, version, known));
+        KV_TRY(kv_certified_reload(batch->keyring, version));
+        KV_TRY(kv_certified_recall(batch->keyring, version, known));
         if (!known->vault && !is_recent(batch->keyring, known->asked))
             singly(batch, version, "/c", ask_vault);
-        known_free(known);
-        *known = (struct known){ 0 };
-        KV_TRY(look_here(batch->keyring, version, known));
+        KV_TRY(kv_certified_recall(batch->keyring, version, known));
     }
     *ret_none = known->asked || batch->closed;
     return KV_OK;
@@ -343,17 +184,13 @@ static enum kv_status vault_certificate(struct batch *batch, const struct kv_ver
 
 /* In a map that does not last it is the container, which costs nothing but a millisecond. */
 static enum kv_status self_certificate(struct batch *batch, const struct kv_version *version,
-                                       struct known *known)
+                                       struct kv_known *known)
 {
-    known_free(known);
-    *known = (struct known){ 0 };
-    KV_TRY(look(batch->keyring, version, known));
+    KV_TRY(kv_certified_look(batch->keyring, version, known));
     if (known->self || (!batch->ask && kv_map_lasts(batch->keyring->parts.map)))
         return KV_OK;
     singly(batch, version, "/s", make_self);
-    known_free(known);
-    *known = (struct known){ 0 };
-    return look_here(batch->keyring, version, known);
+    return kv_certified_recall(batch->keyring, version, known);
 }
 
 static enum kv_status certificate_of(struct batch *batch, const struct kv_version *version,
@@ -361,7 +198,7 @@ static enum kv_status certificate_of(struct batch *batch, const struct kv_versio
 {
     struct kv_keyring *keyring = batch->keyring;
     bool in_vault = is_in_vault(keyring, version), none = !in_vault;
-    AUTO_KNOWN struct known known = { 0 };
+    KV_AUTO_KNOWN struct kv_known known = { 0 };
 
     if (version->kind == KV_OCT)
         return KV_OK;

@@ -50,7 +50,7 @@ struct kv_keyring {
     void *slots;         /* tree of kv_slot by key */
     struct kv_slot *first_slot;
     void *interned;           /* tree of kv_interned by name and version */
-    void *certified;          /* tree of kv_certified, private to keyring_certificate.c */
+    void *certified;          /* tree of kv_certified, private to certified.c */
     struct kv_folder *folder; /* NULL: none is configured */
     struct kv_unknown unknown[KV_KEYRING_UNKNOWN];
     size_t unknown_next;
@@ -180,7 +180,7 @@ struct kv_sweep {
 KV_MUST_USE enum kv_status kv_keyring_sweep(struct kv_keyring *keyring, struct kv_sweep *sweep,
                                             const struct kv_task *task, struct kv_error *err);
 
-/* --- keyring_certificate.c --- */
+/* --- certified.c --- */
 void kv_keyring_certified_free(struct kv_keyring *keyring);
 
 /* --- keyring_view.c: what callers see --- */

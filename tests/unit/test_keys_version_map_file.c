@@ -128,9 +128,10 @@ static void a_file_without_certificates_is_brought_up(void **state)
     char copy[200];
     run_sql(kv_map_steps[0]);
     run_sql(kv_map_steps[1]);
-    run_sql("PRAGMA application_id = 1263939889; PRAGMA user_version = 2;"
-            "INSERT INTO version VALUES (1, 'prod', 'k', '01', 'https://prod/keys/k/01', 1, 2, 1, 256, '', 48,"
-            " zeroblob(20), zeroblob(32), x'', 'purged', 1, 0, 0, 7, 5, 6, 1, 2, 3, 4)");
+    run_sql(
+        "PRAGMA application_id = 1263939889; PRAGMA user_version = 2;"
+        "INSERT INTO version VALUES (1, 'prod', 'k', '01', 'https://prod/keys/k/01', 1, 2, 1, 256, '', 48,"
+        " zeroblob(20), zeroblob(32), x'', 'purged', 1, 0, 0, 7, 5, 6, 1, 2, 3, 4)");
     assert_int_equal(chmod(path, 0600), 0);
     struct kv_map *map = open_map();
     KV_CLEANUP(kv_version_list_free) struct kv_version_list list = find(map, &(struct kv_map_query){ 0 });

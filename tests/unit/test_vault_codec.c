@@ -43,7 +43,8 @@ static void reads_an_rsa_key(void **state)
                  "\"n\":\"" N
                  "\",\"e\":\"AAEAAQ\",\"crv\":\"bogus\",\"new\":{}},\"attributes\":{\"enabled\":false,"
                  "\"nbf\":1,\"exp\":2524611661,\"created\":3,\"updated\":4,\"recoveryLevel\":\"Recoverable\","
-                 "\"hsmPlatform\":\"2\",\"more\":[]},\"managed\":true,\"tags\":{\"a\":\"b\"},\"release_policy\":{}}",
+                 "\"hsmPlatform\":\"2\",\"more\":[]},\"managed\":true,\"tags\":{\"a\":\"b\"},\"release_"
+                 "policy\":{}}",
                  &key, NULL),
         KV_OK);
     assert_string_equal(key.name, "kek");

@@ -15,6 +15,7 @@ json_t *em_document_certificate(const struct em_call *call, const struct em_key 
 json_t *em_document_certificate_item(const struct em_call *call, const struct em_key *key,
                                      const struct em_version *version, bool versioned);
 json_t *em_document_certificate_policy(const struct em_call *call, const struct em_key *key);
+json_t *em_document_certificate_pending(const struct em_call *call, const struct em_key *key);
 /* The key, or its certificate, as the call wants it. */
 json_t *em_document_shown(const struct em_call *call, const struct em_key *key,
                           const struct em_version *version);
