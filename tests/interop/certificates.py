@@ -93,7 +93,7 @@ def gnupg(token):
 
 
 def gpgsm_signs(token):
-    """gpgsm learns the certificate from the card and signs a message that OpenSSL verifies"""
+    """gpgsm learns the certificate from the card and signs a message, which it verifies by the certificate alone"""
     token.file("data", DATA)
     certificate = read_certificate(token)
     fingerprint = token.must(token.run(["openssl", "x509", "-in", certificate, "-noout", "-fingerprint", "-sha1"])).decode().split("=")[1].strip()
@@ -101,8 +101,14 @@ def gpgsm_signs(token):
         (environment["GNUPGHOME"] / "trustlist.txt").write_text(f"{fingerprint} S relax\n")
         token.must(token.run(["gpgsm", "--batch", "--learn-card"], env=environment))
         token.must(token.run(["gpgsm", "--batch", "--yes", "--include-certs", "1", "--sign", "-u", f"0x{fingerprint.replace(':', '')}", "-o", "gpgsm.cms", "data"], env=environment))
-    out = token.must(token.run(["openssl", "cms", "-verify", "-inform", "DER", "-in", "gpgsm.cms", "-CAfile", certificate, "-purpose", "any", "-binary"]))
-    assert out == DATA, out
+        # Not by OpenSSL: gpg-agent puts a zero byte before a card's signature whose first bit is set, which OpenSSL takes for a wrong length.
+        for good in (True, False):
+            done = token.run(["gpgsm", "--batch", "--yes", "--disable-crl-checks", "-o", "opened", "--verify", "gpgsm.cms"], env=environment)
+            assert (done.returncode == 0) == good, done
+            assert not good or token.file("opened").read_bytes() == DATA
+            spoilt = bytearray(token.file("gpgsm.cms").read_bytes())
+            spoilt[-40] ^= 1  # in the signature, which stands before the ends of what it is in
+            token.file("gpgsm.cms", bytes(spoilt))
 
 
 gpgsm_signs.ours_only = "SoftHSM wants a PIN, for which gpg-agent would open a window"
