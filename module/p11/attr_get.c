@@ -286,6 +286,11 @@ KV_ATTR_GET(hardware)
 
 /* --- certificates --- */
 
+KV_ATTR_GET(nothing)
+{
+    return object && borrowed(ret, (struct kv_view){ NULL, 0 });
+}
+
 KV_ATTR_GET(certificate_type)
 {
     return object->certificate && number(ret, CKC_X_509);

@@ -43,6 +43,7 @@ KV_ATTR_GET(created);
 KV_ATTR_GET(spki_sha256);
 KV_ATTR_GET(hsm_platform);
 KV_ATTR_GET(hardware);
+KV_ATTR_GET(nothing); /* there and empty */
 KV_ATTR_GET(certificate_type);
 KV_ATTR_GET(category);
 KV_ATTR_GET(der);
