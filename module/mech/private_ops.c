@@ -33,8 +33,11 @@ enum kv_status kv_private_sign(const struct kv_private *key, const struct kv_mec
     KV_AUTO_BYTES struct kv_bytes signature = { 0 };
     KV_TRY(kv_bytes_alloc(row->kind == KV_EC ? ECDSA_DER_MAX : kv_public_signature_size(key->public),
                           &signature));
-    if (EVP_PKEY_sign(context, signature.data, &signature.len, digest.data, digest.len) != 1)
+    /* Not into signature.len: what OpenSSL leaves there when it fails is no length of ours. */
+    size_t len = signature.len;
+    if (EVP_PKEY_sign(context, signature.data, &len, digest.data, digest.len) != 1 || len > signature.len)
         return KV_INTERNAL;
+    signature.len = len;
     if (row->kind == KV_EC)
         return kv_ecdsa_from_der(KV_VIEW(signature), kv_public_curve(key->public)->width, ret);
     *ret = kv_bytes_take(&signature);
@@ -56,8 +59,10 @@ enum kv_status kv_private_decrypt(const struct kv_private *key, const struct kv_
         return KV_INTERNAL;
     KV_AUTO_BYTES struct kv_bytes plain = { 0 };
     KV_TRY(kv_bytes_alloc_locked(cipher.len, &plain));
-    if (EVP_PKEY_decrypt(context, plain.data, &plain.len, cipher.data, cipher.len) != 1)
+    size_t len = plain.len;
+    if (EVP_PKEY_decrypt(context, plain.data, &len, cipher.data, cipher.len) != 1 || len > plain.len)
         return KV_BAD_CIPHERTEXT;
+    plain.len = len;
     *ret = kv_bytes_take(&plain);
     return KV_OK;
 }
