@@ -163,34 +163,40 @@ static CK_RV make_generic(struct kv_view value, CK_OBJECT_HANDLE *ret)
     return world.p11->C_CreateObject(session, template, 5, ret);
 }
 
-static CK_RV unwrap(const struct way *way, struct kv_view wrapped, CK_OBJECT_HANDLE *ret)
+/* `len` 0: the template says nothing of it. */
+static CK_RV unwrap(const struct way *way, struct kv_view wrapped, CK_ULONG len, CK_OBJECT_HANDLE *ret)
 {
     CK_OBJECT_CLASS type = CKO_SECRET_KEY;
     CK_KEY_TYPE generic = CKK_GENERIC_SECRET;
     CK_BBOOL no = CK_FALSE;
     CK_ATTRIBUTE template[] = { { CKA_CLASS, &type, sizeof type },
                                 { CKA_KEY_TYPE, &generic, sizeof generic },
-                                { CKA_SENSITIVE, &no, sizeof no } };
+                                { CKA_SENSITIVE, &no, sizeof no },
+                                { CKA_VALUE_LEN, &len, sizeof len } };
     return world.p11->C_UnwrapKey(session, way->mechanism, way->key, (CK_BYTE *)wrapped.data, wrapped.len,
-                                  template, 3, ret);
+                                  template, len ? 4 : 3, ret);
+}
+
+static bool unwraps(const struct way *way, struct kv_view wrapped, CK_ULONG len, struct kv_view value)
+{
+    struct result out;
+    CK_OBJECT_HANDLE back;
+    if (!wanted(way->v, "C_UnwrapKey", CKR_OK, unwrap(way, wrapped, len, &back)))
+        return false;
+    out.len = attribute(session, back, CKA_VALUE, out.data, sizeof out.data);
+    ok(world.p11->C_DestroyObject(session, back));
+    return same(way->v, "C_UnwrapKey", value, BYTES(out.data, out.len));
 }
 
 static bool wraps(const struct way *way, struct kv_view value, struct kv_view wrapped)
 {
     struct result out = { .len = sizeof out.data };
-    CK_OBJECT_HANDLE inner, back;
+    CK_OBJECT_HANDLE inner;
     ok(make_generic(value, &inner));
-    bool good = wanted(way->v, "C_WrapKey", CKR_OK,
-                       world.p11->C_WrapKey(session, way->mechanism, way->key, inner, out.data, &out.len)) &&
-                same(way->v, "C_WrapKey", wrapped, BYTES(out.data, out.len)) &&
-                wanted(way->v, "C_UnwrapKey", CKR_OK, unwrap(way, wrapped, &back));
-    if (good) {
-        out.len = attribute(session, back, CKA_VALUE, out.data, sizeof out.data);
-        good = same(way->v, "C_UnwrapKey", value, BYTES(out.data, out.len));
-        ok(world.p11->C_DestroyObject(session, back));
-    }
+    CK_RV rv = world.p11->C_WrapKey(session, way->mechanism, way->key, inner, out.data, &out.len);
     ok(world.p11->C_DestroyObject(session, inner));
-    return good;
+    return wanted(way->v, "C_WrapKey", CKR_OK, rv) &&
+           same(way->v, "C_WrapKey", wrapped, BYTES(out.data, out.len));
 }
 
 /* RFC 3394 wraps at least two blocks of 8 bytes, so wrapped keys have 24 bytes or more, in eights. */
@@ -200,13 +206,17 @@ static bool refuses_to_unwrap(const struct way *way, struct kv_view wrapped)
     CK_OBJECT_HANDLE none;
     return refuses(way, wrapped, fits ? CKR_ENCRYPTED_DATA_INVALID : CKR_ENCRYPTED_DATA_LEN_RANGE) &&
            wanted(way->v, "C_UnwrapKey", fits ? CKR_WRAPPED_KEY_INVALID : CKR_WRAPPED_KEY_LEN_RANGE,
-                  unwrap(way, wrapped, &none));
+                  unwrap(way, wrapped, 0, &none));
 }
 
-static bool refuses_to_wrap(const struct way *way, struct kv_view value)
+/* As data, what is no whole number of blocks, or less than two, is refused. As a key it is filled up with zeroes, which PKCS#11 wants (§6.13.4), and
+ * comes back by its length; there is no empty key. */
+static bool refuses_to_encrypt(const struct way *way, struct kv_view value)
 {
+    CK_BYTE padded[32] = { 0 };
+    size_t padded_len = value.len <= 16 ? 16 : (value.len + 7) / 8 * 8;
     struct result out;
-    CK_OBJECT_HANDLE inner;
+    CK_OBJECT_HANDLE none;
     if (value.len >= 16 && value.len % 8 == 0)
         return true; /* only its ciphertext is bad */
     if (!wanted(way->v, "C_Encrypt", CKR_DATA_LEN_RANGE,
@@ -214,13 +224,12 @@ static bool refuses_to_wrap(const struct way *way, struct kv_view value)
         return false;
     if (!value.len)
         return wanted(way->v, "C_CreateObject of an empty key", CKR_ATTRIBUTE_VALUE_INVALID,
-                      make_generic(value, &inner));
-    ok(make_generic(value, &inner));
-    out.len = sizeof out.data;
-    bool good = wanted(way->v, "C_WrapKey", CKR_KEY_SIZE_RANGE,
-                       world.p11->C_WrapKey(session, way->mechanism, way->key, inner, out.data, &out.len));
-    ok(world.p11->C_DestroyObject(session, inner));
-    return good;
+                      make_generic(value, &none));
+    assert_in_range(padded_len, 16, sizeof padded);
+    memcpy(padded, value.data, value.len);
+    ok(run_encrypt(session, way->mechanism, way->key, BYTES(padded, padded_len), &out));
+    return wraps(way, value, BYTES(out.data, out.len)) &&
+           unwraps(way, BYTES(out.data, out.len), value.len, value);
 }
 
 /* Acceptable are 8 wrapped bytes, which some wrap though RFC 3394 does not: refused here. */
@@ -231,10 +240,11 @@ static enum verdict check_wrap(const struct vector *v)
     CK_MECHANISM mechanism = { CKM_AES_KEY_WRAP, NULL, 0 };
     struct way way = { v, &mechanism, aes_key(session, key.data, key.len, true) };
     enum verdict verdict = DEVIATES;
-    if (!v->valid && refuses_to_unwrap(&way, KV_VIEW(wrapped)) && refuses_to_wrap(&way, KV_VIEW(value)))
+    if (!v->valid && refuses_to_unwrap(&way, KV_VIEW(wrapped)) && refuses_to_encrypt(&way, KV_VIEW(value)))
         verdict = REFUSED;
     else if (v->valid && goes_both_ways(&way, KV_VIEW(value), KV_VIEW(wrapped)) &&
-             wraps(&way, KV_VIEW(value), KV_VIEW(wrapped)))
+             wraps(&way, KV_VIEW(value), KV_VIEW(wrapped)) &&
+             unwraps(&way, KV_VIEW(wrapped), 0, KV_VIEW(value)))
         verdict = ACCEPTED;
     ok(world.p11->C_DestroyObject(session, way.key));
     return verdict;
