@@ -146,6 +146,16 @@ ALL = [
     Mutation("an OAEP label is ignored", PARAM,
              "if ((params.source && params.source != CKZ_DATA_SPECIFIED) || params.ulSourceDataLen)",
              "if (params.source && params.source != CKZ_DATA_SPECIFIED)", "wycheproof_rsa"),
+    # --- messages ---
+    Mutation("the vector that the service made is not returned", "module/p11/message.c",
+             "    memcpy(param->iv, sealed.iv.data, KV_SEALED_IV);\n", "", "messages_hsm"),
+    Mutation("a message's associated data are left out", "module/p11/message.c",
+             "KV_TRY(kv_bytes_copy(aad, &message->pick.mech.aad));",
+             "KV_TRY(kv_bytes_copy((struct kv_view){ aad.data, 0 }, &message->pick.mech.aad));", "messages"),
+    Mutation("a counted vector comes twice", "module/p11/message.c",
+             "    message->counted += param->generator == CKG_GENERATE_COUNTER;\n", "", "messages"),
+    Mutation("the tag of a message is not given", "module/p11/message.c",
+             "    memcpy(param->tag, ret->bytes.data + ret->bytes.len, param->tag_len);\n", "", "messages"),
     # --- secret keys ---
     Mutation("CKA_EXTRACTABLE is ignored by a wrap", "module/p11/wrap.c",
              "if (!(key->flags & KV_IS_EXTRACTABLE))", "if (!(key->flags | KV_IS_EXTRACTABLE))", "secrets"),
