@@ -1,7 +1,7 @@
 """The planted bugs: what is wrong, where, the text that is there, the text that takes its place, and who is likely to notice.
 
-The text must stand in its file exactly once, white space included, else the row is stale and the run fails. `first` only saves time: those programs
-of the p11 suite run before the others.
+The text must stand in its file exactly once, white space included, else the row is stale and the run fails. `first` only saves time: the programs
+of the p11 suite whose names begin so run before the others.
 """
 
 from typing import NamedTuple
