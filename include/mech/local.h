@@ -68,6 +68,11 @@ KV_MUST_USE enum kv_status kv_cipher_open(const struct kv_mech_use *use, struct 
 /* Output appended to *ret. GCM decryption and KW/KWP hold everything back until final: nothing unauthenticated is released. */
 KV_MUST_USE enum kv_status kv_cipher_update(struct kv_cipher *cipher, struct kv_view in,
                                             struct kv_buffer *ret);
+/* An update without a copy: true where all that it gives can go straight to `out`, which has room for it and is no part of the input (or is the input). */
+bool kv_cipher_streams_to(const struct kv_cipher *cipher, struct kv_view in, const unsigned char *out,
+                          size_t room);
+KV_MUST_USE enum kv_status kv_cipher_stream(struct kv_cipher *cipher, struct kv_view in, unsigned char *out,
+                                            size_t *ret_len);
 /* KV_BAD_CIPHERTEXT (tag, padding), KV_DATA_LENGTH / KV_CIPHERTEXT_LENGTH. GCM encryption appends the tag. */
 KV_MUST_USE enum kv_status kv_cipher_final(struct kv_cipher *cipher, struct kv_buffer *ret);
 void kv_cipher_free(struct kv_cipher *cipher);

@@ -154,6 +154,37 @@ enum kv_status kv_cipher_update(struct kv_cipher *cipher, struct kv_view in, str
     return push(cipher, in, ret) ? KV_OK : KV_INTERNAL;
 }
 
+/* OpenSSL refuses buffers that overlap, but for one and the same in a mode without blocks. */
+bool kv_cipher_streams_to(const struct kv_cipher *cipher, struct kv_view in, const unsigned char *out,
+                          size_t room)
+{
+    bool blocks = cipher->mode->encrypt_unit > 1 || cipher->mode->pads;
+    size_t most;
+    if (holds(cipher) || __builtin_add_overflow(in.len, blocks ? BLOCK : 0, &most) || room < most)
+        return false;
+    uintptr_t from = (uintptr_t)in.data, to = (uintptr_t)out;
+    bool apart = to >= from ? to - from >= in.len : from - to >= most;
+    return apart || (from == to && !blocks);
+}
+
+enum kv_status kv_cipher_stream(struct kv_cipher *cipher, struct kv_view in, unsigned char *out,
+                                size_t *ret_len)
+{
+    size_t filled = 0;
+    if (in.len > cipher->room - cipher->taken)
+        return bad_length(cipher);
+    cipher->taken += in.len;
+    for (size_t at = 0; at < in.len;) {
+        int len = 0, more = (int)(in.len - at < CHUNK ? in.len - at : CHUNK);
+        if (EVP_CipherUpdate(cipher->context, out + filled, &len, in.data + at, more) != 1)
+            return KV_INTERNAL;
+        filled += (size_t)len;
+        at += (size_t)more;
+    }
+    *ret_len = filled;
+    return KV_OK;
+}
+
 static enum kv_status check_length(const struct kv_cipher *cipher)
 {
     const struct mode *mode = cipher->mode;

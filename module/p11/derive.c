@@ -112,7 +112,7 @@ CK_RV kv_derive_key(struct kv_call *call, const struct kv_derive *derive, CK_OBJ
     CK_RV rv = kv_wrap_impose(call, derive->template, &pick.object->secret->derive, &template);
     if (rv)
         return rv;
-    KV_AUTO_FREE void *items = (void *)template.items;
+    KV_AUTO_FREE __attribute__((unused)) void *items = (void *)template.items;
     rv = prepare(call, template, &object);
     if (!rv)
         rv = derive_value(call, &pick, &params, object);

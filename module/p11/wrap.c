@@ -232,7 +232,7 @@ CK_RV kv_wrap_unwrap(struct kv_call *call, const struct kv_wrap *wrap, CK_OBJECT
     CK_RV rv = kv_wrap_impose(call, wrap->template, imposed_by(pick.object), &template);
     if (rv)
         return rv;
-    KV_AUTO_FREE void *items = (void *)template.items;
+    KV_AUTO_FREE __attribute__((unused)) void *items = (void *)template.items;
     rv = prepare(call, template, &object);
     if (!rv)
         rv = unwrap(call, wrap, &pick, object);

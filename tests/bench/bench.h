@@ -7,8 +7,8 @@
 
 struct bench_args {
     const char *module, *token_label, *key_label;
-    const char *url, *bearer, *ca_file; /* for the bare HTTP loop: the sign URL of the same version */
-    unsigned threads, count, rounds;
+    const char *url, *bearer, *ca_file;      /* for the bare HTTP loop: the sign URL of the same version */
+    unsigned threads, count, rounds, report; /* report: the descriptor that a cold process writes to */
 };
 
 struct bench_module {
@@ -26,8 +26,12 @@ double bench_now(void); /* seconds */
 double bench_median(double *values, size_t count);
 _Noreturn void bench_die(const char *what, unsigned long code);
 
-/* Print one JSON object: {"ours_per_second", "bare_per_second", "ratio"}, medians over the rounds. */
+/* Print one JSON object: {"ours_per_second", "bare_per_second", "ratio"}, medians over the rounds; a cipher's are MiB a second. */
 void bench_sign(const struct bench_args *args);
 void bench_verify(const struct bench_args *args);
+void bench_cipher(const struct bench_args *args);
+/* {"processes", "p50_ms", "resident_kib", "private_kib"} of `count` processes, each of which is one bench_find_once. */
+void bench_cold_find(const struct bench_args *args);
+void bench_find_once(const struct bench_args *args);
 
 #endif

@@ -89,20 +89,48 @@ CK_OBJECT_HANDLE bench_find(const struct bench_module *module, CK_SESSION_HANDLE
     return object;
 }
 
+static int measure(const struct bench_args *args, const char *what)
+{
+    static const struct {
+        const char *name;
+        bool bare_http; /* --url, --bearer and --ca are wanted */
+        void (*run)(const struct bench_args *args);
+    } benches[] = { { "sign", true, bench_sign },
+                    { "verify", false, bench_verify },
+                    { "cipher", false, bench_cipher },
+                    { "find", false, bench_cold_find },
+                    { "find-once", false, bench_find_once } };
+    for (size_t i = 0; i < sizeof benches / sizeof *benches; i++)
+        if (!strcmp(benches[i].name, what) &&
+            (!benches[i].bare_http || (args->url && args->bearer && args->ca_file))) {
+            benches[i].run(args);
+            return 0;
+        }
+    bench_die("what to measure: sign (with --url, --bearer, --ca), verify, cipher or find", 64);
+}
+
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "module", required_argument, NULL, 'm' },  { "token", required_argument, NULL, 't' },
-        { "key", required_argument, NULL, 'k' },     { "url", required_argument, NULL, 'u' },
-        { "bearer", required_argument, NULL, 'b' },  { "ca", required_argument, NULL, 'c' },
-        { "threads", required_argument, NULL, 'T' }, { "count", required_argument, NULL, 'n' },
-        { "rounds", required_argument, NULL, 'r' },  { 0 },
+        { "module", required_argument, NULL, 'm' },
+        { "token", required_argument, NULL, 't' },
+        { "key", required_argument, NULL, 'k' },
+        { "url", required_argument, NULL, 'u' },
+        { "bearer", required_argument, NULL, 'b' },
+        { "ca", required_argument, NULL, 'c' },
+        { "threads", required_argument, NULL, 'T' },
+        { "count", required_argument, NULL, 'n' },
+        { "rounds", required_argument, NULL, 'r' },
+        { "report", required_argument, NULL, 'R' },
+        { 0 },
     };
     struct bench_args args = { .threads = 1, .count = 200, .rounds = 5 };
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         const char **texts[] = { ['m'] = &args.module, ['t'] = &args.token_label, ['k'] = &args.key_label,
                                  ['u'] = &args.url,    ['b'] = &args.bearer,      ['c'] = &args.ca_file };
-        unsigned *numbers[] = { ['T'] = &args.threads, ['n'] = &args.count, ['r'] = &args.rounds };
+        unsigned *numbers[] = {
+            ['T'] = &args.threads, ['n'] = &args.count, ['r'] = &args.rounds, ['R'] = &args.report
+        };
         if (option == '?')
             return 64;
         if ((size_t)option < sizeof numbers / sizeof *numbers && option < 'u' && numbers[option])
@@ -113,14 +141,8 @@ int main(int argc, char **argv)
     if (optind + 1 != argc || !args.module || !args.token_label || !args.key_label || !args.threads ||
         !args.count || !args.rounds) {
         fprintf(stderr, "usage: bench --module SO --token LABEL --key LABEL [--url … --bearer … --ca …] "
-                        "[--threads N] [--count N] [--rounds N] sign|verify\n");
+                        "[--threads N] [--count N] [--rounds N] sign|verify|cipher|find\n");
         return 64;
     }
-    if (!strcmp(argv[optind], "sign") && args.url && args.bearer && args.ca_file)
-        bench_sign(&args);
-    else if (!strcmp(argv[optind], "verify"))
-        bench_verify(&args);
-    else
-        bench_die("what to measure: sign (with --url, --bearer, --ca) or verify", 64);
-    return 0;
+    return measure(&args, argv[optind]);
 }

@@ -317,6 +317,43 @@ static void test_update_keeps_what_did_not_fit(void **state)
     assert_memory_equal(parts.data, whole.data, whole.len);
 }
 
+/* Large updates go straight into the caller's buffer, so input and output may be one, apart, or overlap by some bytes: the result is the same. */
+static void test_updates_take_any_buffers(void **state)
+{
+    static const struct {
+        const char *sentence;
+        size_t in, out;
+    } places[] = {
+        { "apart", 0, 2048 },
+        { "output before the input, side by side", 1024 + 32, 0 },
+        { "one and the same", 64, 64 },
+        { "output a byte further", 64, 65 },
+        { "output a byte before", 64, 63 },
+        { "output a block further", 64, 80 },
+        { "output a block before", 64, 48 },
+    };
+    CK_GCM_PARAMS params = { .pIv = iv, .ulIvLen = 12, .ulIvBits = 96, .ulTagBits = 128 };
+    CK_AES_CTR_PARAMS counter = { 128, "counter block..." };
+    CK_MECHANISM ciphers[] = { { CKM_AES_GCM, &params, sizeof params },
+                               { CKM_AES_CTR, &counter, sizeof counter },
+                               cbc };
+    CK_BYTE plain[1000], memory[4096], expected[1024];
+    memset(plain, 'p', sizeof plain);
+    for (size_t i = 0; i < 3 * sizeof places / sizeof *places; i++) {
+        CK_MECHANISM *mechanism = &ciphers[i % 3];
+        CK_ULONG whole = sizeof expected, len = sizeof expected, rest = 64;
+        ok(world.p11->C_EncryptInit(session, mechanism, aes));
+        ok(world.p11->C_Encrypt(session, plain, sizeof plain, expected, &whole));
+        memcpy(memory + places[i / 3].in, plain, sizeof plain);
+        ok(world.p11->C_EncryptInit(session, mechanism, aes));
+        ok(world.p11->C_EncryptUpdate(session, memory + places[i / 3].in, sizeof plain,
+                                      memory + places[i / 3].out, &len));
+        ok(world.p11->C_EncryptFinal(session, memory + places[i / 3].out + len, &rest));
+        if (len + rest != whole || memcmp(memory + places[i / 3].out, expected, whole))
+            fail_msg("%s, mechanism 0x%lx: other bytes", places[i / 3].sentence, mechanism->mechanism);
+    }
+}
+
 static void test_a_search_is_an_operation(void **state)
 {
     CK_OBJECT_CLASS type = CKO_PRIVATE_KEY;
@@ -379,6 +416,7 @@ int main(void)
         cmocka_unit_test(test_final_asks_its_size_for_nothing),
         cmocka_unit_test(test_final_without_update_signs_the_empty_message),
         cmocka_unit_test(test_update_keeps_what_did_not_fit),
+        cmocka_unit_test(test_updates_take_any_buffers),
         cmocka_unit_test(test_a_search_is_an_operation),
         cmocka_unit_test(test_an_init_that_fails_leaves_nothing),
         cmocka_unit_test(test_an_operation_keeps_its_version),

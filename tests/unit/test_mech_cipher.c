@@ -19,7 +19,19 @@ static struct kv_mech_use gcm_use(size_t key_len, struct kv_view iv, struct kv_v
     return use_for(CKM_AES_GCM, key_len, &params, sizeof params);
 }
 
-/* In pieces of `step` bytes. */
+/* An update either way: through a buffer, or without a copy where the cipher can. */
+static enum kv_status update(struct kv_cipher *cipher, struct kv_view in, bool stream, struct kv_buffer *ret)
+{
+    static unsigned char out[(3u << 20) + 64];
+    size_t len = 0;
+    if (!stream || !kv_cipher_streams_to(cipher, in, out, sizeof out))
+        return kv_cipher_update(cipher, in, ret);
+    enum kv_status status = kv_cipher_stream(cipher, in, out, &len);
+    assert_true(status || len <= kv_cipher_bound(cipher, in.len));
+    return status ? status : kv_buffer_add(ret, (struct kv_view){ out, len });
+}
+
+/* In pieces of `step` bytes, which go through a buffer when step is even. */
 static enum kv_status crypt_by(const struct kv_mech_use *use, struct kv_view key, bool encrypt,
                                struct kv_view in, size_t step, struct kv_buffer *ret)
 {
@@ -27,7 +39,7 @@ static enum kv_status crypt_by(const struct kv_mech_use *use, struct kv_view key
     enum kv_status status = kv_cipher_open(use, key, encrypt, &cipher);
     for (size_t at = 0; !status && at < in.len; at += step) {
         size_t len = in.len - at < step ? in.len - at : step;
-        status = kv_cipher_update(cipher, (struct kv_view){ in.data + at, len }, ret);
+        status = update(cipher, (struct kv_view){ in.data + at, len }, step % 2, ret);
     }
     if (!status) {
         size_t bound = kv_cipher_bound(cipher, 0), before = ret->bytes.len;
@@ -41,7 +53,7 @@ static enum kv_status crypt_by(const struct kv_mech_use *use, struct kv_view key
 static void check_both_ways(const struct kv_mech_use *use, struct kv_view key, struct kv_view plain,
                             struct kv_view cipher)
 {
-    static const size_t steps[] = { 1, 5, 16, 17, 1000 };
+    static const size_t steps[] = { 1, 2, 5, 16, 17, 999, 1000 };
     for (size_t i = 0; i < COUNT(steps); i++) {
         KV_AUTO_BUFFER struct kv_buffer there = { 0 }, back = { 0 };
         assert_int_equal(crypt_by(use, key, true, plain, steps[i], &there), KV_OK);
@@ -191,6 +203,43 @@ static void lengths(void **state)
     kv_mech_use_free(&use);
 }
 
+static void what_cannot_go_without_a_copy(void **state)
+{
+    static unsigned char memory[256];
+    static const struct {
+        CK_MECHANISM_TYPE type;
+        size_t out, room; /* from the input's place, which is 64 */
+        bool streams;
+    } rows[] = {
+        { CKM_AES_CBC_PAD, 128, 64, true },   { CKM_AES_CBC_PAD, 128, 63, false },
+        { CKM_AES_CBC_PAD, 64, 64, false },   { CKM_AES_CBC_PAD, 111, 64, false },
+        { CKM_AES_CBC_PAD, 112, 64, true },   { CKM_AES_CBC_PAD, 0, 64, true },
+        { CKM_AES_CBC_PAD, 1, 64, false },    { CKM_AES_CBC, 128, 63, false },
+        { CKM_AES_CTR, 128, 48, true },       { CKM_AES_CTR, 128, 47, false },
+        { CKM_AES_CTR, 64, 48, true },        { CKM_AES_CTR, 65, 48, false },
+        { CKM_AES_CTR, 16, 48, true },        { CKM_AES_CTR, 17, 48, false },
+        { CKM_AES_KEY_WRAP, 128, 64, false },
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        CK_AES_CTR_PARAMS counter = { 128, { 0 } };
+        bool ctr = rows[i].type == CKM_AES_CTR, wrap = rows[i].type == CKM_AES_KEY_WRAP;
+        struct kv_mech_use use = use_for(rows[i].type, 16,
+                                         ctr    ? (void *)&counter
+                                         : wrap ? NULL
+                                                : memory,
+                                         ctr    ? sizeof counter
+                                         : wrap ? 0
+                                                : 16);
+        struct kv_cipher *cipher = NULL;
+        assert_int_equal(kv_cipher_open(&use, (struct kv_view){ memory, 16 }, true, &cipher), KV_OK);
+        if (kv_cipher_streams_to(cipher, (struct kv_view){ memory + 64, 48 }, memory + rows[i].out,
+                                 rows[i].room) != rows[i].streams)
+            fail_msg("row %zu", i);
+        kv_cipher_free(cipher);
+        kv_mech_use_free(&use);
+    }
+}
+
 static void keys_of_the_wrong_size(void **state)
 {
     static unsigned char zeros[33];
@@ -248,14 +297,17 @@ static void large_input_comes_in_pieces(void **state)
     assert_int_equal(kv_bytes_alloc((3u << 20) + 5, &text), KV_OK);
     memset(text.data, 0x5a, text.len);
     struct kv_mech_use use = use_for(CKM_AES_CBC_PAD, 16, secret, 16);
-    KV_AUTO_BUFFER struct kv_buffer there = { 0 }, back = { 0 };
-    assert_int_equal(crypt_by(&use, (struct kv_view){ secret, 16 }, true, KV_VIEW(text), text.len, &there),
-                     KV_OK);
-    assert_int_equal(there.bytes.len, (3u << 20) + 16);
-    assert_int_equal(
-        crypt_by(&use, (struct kv_view){ secret, 16 }, false, KV_VIEW(there.bytes), there.bytes.len, &back),
-        KV_OK);
-    assert_bytes(KV_VIEW(back.bytes), KV_VIEW(text));
+    for (size_t more = 0; more < 2; more++) { /* both ways of an update */
+        KV_AUTO_BUFFER struct kv_buffer there = { 0 }, back = { 0 };
+        assert_int_equal(
+            crypt_by(&use, (struct kv_view){ secret, 16 }, true, KV_VIEW(text), text.len + more, &there),
+            KV_OK);
+        assert_int_equal(there.bytes.len, (3u << 20) + 16);
+        assert_int_equal(crypt_by(&use, (struct kv_view){ secret, 16 }, false, KV_VIEW(there.bytes),
+                                  there.bytes.len + more, &back),
+                         KV_OK);
+        assert_bytes(KV_VIEW(back.bytes), KV_VIEW(text));
+    }
     kv_mech_use_free(&use);
 }
 
@@ -337,6 +389,7 @@ int main(void)
         cmocka_unit_test(gcm_vector),
         cmocka_unit_test(nothing_unauthenticated_leaves),
         cmocka_unit_test(lengths),
+        cmocka_unit_test(what_cannot_go_without_a_copy),
         cmocka_unit_test(keys_of_the_wrong_size),
         cmocka_unit_test(the_counter_may_not_run_over),
         cmocka_unit_test(large_input_comes_in_pieces),
