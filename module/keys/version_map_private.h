@@ -35,14 +35,19 @@ enum kv_map_sql {
 };
 
 struct kv_map {
-    char *path;  /* as it was asked for; NULL: in memory by wish */
-    char *file;  /* the same without links; NULL: in memory */
-    sqlite3 *db; /* NULL: SQLite may not be called, or the handle was forgotten */
+    char *path;         /* as it was asked for; NULL: in memory by wish */
+    char *file;         /* the same without links; NULL: in memory */
+    sqlite3 *db;        /* NULL: SQLite may not be called, or the handle was forgotten */
+    sqlite3 *inherited; /* a parent's: never to be touched, but not lost sight of */
     bool writable;
     struct kv_error health; /* status KV_OK: it is the file */
     pthread_mutex_t lock;
     sqlite3_stmt *statements[KV_SQL_COUNT];
 };
+
+/* In a child: was its parent inside SQLite when it forked? kv_map_forked asks once, before the first map of the child. */
+bool kv_map_torn(void);
+void kv_map_forked(void);
 
 /* Holds the map's lock for a scope. */
 void kv_map_enter(struct kv_map *map);

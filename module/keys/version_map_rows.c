@@ -124,6 +124,8 @@ enum kv_status kv_map_find(struct kv_map *map, const struct kv_map_query *query,
     q.vault = given(q.vault);
     q.name = given(q.name);
     KV_MAP_LOCK(map);
+    if (!map->db)
+        return KV_OK; /* its health has been told; without it the vault is asked */
     KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
     KV_TRY(kv_map_statement(map, find_by(&q), &statement, err));
     kv_map_bind_text(statement, ":vault", q.vault);
