@@ -30,11 +30,13 @@ static CK_RV session_new(const struct kv_library *library, struct kv_session **r
     return rv == CKR_CANT_LOCK ? CKR_GENERAL_ERROR : rv;
 }
 
-static enum kv_status enter(struct kv_library *library, struct kv_session *session)
+/* From here on the session is everybody's, and may be closed before its opener has heard of it. */
+static enum kv_status enter(struct kv_library *library, struct kv_session *session, CK_SESSION_HANDLE *ret)
 {
     KV_HOLD_LIBRARY(library);
     session->handle = ++library->last_handle;
     KV_TRY(kv_handles_put(&library->sessions, session->handle, session));
+    *ret = session->handle;
     struct kv_slot *slot = &library->slots[session->slot];
     slot->sessions++;
     slot->rw_sessions += session->flags & CKF_RW_SESSION ? 1 : 0;
@@ -56,9 +58,9 @@ CK_RV kv_session_open(struct kv_call *call, CK_SLOT_ID slot, CK_FLAGS flags, CK_
     session->slot = slot;
     session->flags = flags & (CKF_SERIAL_SESSION | CKF_RW_SESSION);
     session->references = 1;
-    if (enter(call->library, session))
+    if (enter(call->library, session, ret))
         return CKR_HOST_MEMORY;
-    *ret = kv_take(session)->handle;
+    session = NULL;
     return CKR_OK;
 }
 
