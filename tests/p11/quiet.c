@@ -1,5 +1,7 @@
 #include "quiet.h"
 
+#include <signal.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -43,6 +45,25 @@ int in_child(bool (*what)(void))
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     return status;
+}
+
+int in_child_of_threads(bool (*what)(void))
+{
+    int status = -1;
+    pid_t child = fork();
+    if (!child) {
+        alarm(60);
+        if (!what())
+            _exit(1);
+        raise(SIGKILL);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? 0 : status;
+}
+
+bool is_slow(void)
+{
+    return getenv("KVP11_TEST_SLOW");
 }
 
 void await_fault_taken(void)

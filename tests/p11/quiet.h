@@ -15,6 +15,11 @@ bool quiet_works_anew(void);
 
 /* Runs it in a forked child that is given a minute; the wait status: 0 when it returned true. */
 int in_child(bool (*what)(void));
+/* The same while other threads work, whose memory the child has for ever: it ends in a way that no check for leaks sees. */
+int in_child_of_threads(bool (*what)(void));
+
+/* A program that runs many times slower than alone, under valgrind: KVP11_TEST_SLOW is set. */
+bool is_slow(void);
 
 /* The request log says when a call is on its way: the emulator takes a fault off its list before it waits. */
 void await_fault_taken(void);

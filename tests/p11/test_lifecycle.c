@@ -101,17 +101,18 @@ static void one_life(int round)
 /* A kibibyte lost each time would be 800 of them. Sanitizers keep what was freed, and find leaks by themselves: there the sizes say nothing. */
 static void test_a_thousand_lives_without_growth(void **state)
 {
-    enum { WARM = 200, LIVES = 1000, GROWTH_KIB = 400, PER_LIFE = 64 };
+    enum { GROWTH_KIB = 400, PER_LIFE = 64 };
+    const int lives = is_slow() ? 100 : 1000, warmth = lives / 5;
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
     static const bool sizes = false;
 #else
-    const bool sizes = !getenv("KVP11_TEST_VALGRIND");
+    const bool sizes = !is_slow();
 #endif
     struct size warm = { 0 };
     configure("lives.db", "");
     unload();
-    for (int i = 0; i < LIVES; i++) {
-        if (i == WARM)
+    for (int i = 0; i < lives; i++) {
+        if (i == warmth)
             warm = measure();
         one_life(i);
     }
@@ -125,12 +126,13 @@ static void test_a_thousand_lives_without_growth(void **state)
         return;
     assert_in_range(last.mappings, 1, warm.mappings + 4);
     assert_in_range(last.resident_kib, 1, warm.resident_kib + GROWTH_KIB);
-    assert_in_range(last.heap, 1, warm.heap + (LIVES - WARM) * PER_LIFE);
+    assert_in_range(last.heap, 1, warm.heap + (size_t)(lives - warmth) * PER_LIFE);
 }
 
 /* --- under way --- */
 
-enum { LATE_MS = 8000, DEADLINE_MS = 1000, SLACK_MS = 2000, BUSY = 6 };
+enum { SLACK_MS = 2000, BUSY = 6 };
+static int deadline_ms, late_ms;
 
 struct slow {
     pthread_t thread;
@@ -153,15 +155,18 @@ static void *sign_slowly(void *argument)
 /* Signatures that the vault answers long after the deadline, one a thread. */
 static void begin_slow(struct slow *slow)
 {
-    configure("none", "timeout = 1");
+    char settings[32], fault[128];
+    deadline_ms = is_slow() ? 5000 : 1000;
+    late_ms = deadline_ms * 3;
+    snprintf(settings, sizeof settings, "timeout = %d", deadline_ms / 1000);
+    configure("none", settings);
     initialize();
     for (int i = 0; i < BUSY; i++) {
         slow[i] = (struct slow){ .session = open_session(PROD), .rv = 4711 };
         slow[i].key = find_one(slow[i].session, CKO_PRIVATE_KEY, "ec");
         ok(world.p11->C_SignInit(slow[i].session, &ecdsa, slow[i].key));
     }
-    char fault[128];
-    snprintf(fault, sizeof fault, "{\"path\":\"/sign\",\"kind\":\"delay\",\"ms\":%d,\"count\":%d}", LATE_MS,
+    snprintf(fault, sizeof fault, "{\"path\":\"/sign\",\"kind\":\"delay\",\"ms\":%d,\"count\":%d}", late_ms,
              BUSY);
     control_do("POST", "/faults", fault);
     for (int i = 0; i < BUSY; i++)
@@ -214,10 +219,10 @@ static void test_ends_under_way(void **state)
         int64_t began = now_ms();
         ways[w].act(slow);
         /* What waits for nobody is over before the deadline has passed. */
-        assert_in_range(now_ms() - began, 0, ways[w].at_once ? DEADLINE_MS / 2 : DEADLINE_MS + SLACK_MS);
+        assert_in_range(now_ms() - began, 0, ways[w].at_once ? deadline_ms / 2 : deadline_ms + SLACK_MS);
         for (int i = 0; i < BUSY; i++) {
             pthread_join(slow[i].thread, NULL);
-            assert_in_range(slow[i].ended - began, 0, DEADLINE_MS + SLACK_MS);
+            assert_in_range(slow[i].ended - began, 0, deadline_ms + SLACK_MS);
             expect(CKR_KVP11_TIMED_OUT, slow[i].rv);
         }
         CK_RV rv = world.p11->C_Finalize(NULL);

@@ -200,7 +200,7 @@ static void test_fork_while_threads_work(void **state)
     for (int i = 0; i < 4; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, work_until_told, keys), 0);
     for (int i = 0; i < 10; i++)
-        assert_int_equal(in_child(child_of_threads), 0);
+        assert_int_equal(in_child_of_threads(child_of_threads), 0);
     stop_workers = true;
     for (int i = 0; i < 4; i++) {
         void *bad = NULL;
