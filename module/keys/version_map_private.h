@@ -79,6 +79,9 @@ KV_MUST_USE enum kv_status kv_map_statement(struct kv_map *map, enum kv_map_sql 
 void kv_map_statement_cleanup(sqlite3_stmt **statement);
 #define KV_AUTO_STATEMENT KV_CLEANUP(kv_map_statement_cleanup)
 
+/* sqlite3_step() of a statement whose values are all bound; else SQLITE_NOMEM. */
+int kv_map_step(sqlite3_stmt *statement);
+
 /* Runs a statement that answers nothing. */
 KV_MUST_USE enum kv_status kv_map_run(struct kv_map *map, enum kv_map_sql which, struct kv_error *err);
 KV_MUST_USE enum kv_status kv_map_step_done(struct kv_map *map, sqlite3_stmt *statement,
@@ -97,7 +100,7 @@ void kv_map_bind_blob(sqlite3_stmt *statement, const char *name,
 /* Column texts into bounded arrays. */
 void kv_map_text(sqlite3_stmt *statement, int column, char *ret, size_t size);
 
-/* The row that a find statement stands on; one reference for the caller. NULL: a value out of its range, or no memory. */
-struct kv_version *kv_map_row(sqlite3_stmt *statement);
+/* The row that a find statement stands on; one reference for the caller. KV_BAD_DATA: a value out of its range. KV_NO_MEMORY. */
+KV_MUST_USE enum kv_status kv_map_row(sqlite3_stmt *statement, struct kv_version **ret);
 
 #endif
