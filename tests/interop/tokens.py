@@ -11,6 +11,7 @@ PROGRAMS = {
     "softhsm2-util": "softhsm2-util", "setpriv": "setpriv",
     "OpenSSL's pkcs11 engine": f"{MULTIARCH}/engines-3/pkcs11.so", "the SoftHSM module": f"{MULTIARCH}/softhsm/libsofthsm2.so",
     "OpenSSL's pkcs11 provider": f"{MULTIARCH}/ossl-modules/pkcs11.so", "jemalloc": f"{MULTIARCH}/libjemalloc.so.2",
+    "p11-kit's proxy module": f"{MULTIARCH}/p11-kit-proxy.so",
     "p11-kit's client module": f"{MULTIARCH}/pkcs11/p11-kit-client.so",
 }
 
