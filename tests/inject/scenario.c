@@ -6,11 +6,12 @@
 static const CK_BYTE digest[32] = "thirty-two bytes of some digest",
                      text[48] = "forty-eight bytes that are encrypted and opened";
 CK_FUNCTION_LIST *p11;
+CK_FUNCTION_LIST_3_0 *p11_3;
 
 /* What the steps hand on to each other. */
 static struct {
     CK_SESSION_HANDLE prod, hsm;
-    CK_OBJECT_HANDLE ec_shut, ec_open, rsa_shut, rsa_open, oct, aes, generated, unwrapped;
+    CK_OBJECT_HANDLE ec_shut, ec_open, rsa_shut, rsa_open, oct, gcm, aes;
     CK_BYTE signature[64], cipher[256], sealed[64], wrapped[256];
     CK_ULONG cipher_len, sealed_len, wrapped_len;
 } world_of;
@@ -87,6 +88,7 @@ static CK_RV find_keys(void)
     STEP(find(world_of.prod, CKO_PUBLIC_KEY, "ec", &world_of.ec_open));
     STEP(find(world_of.prod, CKO_PRIVATE_KEY, "rsa", &world_of.rsa_shut));
     STEP(find(world_of.prod, CKO_PUBLIC_KEY, "rsa", &world_of.rsa_open));
+    STEP(find(world_of.hsm, CKO_SECRET_KEY, "gcm", &world_of.gcm));
     return find(world_of.hsm, CKO_SECRET_KEY, "oct", &world_of.oct);
 }
 
@@ -314,6 +316,106 @@ static CK_RV generate(void)
     return p11->C_DestroyObject(world_of.prod, key);
 }
 
+/* An EC pair of the session, a signature of it, its private key wrapped by the session's AES key and back. */
+static CK_RV pairs(void)
+{
+    static CK_BYTE p256[] = { 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07 };
+    static const CK_MECHANISM_TYPE wrapping = CKM_AES_KEY_WRAP_KWP;
+    CK_OBJECT_CLASS private_key = CKO_PRIVATE_KEY;
+    CK_KEY_TYPE ec = CKK_EC;
+    CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+    CK_MECHANISM make = { CKM_EC_KEY_PAIR_GEN, NULL, 0 }, kwp = { wrapping, NULL, 0 };
+    CK_ATTRIBUTE open_items[] = { { CKA_EC_PARAMS, p256, sizeof p256 }, { CKA_VERIFY, &yes, sizeof yes } };
+    CK_ATTRIBUTE shut_items[] = { { CKA_EXTRACTABLE, &yes, sizeof yes }, { CKA_SIGN, &yes, sizeof yes } };
+    CK_ATTRIBUTE back_items[] = { { CKA_CLASS, &private_key, sizeof private_key },
+                                  { CKA_KEY_TYPE, &ec, sizeof ec },
+                                  { CKA_SENSITIVE, &no, sizeof no },
+                                  { CKA_EXTRACTABLE, &yes, sizeof yes } };
+    CK_OBJECT_HANDLE pair[2], back = 0;
+    CK_BYTE blob[256], signature[64];
+    CK_ULONG len = sizeof blob, signature_len = sizeof signature;
+    STEP(p11->C_GenerateKeyPair(world_of.prod, &make, open_items, 2, shut_items, 2, &pair[0], &pair[1]));
+    CK_RV rv = p11->C_WrapKey(world_of.prod, &kwp, world_of.aes, pair[1], blob, &len);
+    if (!rv)
+        rv = p11->C_UnwrapKey(world_of.prod, &kwp, world_of.aes, blob, len, back_items, 4, &back);
+    if (!rv)
+        rv = p11->C_SignInit(world_of.prod, &ecdsa_sha256, back);
+    if (!rv)
+        rv = p11->C_Sign(world_of.prod, (CK_BYTE *)text, sizeof text, signature, &signature_len);
+    if (!rv)
+        rv = p11->C_VerifyInit(world_of.prod, &ecdsa_sha256, pair[0]);
+    if (!rv)
+        rv = p11->C_Verify(world_of.prod, (CK_BYTE *)text, sizeof text, signature, signature_len);
+    CK_OBJECT_HANDLE made[] = { pair[0], pair[1], back };
+    for (int i = 0; i < 3; i++)
+        if (made[i] && p11->C_DestroyObject(world_of.prod, made[i]))
+            return WRONG;
+    return rv;
+}
+
+static CK_RV derive(void)
+{
+    CK_HKDF_PARAMS params = { .bExtract = CK_TRUE,
+                              .bExpand = CK_TRUE,
+                              .prfHashMechanism = CKM_SHA256,
+                              .ulSaltType = CKF_HKDF_SALT_NULL,
+                              .pInfo = (CK_BYTE *)text,
+                              .ulInfoLen = 10 };
+    CK_MECHANISM hkdf = { CKM_HKDF_DERIVE, &params, sizeof params };
+    CK_OBJECT_CLASS type = CKO_SECRET_KEY;
+    CK_KEY_TYPE generic = CKK_GENERIC_SECRET;
+    CK_BBOOL yes = CK_TRUE;
+    CK_ULONG len = 40, size = 0;
+    CK_OBJECT_HANDLE base = 0, derived = 0;
+    CK_ATTRIBUTE base_items[] = { { CKA_CLASS, &type, sizeof type },
+                                  { CKA_KEY_TYPE, &generic, sizeof generic },
+                                  { CKA_DERIVE, &yes, sizeof yes },
+                                  { CKA_VALUE, (void *)digest, 32 } };
+    CK_ATTRIBUTE items[] = { { CKA_KEY_TYPE, &generic, sizeof generic },
+                             { CKA_VALUE_LEN, &len, sizeof len } };
+    STEP(p11->C_CreateObject(world_of.prod, base_items, 4, &base));
+    CK_RV rv = p11->C_DeriveKey(world_of.prod, &hkdf, base, items, 2, &derived);
+    if (!rv)
+        rv = p11->C_GetAttributeValue(world_of.prod, derived,
+                                      &(CK_ATTRIBUTE){ CKA_VALUE_LEN, &size, sizeof size }, 1);
+    if (derived)
+        STEP(p11->C_DestroyObject(world_of.prod, derived));
+    STEP(p11->C_DestroyObject(world_of.prod, base));
+    STEP(rv);
+    return size == len ? CKR_OK : WRONG;
+}
+
+/* Begun and ended by a message each, under a session's key and under one of the HSM. */
+static CK_RV messages(void)
+{
+    CK_FUNCTION_LIST_3_0 *more = p11_3;
+    struct {
+        CK_SESSION_HANDLE session;
+        CK_OBJECT_HANDLE key;
+    } rows[] = { { world_of.prod, world_of.aes }, { world_of.hsm, world_of.gcm } };
+    for (int i = 0; i < 2; i++) {
+        CK_BYTE iv[12] = { 0 }, tag[16], cipher[64], back[64];
+        CK_GCM_MESSAGE_PARAMS params = { iv, sizeof iv, 0, CKG_GENERATE, tag, 128 };
+        CK_MECHANISM gcm = { CKM_AES_GCM, NULL, 0 };
+        CK_ULONG len = sizeof cipher, back_len = sizeof back;
+        STEP(more->C_MessageEncryptInit(rows[i].session, &gcm, rows[i].key));
+        CK_RV rv = more->C_EncryptMessage(rows[i].session, &params, sizeof params, (CK_BYTE *)digest, 8,
+                                          (CK_BYTE *)text, sizeof text, cipher, &len);
+        CK_RV end = more->C_MessageEncryptFinal(rows[i].session);
+        STEP(rv);
+        STEP(end);
+        params.ivGenerator = CKG_NO_GENERATE;
+        STEP(more->C_MessageDecryptInit(rows[i].session, &gcm, rows[i].key));
+        rv = more->C_DecryptMessage(rows[i].session, &params, sizeof params, (CK_BYTE *)digest, 8, cipher,
+                                    len, back, &back_len);
+        end = more->C_MessageDecryptFinal(rows[i].session);
+        STEP(rv);
+        STEP(end);
+        HOLDS(back_len == sizeof text && !memcmp(back, text, back_len));
+    }
+    return CKR_OK;
+}
+
 static CK_RV close_hsm(void)
 {
     if (world_of.hsm)
@@ -348,6 +450,9 @@ const struct step steps[] = {
     { "unwrap", unwrap_by_rsa, 0 },
     { "wrap in the HSM", wrap_in_the_hsm, 0 },
     { "generate", generate, 0 },
+    { "pairs", pairs, CKR_WRAPPED_KEY_INVALID },
+    { "derive", derive, 0 },
+    { "messages", messages, CKR_AEAD_DECRYPT_FAILED },
     { "close", close_hsm, 0 },
     { "finalize", finalize_it, 0 },
 };

@@ -19,5 +19,6 @@ extern const size_t step_count;
 
 /* The module's functions, set by the program. */
 extern CK_FUNCTION_LIST *p11;
+extern CK_FUNCTION_LIST_3_0 *p11_3;
 
 #endif

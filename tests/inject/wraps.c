@@ -5,8 +5,10 @@
 #include <cJSON.h>
 #include <errno.h>
 #include <openssl/bn.h>
+#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
 #include <openssl/param_build.h>
 #include <openssl/provider.h>
 #include <openssl/rand.h>
@@ -14,6 +16,7 @@
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -70,6 +73,24 @@ WRAP(int, OSSL_PARAM_BLD_push_utf8_string, 0, (OSSL_PARAM_BLD *b, const char *na
 WRAP(int, OSSL_PARAM_BLD_push_octet_string, 0, (OSSL_PARAM_BLD *b, const char *name, const void *data, size_t len), (b, name, data, len))
 WRAP(OSSL_LIB_CTX *, OSSL_LIB_CTX_new, NULL, (void), ())
 WRAP(OSSL_PROVIDER *, OSSL_PROVIDER_load, NULL, (OSSL_LIB_CTX *c, const char *name), (c, name))
+
+WRAP(EVP_KDF *, EVP_KDF_fetch, NULL, (OSSL_LIB_CTX *c, const char *name, const char *query), (c, name, query))
+WRAP(EVP_KDF_CTX *, EVP_KDF_CTX_new, NULL, (EVP_KDF *kdf), (kdf))
+WRAP(int, EVP_KDF_derive, 0, (EVP_KDF_CTX *c, unsigned char *to, size_t len, const OSSL_PARAM *params), (c, to, len, params))
+WRAP(int, EVP_PKEY_sign_init, 0, (EVP_PKEY_CTX *c), (c))
+WRAP(int, EVP_PKEY_sign, 0, (EVP_PKEY_CTX *c, unsigned char *to, size_t *to_len, const unsigned char *data, size_t len), (c, to, to_len, data, len))
+WRAP(int, EVP_PKEY_keygen_init, 0, (EVP_PKEY_CTX *c), (c))
+WRAP(int, EVP_PKEY_generate, 0, (EVP_PKEY_CTX *c, EVP_PKEY **key), (c, key))
+WRAP(int, EVP_PKEY_get_bn_param, 0, (const EVP_PKEY *key, const char *name, BIGNUM **ret), (key, name, ret))
+WRAP(EC_GROUP *, EC_GROUP_new_by_curve_name_ex, NULL, (OSSL_LIB_CTX *c, const char *query, int nid), (c, query, nid))
+WRAP(EC_POINT *, EC_POINT_new, NULL, (const EC_GROUP *group), (group))
+WRAP(int, EC_POINT_mul, 0, (const EC_GROUP *g, EC_POINT *r, const BIGNUM *n, const EC_POINT *q, const BIGNUM *m, BN_CTX *c), (g, r, n, q, m, c))
+WRAP(size_t, EC_POINT_point2oct, 0, (const EC_GROUP *g, const EC_POINT *p, point_conversion_form_t form, unsigned char *to, size_t len, BN_CTX *c), (g, p, form, to, len, c))
+WRAP(BN_CTX *, BN_CTX_new_ex, NULL, (OSSL_LIB_CTX *c), (c))
+WRAP(BIGNUM *, BN_new, NULL, (void), ())
+
+WRAP(void *, mmap64, MAP_FAILED, (void *at, size_t len, int protection, int flags, int fd, off64_t from), (at, len, protection, flags, fd, from))
+WRAP(int, mlock, (errno = EPERM, -1), (const void *at, size_t len), (at, len))
 
 WRAP(CURLcode, curl_global_init, CURLE_OUT_OF_MEMORY, (long flags), (flags))
 WRAP(CURL *, curl_easy_init, NULL, (void), ())
