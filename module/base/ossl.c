@@ -9,13 +9,13 @@
 
 /* Never freed: C_CloseSession and C_Finalize may arrive from inside OPENSSL_cleanup. */
 static OSSL_LIB_CTX *context;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 
 /* Another thread of the parent may have held a lock of its context, that of the random generator for one, and is not in the child to let go of it:
  * the child makes a context of its own at its first use. */
 static void renew_in_child(void)
 {
-    once = (pthread_once_t)PTHREAD_ONCE_INIT;
+    gate = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     context = NULL;
 }
 
@@ -27,23 +27,30 @@ static void watch_forks(void)
         watched = pthread_atfork(NULL, NULL, renew_in_child) == 0;
 }
 
-static void start(void)
+static OSSL_LIB_CTX *start(void)
 {
     OSSL_LIB_CTX *fresh = OSSL_LIB_CTX_new();
 
     watch_forks();
-
     if (fresh && !OSSL_PROVIDER_load(fresh, "default")) {
         OSSL_LIB_CTX_free(fresh);
         fresh = NULL;
     }
-    context = fresh;
+    return fresh;
 }
 
 OSSL_LIB_CTX *kv_ossl_context(void)
 {
-    pthread_once(&once, start);
-    return context;
+    OSSL_LIB_CTX *here = __atomic_load_n(&context, __ATOMIC_ACQUIRE);
+
+    if (here)
+        return here;
+    /* Not pthread_once: what memory was too short for is tried again. */
+    pthread_mutex_lock(&gate);
+    here = context ? context : start();
+    __atomic_store_n(&context, here, __ATOMIC_RELEASE);
+    pthread_mutex_unlock(&gate);
+    return here;
 }
 
 struct kv_ossl_guard kv_ossl_enter(void)

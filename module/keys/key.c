@@ -101,8 +101,7 @@ static enum kv_status identify_public(struct kv_version *version)
     KV_AUTO_BYTES struct kv_bytes ski = { 0 }, spki = { 0 };
     const struct kv_public *key;
 
-    if (kv_version_public(version, &key, NULL))
-        return KV_BAD_DATA;
+    KV_TRY(kv_version_public(version, &key, NULL));
     KV_TRY(kv_digest_once("SHA1", kv_public_bits_string(key), &ski));
     KV_TRY(kv_digest_once("SHA2-256", KV_VIEW(version->spki), &spki));
     memcpy(version->id, ski.data, sizeof version->id);

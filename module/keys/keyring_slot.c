@@ -15,10 +15,17 @@ static int compare_slots(const void *a, const void *b)
     return strcmp(((const struct kv_slot *)a)->key, ((const struct kv_slot *)b)->key);
 }
 
+/* Found without memory: a slot that somebody entered must be left again, however short memory is then. */
 struct kv_slot *kv_keyring_slot(struct kv_keyring *keyring, const char *key)
 {
-    KV_AUTO_FREE struct kv_slot *fresh = calloc(1, sizeof(*fresh));
+    struct kv_slot probe;
 
+    if (!kv_text_fit(probe.key, sizeof(probe.key), key))
+        return NULL;
+    struct kv_slot **found = tfind(&probe, &keyring->slots, compare_slots);
+    if (found)
+        return *found;
+    KV_AUTO_FREE struct kv_slot *fresh = calloc(1, sizeof(*fresh));
     if (!fresh || !kv_text_fit(fresh->key, sizeof(fresh->key), key))
         return NULL;
     struct kv_slot **node = tsearch(fresh, &keyring->slots, compare_slots);
@@ -125,6 +132,12 @@ struct kv_task kv_keyring_refresh_task(const struct kv_keyring *keyring, const s
     return (struct kv_task){ kv_deadline_in(keyring->parts.clock, KV_KEYRING_REFRESH_MS), task->caller };
 }
 
+/* What failed here and not at the vault is not worth remembering: the next one may have more memory. */
+static bool is_own_failure(enum kv_status status)
+{
+    return status == KV_NO_MEMORY || status == KV_INTERNAL || status == KV_IO || status == KV_CANCELLED;
+}
+
 static int64_t quiet_ms(const struct kv_keyring *keyring)
 {
     int64_t refresh = keyring->parts.config->refresh_seconds * 1000;
@@ -143,7 +156,7 @@ void kv_keyring_leave(struct kv_keyring *keyring, const char *key, enum kv_statu
         slot->busy = false;
         slot->failure = status;
         slot->failure_text = status != KV_OK && err && *err->text ? kv_text_copy(err->text) : NULL;
-        slot->quiet_until_ms = kv_keyring_steady(keyring) + quiet_ms(keyring);
+        slot->quiet_until_ms = is_own_failure(status) ? 0 : kv_keyring_steady(keyring) + quiet_ms(keyring);
         if (status == KV_OK || status == KV_NOT_FOUND)
             slot->doubted = false;
         if (status == KV_OK)

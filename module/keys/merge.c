@@ -329,7 +329,11 @@ static enum kv_status collect(struct work *work, struct kv_merge_result *ret, st
     for (size_t i = 0; i < work->count; i++) {
         struct entry *entry = &work->entries[i];
 
-        if (entry->changed && kv_version_identify(entry->version) != KV_OK)
+        enum kv_status status = entry->changed ? kv_version_identify(entry->version) : KV_OK;
+
+        if (status == KV_NO_MEMORY || status == KV_INTERNAL)
+            return status;
+        if (status)
             return kv_fail(err, KV_PROTOCOL, "vault '%s': the public key of '%s@%s' cannot be used",
                            work->input->vault, work->input->name, entry->version->version);
         KV_TRY(kv_version_list_add(&ret->all, entry->version));

@@ -5,22 +5,6 @@
 
 enum { BUSY_MS = 5000 };
 
-/* Threads of this process that are inside SQLite through a map, and whether a fork caught one there. */
-static unsigned inside;
-static bool torn;
-
-void kv_map_enter(struct kv_map *map)
-{
-    pthread_mutex_lock(&map->lock);
-    __atomic_add_fetch(&inside, 1, __ATOMIC_SEQ_CST);
-}
-
-void kv_map_leave(struct kv_map *map)
-{
-    __atomic_sub_fetch(&inside, 1, __ATOMIC_SEQ_CST);
-    pthread_mutex_unlock(&map->lock);
-}
-
 enum kv_status kv_map_exec(struct kv_map *map, const char *text, struct kv_error *err)
 {
     int code = sqlite3_exec(map->db, text, NULL, NULL, NULL);
@@ -83,11 +67,9 @@ static enum kv_status open_memory(struct kv_map *map, struct kv_error *err)
     return open_db(map, err);
 }
 
-/* A child of a fork that caught another thread inside SQLite has that thread's half-done work and its locks in memory for ever: it may not call
- * SQLite at all. */
 static enum kv_status open_any(struct kv_map *map, struct kv_error *err)
 {
-    if (torn) {
+    if (kv_map_torn()) {
         map->health.status = kv_fail(
             &map->health, KV_IO,
             "version map '%s' is not used: this process was forked while its parent was writing there; it "
@@ -140,10 +122,10 @@ void kv_map_free(struct kv_map *map)
 
 void kv_map_forget(struct kv_map *map)
 {
-    if (__atomic_exchange_n(&inside, 0, __ATOMIC_SEQ_CST))
-        torn = true;
-    /* Leaked: closing the parent's handle here would touch the parent's locks and its journal. */
-    map->db = NULL;
+    kv_map_forked();
+    /* Closing the parent's handle here would touch the parent's locks and its journal. */
+    if (map->db)
+        map->inherited = kv_take(map->db);
     memset(map->statements, 0, sizeof map->statements);
     pthread_mutex_init(&map->lock, NULL);
 }

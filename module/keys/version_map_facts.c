@@ -20,7 +20,7 @@ enum kv_status kv_map_visited(struct kv_map *map, const char *vault, const char 
     KV_TRY(kv_map_statement(map, KV_SQL_VISITED, &statement, err));
     kv_map_bind_text(statement, ":vault", vault);
     kv_map_bind_text(statement, ":name", name ? name : "");
-    int code = sqlite3_step(statement);
+    int code = kv_map_step(statement);
     if (code != SQLITE_ROW && code != SQLITE_DONE)
         return kv_map_failed(map, code, err);
     *ret = (struct kv_map_visit){ 0 };
@@ -54,7 +54,7 @@ enum kv_status kv_map_challenge(struct kv_map *map, const char *host, struct kv_
     KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_CHALLENGE, &statement, err));
     kv_map_bind_text(statement, ":host", host);
-    int code = sqlite3_step(statement);
+    int code = kv_map_step(statement);
     if (code != SQLITE_ROW && code != SQLITE_DONE)
         return kv_map_failed(map, code, err);
     *ret = (struct kv_map_challenge){ 0 };
@@ -131,7 +131,7 @@ enum kv_status kv_map_who_wrapped(struct kv_map *map, const unsigned char digest
     KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_WHO_WRAPPED, &statement, err));
     kv_map_bind_blob(statement, ":digest", (struct kv_view){ digest, 32 });
-    int code = sqlite3_step(statement);
+    int code = kv_map_step(statement);
     if (code != SQLITE_ROW && code != SQLITE_DONE)
         return kv_map_failed(map, code, err);
     *ret = (struct kv_map_wrap){ 0 };
@@ -249,7 +249,7 @@ enum kv_status kv_map_backups(struct kv_map *map, const struct kv_version *versi
     kv_map_bind_text(statement, ":vault", version ? version->vault : NULL);
     kv_map_bind_text(statement, ":name", version ? version->name : NULL);
     kv_map_bind_text(statement, ":version", version ? version->version : NULL);
-    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+    while ((code = kv_map_step(statement)) == SQLITE_ROW) {
         struct kv_map_backup *more = reallocarray(backups, count + 1, sizeof *more);
         if (!more)
             return kv_fail(err, KV_NO_MEMORY, "out of memory");

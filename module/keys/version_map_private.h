@@ -38,14 +38,19 @@ enum kv_map_sql {
 };
 
 struct kv_map {
-    char *path;  /* as it was asked for; NULL: in memory by wish */
-    char *file;  /* the same without links; NULL: in memory */
-    sqlite3 *db; /* NULL: SQLite may not be called, or the handle was forgotten */
+    char *path;         /* as it was asked for; NULL: in memory by wish */
+    char *file;         /* the same without links; NULL: in memory */
+    sqlite3 *db;        /* NULL: SQLite may not be called, or the handle was forgotten */
+    sqlite3 *inherited; /* a parent's: never to be touched, but not lost sight of */
     bool writable;
     struct kv_error health; /* status KV_OK: it is the file */
     pthread_mutex_t lock;
     sqlite3_stmt *statements[KV_SQL_COUNT];
 };
+
+/* In a child: was its parent inside SQLite when it forked? kv_map_forked asks once, before the first map of the child. */
+bool kv_map_torn(void);
+void kv_map_forked(void);
 
 /* Holds the map's lock for a scope. */
 void kv_map_enter(struct kv_map *map);
@@ -77,6 +82,9 @@ KV_MUST_USE enum kv_status kv_map_statement(struct kv_map *map, enum kv_map_sql 
 void kv_map_statement_cleanup(sqlite3_stmt **statement);
 #define KV_AUTO_STATEMENT KV_CLEANUP(kv_map_statement_cleanup)
 
+/* sqlite3_step() of a statement whose values are all bound; else SQLITE_NOMEM. */
+int kv_map_step(sqlite3_stmt *statement);
+
 /* Runs a statement that answers nothing. */
 KV_MUST_USE enum kv_status kv_map_run(struct kv_map *map, enum kv_map_sql which, struct kv_error *err);
 KV_MUST_USE enum kv_status kv_map_step_done(struct kv_map *map, sqlite3_stmt *statement,
@@ -95,7 +103,7 @@ void kv_map_bind_blob(sqlite3_stmt *statement, const char *name,
 /* Column texts into bounded arrays. */
 void kv_map_text(sqlite3_stmt *statement, int column, char *ret, size_t size);
 
-/* The row that a find statement stands on; one reference for the caller. NULL: a value out of its range, or no memory. */
-struct kv_version *kv_map_row(sqlite3_stmt *statement);
+/* The row that a find statement stands on; one reference for the caller. KV_BAD_DATA: a value out of its range. KV_NO_MEMORY. */
+KV_MUST_USE enum kv_status kv_map_row(sqlite3_stmt *statement, struct kv_version **ret);
 
 #endif

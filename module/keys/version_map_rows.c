@@ -65,13 +65,13 @@ static void read_numbers(sqlite3_stmt *row, struct kv_version *version)
     version->managed = sqlite3_column_int(row, COL_MANAGED);
 }
 
-struct kv_version *kv_map_row(sqlite3_stmt *row)
+enum kv_status kv_map_row(sqlite3_stmt *row, struct kv_version **ret)
 {
     KV_AUTO_VERSION struct kv_version *version = kv_version_new();
     char state[24];
 
     if (!version)
-        return NULL;
+        return KV_NO_MEMORY;
     read_numbers(row, version);
     kv_map_text(row, COL_VAULT, version->vault, sizeof version->vault);
     kv_map_text(row, COL_NAME, version->name, sizeof version->name);
@@ -83,11 +83,12 @@ struct kv_version *kv_map_row(sqlite3_stmt *row)
     struct kv_view spki = { sqlite3_column_blob(row, COL_SPKI), (size_t)sqlite3_column_bytes(row, COL_SPKI) };
     if (version->kind > KV_OCT || !version->name[0] || !kv_state_from_name(state, &version->state) ||
         !read_fixed(row, COL_ID, version->id, sizeof version->id) ||
-        !read_fixed(row, COL_SPKI_SHA256, version->spki_sha256, sizeof version->spki_sha256) ||
-        kv_bytes_copy(spki, &version->spki))
-        return NULL;
+        !read_fixed(row, COL_SPKI_SHA256, version->spki_sha256, sizeof version->spki_sha256))
+        return KV_BAD_DATA;
+    KV_TRY(kv_bytes_copy(spki, &version->spki));
     kv_version_relabel(version);
-    return kv_take(version);
+    *ret = kv_take(version);
+    return KV_OK;
 }
 
 static enum kv_map_sql find_by(const struct kv_map_query *query)
@@ -109,11 +110,12 @@ static enum kv_status collect(struct kv_map *map, sqlite3_stmt *statement, struc
 {
     int code;
 
-    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
-        KV_AUTO_VERSION struct kv_version *version = kv_map_row(statement);
-        if (!version)
+    while ((code = kv_map_step(statement)) == SQLITE_ROW) {
+        KV_AUTO_VERSION struct kv_version *version = NULL;
+        enum kv_status status = kv_map_row(statement, &version);
+        if (status == KV_BAD_DATA)
             continue; /* kv_map_verify names it; it must not hide the others */
-        if (kv_version_list_add(ret, version))
+        if (status || kv_version_list_add(ret, version))
             return kv_fail(err, KV_NO_MEMORY, "out of memory");
     }
     return code == SQLITE_DONE ? KV_OK : kv_map_failed(map, code, err);
@@ -128,6 +130,8 @@ enum kv_status kv_map_find(struct kv_map *map, const struct kv_map_query *query,
     q.vault = given(q.vault);
     q.name = given(q.name);
     KV_MAP_LOCK(map);
+    if (!map->db)
+        return KV_OK; /* its health has been told; without it the vault is asked */
     KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
     KV_TRY(kv_map_statement(map, find_by(&q), &statement, err));
     kv_map_bind_text(statement, ":vault", q.vault);

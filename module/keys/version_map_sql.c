@@ -87,6 +87,9 @@ static const char *const sql[KV_SQL_COUNT] = {
         "id",
 };
 
+/* A value that could not be bound for lack of memory would be NULL, and NULL asks for everything: such a statement is not run. */
+static _Thread_local const sqlite3_stmt *unbound;
+
 enum kv_status kv_map_statement(struct kv_map *map, enum kv_map_sql which, sqlite3_stmt **ret,
                                 struct kv_error *err)
 {
@@ -108,13 +111,29 @@ void kv_map_statement_cleanup(sqlite3_stmt **statement)
 {
     if (!*statement)
         return;
+    if (unbound == *statement)
+        unbound = NULL;
     sqlite3_reset(*statement);
     sqlite3_clear_bindings(*statement);
 }
 
+static void bound(sqlite3_stmt *statement, int code)
+{
+    if (code != SQLITE_OK && code != SQLITE_RANGE)
+        unbound = statement;
+}
+
+int kv_map_step(sqlite3_stmt *statement)
+{
+    if (statement != unbound)
+        return sqlite3_step(statement);
+    unbound = NULL;
+    return SQLITE_NOMEM;
+}
+
 enum kv_status kv_map_step_done(struct kv_map *map, sqlite3_stmt *statement, struct kv_error *err)
 {
-    int code = sqlite3_step(statement);
+    int code = kv_map_step(statement);
 
     return code == SQLITE_DONE ? KV_OK : kv_map_failed(map, code, err);
 }
@@ -183,18 +202,20 @@ enum kv_status kv_map_failed(const struct kv_map *map, int code, struct kv_error
 
 void kv_map_bind_text(sqlite3_stmt *statement, const char *name, const char *value)
 {
-    sqlite3_bind_text(statement, sqlite3_bind_parameter_index(statement, name), value, -1, SQLITE_TRANSIENT);
+    bound(statement, sqlite3_bind_text(statement, sqlite3_bind_parameter_index(statement, name), value, -1,
+                                       SQLITE_TRANSIENT));
 }
 
 void kv_map_bind_int(sqlite3_stmt *statement, const char *name, int64_t value)
 {
-    sqlite3_bind_int64(statement, sqlite3_bind_parameter_index(statement, name), value);
+    bound(statement, sqlite3_bind_int64(statement, sqlite3_bind_parameter_index(statement, name), value));
 }
 
 void kv_map_bind_blob(sqlite3_stmt *statement, const char *name, struct kv_view value)
 {
-    sqlite3_bind_blob(statement, sqlite3_bind_parameter_index(statement, name),
-                      value.len ? (const void *)value.data : "", (int)value.len, SQLITE_TRANSIENT);
+    bound(statement,
+          sqlite3_bind_blob(statement, sqlite3_bind_parameter_index(statement, name),
+                            value.len ? (const void *)value.data : "", (int)value.len, SQLITE_TRANSIENT));
 }
 
 void kv_map_text(sqlite3_stmt *statement, int column, char *ret, size_t size)

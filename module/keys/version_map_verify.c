@@ -29,11 +29,12 @@ static enum kv_status check_pages(struct kv_map *map, struct kv_error *err)
 
 static enum kv_status check_row(struct kv_map *map, sqlite3_stmt *row, struct kv_error *err)
 {
-    KV_AUTO_VERSION struct kv_version *version = kv_map_row(row);
+    KV_AUTO_VERSION struct kv_version *version = NULL;
+    enum kv_status status = kv_map_row(row, &version);
     KV_AUTO_VERSION struct kv_version *again = version ? kv_version_copy(version) : NULL;
     const char *path = map->file ? map->path : "in memory";
 
-    if (!version)
+    if (status == KV_BAD_DATA)
         return kv_fail(err, KV_MAP_CORRUPT,
                        "version map '%s': row %lld ('%s@%s') cannot be read: restore a copy of the map", path,
                        (long long)sqlite3_column_int64(row, 0), sqlite3_column_text(row, 2),
@@ -86,7 +87,7 @@ enum kv_status kv_map_verify(struct kv_map *map, size_t *ret_versions, struct kv
     KV_TRY(kv_map_statement(map, KV_SQL_FIND_ALL, &statement, err));
     kv_map_bind_int(statement, ":current", 0);
     kv_map_bind_int(statement, ":limit", -1);
-    for (; (code = sqlite3_step(statement)) == SQLITE_ROW; count++)
+    for (; (code = kv_map_step(statement)) == SQLITE_ROW; count++)
         KV_TRY(check_row(map, statement, err));
     if (code != SQLITE_DONE)
         return kv_map_failed(map, code, err);

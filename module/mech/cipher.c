@@ -83,7 +83,7 @@ static enum kv_status start(struct kv_cipher *cipher, const EVP_CIPHER *evp, str
     if (EVP_CipherInit_ex2(context, evp, NULL, NULL, cipher->encrypt, NULL) != 1)
         return KV_INTERNAL;
     if (is_gcm(cipher) && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_IVLEN, (int)use->iv.len, NULL) != 1)
-        return KV_MECHANISM_PARAM;
+        return KV_INTERNAL; /* the parameter was looked at before */
     if (EVP_CipherInit_ex2(context, NULL, key.data, use->iv.data, cipher->encrypt, NULL) != 1 ||
         EVP_CIPHER_CTX_set_padding(context, cipher->mode->pads) != 1)
         return KV_INTERNAL;

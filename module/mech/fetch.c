@@ -1,6 +1,5 @@
 #include "mech_private.h"
 
-#include <pthread.h>
 #include <string.h>
 #include <openssl/evp.h>
 #include "base/ossl.h"
@@ -20,33 +19,40 @@ static struct {
     { "AES-128-WRAP-PAD" }, { "AES-192-WRAP-PAD" }, { "AES-256-WRAP-PAD" },
 };
 
-static pthread_once_t fetched = PTHREAD_ONCE_INIT;
-
-static void fetch_all(void)
-{
-    OSSL_LIB_CTX *context = kv_ossl_context();
-    if (!context)
-        return;
-    for (size_t i = 0; i < sizeof digests / sizeof *digests; i++)
-        digests[i].md = EVP_MD_fetch(context, digests[i].name, NULL);
-    for (size_t i = 0; i < sizeof ciphers / sizeof *ciphers; i++)
-        ciphers[i].cipher = EVP_CIPHER_fetch(context, ciphers[i].name, NULL);
-}
-
+/* Fetched once for the life of the process, each at its first use; what failed, for lack of memory say, is tried again. Of two threads that fetch
+ * at once the second one's is given back. */
 const EVP_MD *kv_fetch_md(const char *evp)
 {
-    pthread_once(&fetched, fetch_all);
-    for (size_t i = 0; evp && i < sizeof digests / sizeof *digests; i++)
-        if (strcmp(digests[i].name, evp) == 0)
-            return digests[i].md;
+    for (size_t i = 0; evp && i < sizeof digests / sizeof *digests; i++) {
+        if (strcmp(digests[i].name, evp))
+            continue;
+        EVP_MD *md = __atomic_load_n(&digests[i].md, __ATOMIC_ACQUIRE), *none = NULL;
+        OSSL_LIB_CTX *context = md ? NULL : kv_ossl_context();
+        if (context && (md = EVP_MD_fetch(context, evp, NULL)) &&
+            !__atomic_compare_exchange_n(&digests[i].md, &none, md, false, __ATOMIC_ACQ_REL,
+                                         __ATOMIC_ACQUIRE)) {
+            EVP_MD_free(md);
+            md = none;
+        }
+        return md;
+    }
     return NULL;
 }
 
 const EVP_CIPHER *kv_fetch_cipher(const char *evp)
 {
-    pthread_once(&fetched, fetch_all);
-    for (size_t i = 0; evp && i < sizeof ciphers / sizeof *ciphers; i++)
-        if (strcmp(ciphers[i].name, evp) == 0)
-            return ciphers[i].cipher;
+    for (size_t i = 0; evp && i < sizeof ciphers / sizeof *ciphers; i++) {
+        if (strcmp(ciphers[i].name, evp))
+            continue;
+        EVP_CIPHER *cipher = __atomic_load_n(&ciphers[i].cipher, __ATOMIC_ACQUIRE), *none = NULL;
+        OSSL_LIB_CTX *context = cipher ? NULL : kv_ossl_context();
+        if (context && (cipher = EVP_CIPHER_fetch(context, evp, NULL)) &&
+            !__atomic_compare_exchange_n(&ciphers[i].cipher, &none, cipher, false, __ATOMIC_ACQ_REL,
+                                         __ATOMIC_ACQUIRE)) {
+            EVP_CIPHER_free(cipher);
+            cipher = none;
+        }
+        return cipher;
+    }
     return NULL;
 }

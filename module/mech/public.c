@@ -120,7 +120,7 @@ static enum kv_status encode(const EVP_PKEY *pkey, struct kv_bytes *ret)
     unsigned char *der = NULL;
     int len = i2d_PUBKEY(pkey, &der);
     if (len <= 0)
-        return KV_BAD_DATA;
+        return KV_INTERNAL; /* it had all it needs but memory */
     enum kv_status status = kv_bytes_copy((struct kv_view){ der, (size_t)len }, ret);
     OPENSSL_free(der);
     return status;
@@ -140,8 +140,11 @@ static enum kv_status from_params(enum kv_kind kind, OSSL_PARAM_BLD *build, stru
     EVP_PKEY *made = NULL;
     if (!params || !context || EVP_PKEY_fromdata_init(context) != 1)
         return kv_fail(err, KV_INTERNAL, "OpenSSL cannot make a public key");
+    kv_public_ask();
     int done = EVP_PKEY_fromdata(context, &made, EVP_PKEY_PUBLIC_KEY, params);
     KV_CLEANUP(EVP_PKEY_free_cleanup) EVP_PKEY *pkey = made;
+    if (kv_public_no_memory() && done != 1)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
     if (done != 1)
         return kv_fail(err, KV_BAD_DATA, "not a valid %s public key", kind == KV_RSA ? "RSA" : "EC");
 

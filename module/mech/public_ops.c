@@ -1,6 +1,7 @@
 #include "mech/local.h"
 
 #include <string.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 #include "base/encode.h"
@@ -80,6 +81,19 @@ static void keep_verifier(const struct kv_public *key, struct kv_verifier *verif
     kv_verifier_free(__atomic_exchange_n(&same->verifier, verifier, __ATOMIC_ACQ_REL));
 }
 
+void kv_public_ask(void)
+{
+    ERR_set_mark();
+    ERR_raise(ERR_LIB_USER, ERR_R_OPERATION_FAIL); /* hides what the host left there */
+}
+
+bool kv_public_no_memory(void)
+{
+    bool short_of_it = ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE;
+    ERR_pop_to_mark();
+    return short_of_it;
+}
+
 enum kv_status kv_public_verify(const struct kv_public *key, const struct kv_mech *row, struct kv_view digest,
                                 struct kv_view signature)
 {
@@ -97,8 +111,11 @@ enum kv_status kv_public_verify(const struct kv_public *key, const struct kv_mec
         signature = KV_VIEW(der);
     }
     KV_TRY(take_verifier(key, row, &verifier));
+    kv_public_ask();
     int good = EVP_PKEY_verify(verifier->context, signature.data, signature.len, digest.data, digest.len);
     keep_verifier(key, verifier);
+    if (kv_public_no_memory() && good != 1)
+        return KV_NO_MEMORY;
     return good == 1 ? KV_OK : KV_BAD_SIGNATURE;
 }
 

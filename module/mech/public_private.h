@@ -23,4 +23,8 @@ void kv_verifier_free(struct kv_verifier *verifier);
 bool kv_public_set_signature(EVP_PKEY_CTX *context, const struct kv_mech *row);
 bool kv_public_set_padding(EVP_PKEY_CTX *context, const struct kv_mech *row);
 
+/* Was OpenSSL short of memory, when it only said no? Its queue knows what came since the question; the two are called in pairs. */
+void kv_public_ask(void);
+bool kv_public_no_memory(void);
+
 #endif

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -30,12 +31,13 @@ struct kv_http {
 
 /* ---- handles ---- */
 
-static pthread_once_t started = PTHREAD_ONCE_INIT;
-static CURLcode start_code;
-
-static void start(void)
+/* Two threads may both do it: libcurl locks and counts, and nothing ever takes it back. */
+static bool started(void)
 {
-    start_code = curl_global_init(CURL_GLOBAL_DEFAULT);
+    static atomic_bool done;
+    if (!done && !curl_global_init(CURL_GLOBAL_DEFAULT))
+        done = true;
+    return done;
 }
 
 /* The host's children must not inherit our connections. */
@@ -87,8 +89,7 @@ static bool set_up(struct handle *handle, const struct kv_http *http)
 
 static struct handle *handle_new(const struct kv_http *http)
 {
-    pthread_once(&started, start);
-    struct handle *handle = start_code ? NULL : calloc(1, sizeof *handle);
+    struct handle *handle = started() ? calloc(1, sizeof *handle) : NULL;
     if (!handle)
         return NULL;
     handle->link_local = -1;
@@ -396,8 +397,11 @@ static enum kv_status transfer(const struct errand *errand, struct kv_http_reply
     if (!left)
         return kv_fail(err, KV_TIMED_OUT, "the deadline passed before '%.*s' could be asked; see `timeout`",
                        origin_length(request->url), request->url);
-    if (make_headers(request, &headers) != KV_OK)
-        return kv_fail(err, KV_ARGUMENTS, "a header for '%.*s' cannot be sent", origin_length(request->url),
+    enum kv_status made = make_headers(request, &headers);
+    if (made == KV_NO_MEMORY)
+        return kv_fail(err, KV_NO_MEMORY, "a request cannot be set up: out of memory");
+    if (made)
+        return kv_fail(err, made, "a header for '%.*s' cannot be sent", origin_length(request->url),
                        request->url);
     if (!set_request(errand, left))
         return kv_fail(err, KV_NO_MEMORY, "a request cannot be set up: out of memory");

@@ -23,12 +23,16 @@ static bool text(struct kv_attr_value *ret, const char *value)
     return borrowed(ret, kv_view_text(value));
 }
 
-static const struct kv_public *public_of(const struct kv_object *object)
+/* NULL, too, when the key cannot be read now: that is no answer to a question for its attributes. One that can never be read has none. */
+static const struct kv_public *public_of(const struct kv_object *object, struct kv_attr_value *ret)
 {
     const struct kv_public *key = NULL;
     if (object->secret)
         return object->secret->public;
-    return object->version && !kv_version_public(object->version, &key, NULL) ? key : NULL;
+    enum kv_status status = object->version ? kv_version_public(object->version, &key, NULL) : KV_OK;
+    if (status == KV_NO_MEMORY || status == KV_INTERNAL)
+        ret->failure = status;
+    return key;
 }
 
 KV_ATTR_GET(subject)
@@ -140,7 +144,7 @@ KV_ATTR_GET(mechanisms)
 
 KV_ATTR_GET(modulus)
 {
-    const struct kv_public *key = public_of(object);
+    const struct kv_public *key = public_of(object, ret);
     return key && borrowed(ret, kv_public_modulus(key));
 }
 
@@ -152,7 +156,7 @@ KV_ATTR_GET(modulus_bits)
 
 KV_ATTR_GET(exponent)
 {
-    const struct kv_public *key = public_of(object);
+    const struct kv_public *key = public_of(object, ret);
     return key && borrowed(ret, kv_public_exponent(key));
 }
 
@@ -167,9 +171,11 @@ KV_ATTR_GET(ec_params)
 
 KV_ATTR_GET(ec_point)
 {
-    const struct kv_public *key = public_of(object);
+    const struct kv_public *key = public_of(object, ret);
     KV_AUTO_BYTES struct kv_bytes der = { 0 };
-    if (!key || kv_der_wrap(0x04, kv_public_point(key), &der) || der.len > sizeof ret->store.bytes)
+    if (key)
+        ret->failure = kv_der_wrap(0x04, kv_public_point(key), &der);
+    if (!key || ret->failure || der.len > sizeof ret->store.bytes)
         return false;
     memcpy(ret->store.bytes, der.data, der.len);
     return borrowed(ret, (struct kv_view){ ret->store.bytes, der.len });

@@ -45,6 +45,7 @@ enum {
 /* A value, borrowed from the object or standing in `store`. */
 struct kv_attr_value {
     struct kv_view view;
+    enum kv_status failure; /* why there is no value although the object has the attribute */
     union {
         CK_BBOOL truth;
         CK_ULONG number;

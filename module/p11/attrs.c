@@ -20,7 +20,7 @@ static bool value_of(const struct kv_object *object, const struct kv_attr_rule *
 
 static CK_RV read_one(const struct kv_object *object, CK_ATTRIBUTE *item)
 {
-    struct kv_attr_value value;
+    struct kv_attr_value value = { .failure = KV_OK };
     const struct kv_attr_rule *rule = kv_attr_rule(object, item->type);
     CK_ULONG room = item->ulValueLen;
     item->ulValueLen = CK_UNAVAILABLE_INFORMATION;
@@ -29,7 +29,7 @@ static CK_RV read_one(const struct kv_object *object, CK_ATTRIBUTE *item)
     if (hidden(object, rule))
         return CKR_ATTRIBUTE_SENSITIVE;
     if (!value_of(object, rule, &value))
-        return CKR_ATTRIBUTE_TYPE_INVALID;
+        return value.failure ? kv_ckr(value.failure) : CKR_ATTRIBUTE_TYPE_INVALID;
     if (rule->form == KV_FORM_ARRAY) {
         item->ulValueLen = room;
         return kv_attr_array_read(value.view, item);
@@ -57,20 +57,30 @@ CK_RV kv_attrs_read(struct kv_call *call, CK_OBJECT_HANDLE handle, CK_ATTRIBUTE 
     return first;
 }
 
-bool kv_attrs_match(const struct kv_object *object, struct kv_template template)
+enum kv_status kv_attrs_compare(const struct kv_object *object, struct kv_template template, bool *ret)
 {
+    *ret = false;
     for (CK_ULONG i = 0; i < template.count; i++) {
         const CK_ATTRIBUTE *item = &template.items[i];
         const struct kv_attr_rule *rule = kv_attr_rule(object, item->type);
-        struct kv_attr_value value;
-        if (!rule || hidden(object, rule) || !value_of(object, rule, &value))
-            return false;
+        struct kv_attr_value value = { .failure = KV_OK };
+        if (!rule || hidden(object, rule))
+            return KV_OK;
+        if (!value_of(object, rule, &value))
+            return value.failure;
         struct kv_view wanted = { item->pValue, item->ulValueLen };
         if (rule->form == KV_FORM_ARRAY ? !kv_attr_array_equal(value.view, wanted)
                                         : !kv_view_equal_ct(value.view, wanted))
-            return false;
+            return KV_OK;
     }
-    return true;
+    *ret = true;
+    return KV_OK;
+}
+
+bool kv_attrs_match(const struct kv_object *object, struct kv_template template)
+{
+    bool same = false;
+    return kv_attrs_compare(object, template, &same) == KV_OK && same;
 }
 
 const CK_ATTRIBUTE *kv_attrs_find(struct kv_template template, CK_ATTRIBUTE_TYPE type)

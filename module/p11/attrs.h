@@ -16,6 +16,9 @@ CK_RV kv_attrs_modify(struct kv_call *call, CK_OBJECT_HANDLE handle, struct kv_t
 
 /* Does the object have every attribute of the template with this value? What is hidden equals nothing. */
 bool kv_attrs_match(const struct kv_object *object, struct kv_template template);
+/* The same for those who can tell "no" from "not known for lack of memory". */
+KV_MUST_USE enum kv_status kv_attrs_compare(const struct kv_object *object, struct kv_template template,
+                                            bool *ret);
 /* The value of one attribute in a template, NULL: not there. */
 const CK_ATTRIBUTE *kv_attrs_find(struct kv_template template, CK_ATTRIBUTE_TYPE type);
 /* NULL pointers where there is a length, as PKCS#11 forbids. */

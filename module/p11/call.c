@@ -18,7 +18,7 @@ static CK_RV enter_session(struct kv_call *call, CK_SESSION_HANDLE handle)
     call->session = kv_session_ref(call->library, handle);
     if (!call->session)
         return CKR_SESSION_HANDLE_INVALID;
-    pthread_mutex_lock(&call->session->lock);
+    kv_lock_take(&call->session->lock);
     /* Another thread may have closed it while this one waited. */
     return kv_session_closed(call->library, call->session) ? CKR_SESSION_HANDLE_INVALID : CKR_OK;
 }
@@ -65,7 +65,7 @@ void kv_call_leave(struct kv_call *call)
         return;
     tell(call);
     if (call->session) {
-        pthread_mutex_unlock(&call->session->lock);
+        kv_lock_give(&call->session->lock);
         kv_session_unref(call->library, call->session);
     }
     kv_library_unref(call->library);

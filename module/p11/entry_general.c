@@ -13,22 +13,15 @@ static void tell_syslog(const struct kv_error *err)
     kv_log_free(log);
 }
 
-/* Every form is accepted, since we always lock with the system's own means; only half a set of mutex functions is an error. */
-static bool arguments_sound(const CK_C_INITIALIZE_ARGS *args)
-{
-    int given = !!args->CreateMutex + !!args->DestroyMutex + !!args->LockMutex + !!args->UnlockMutex;
-    return given == 0 || given == 4;
-}
-
 CK_RV C_Initialize(void *init_args)
 {
     const CK_C_INITIALIZE_ARGS *args = init_args;
     KV_CALL_BARE(call);
     if (call.rv)
         return call.rv;
-    if (args && !arguments_sound(args))
+    if (args && !kv_lock_means_sound(args))
         return call.rv = CKR_ARGUMENTS_BAD;
-    call.rv = kv_library_open(args ? args->pReserved : NULL, &call.err);
+    call.rv = kv_library_open(args, &call.err);
     if (call.rv)
         tell_syslog(&call.err);
     return call.rv;

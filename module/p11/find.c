@@ -11,7 +11,9 @@ void kv_find_reset(struct kv_find *find)
 
 static enum kv_status add(struct kv_find *find, const struct kv_object *object, struct kv_template template)
 {
-    if (!kv_attrs_match(object, template))
+    bool same = false;
+    KV_TRY(kv_attrs_compare(object, template, &same));
+    if (!same)
         return KV_OK;
     if (find->count == find->room) {
         size_t room = find->room ? find->room * 2 : 16;

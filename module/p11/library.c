@@ -44,20 +44,33 @@ static void library_free(struct kv_library *gone)
     kv_handles_free(&gone->sessions);
     kv_core_close(gone->core);
     free(gone->slots);
-    pthread_mutex_destroy(&gone->lock);
+    kv_lock_close(&gone->lock);
     free(gone);
 }
 KV_DEFINE_CLEANUP(struct kv_library, library_free)
 
-static enum kv_status make(const char *reserved, struct kv_library **ret, struct kv_error *err)
+/* A library that has nothing yet but its lock. */
+static CK_RV begin(const CK_C_INITIALIZE_ARGS *args, struct kv_library **ret)
 {
-    KV_CLEANUP(library_free_cleanup) struct kv_library *made = calloc(1, sizeof *made);
+    struct kv_library *made = calloc(1, sizeof *made);
     if (!made)
-        return kv_fail(err, KV_NO_MEMORY, "no memory to initialize");
-    pthread_mutex_init(&made->lock, NULL);
+        return CKR_HOST_MEMORY;
     made->pid = getpid();
     made->references = 1;
+    if (args && kv_lock_means_needed(args)) {
+        made->given = *args;
+        made->means = &made->given;
+    }
+    CK_RV rv = kv_lock_open(made->means, &made->lock);
+    if (rv)
+        free(made);
+    else
+        *ret = made;
+    return rv;
+}
 
+static enum kv_status furnish(struct kv_library *made, const char *reserved, struct kv_error *err)
+{
     struct kv_config_source source = { .reserved = reserved };
     struct kv_config *config = NULL;
     KV_TRY(kv_config_load(&source, &config, err));
@@ -69,8 +82,20 @@ static enum kv_status make(const char *reserved, struct kv_library **ret, struct
         return kv_fail(err, KV_NO_MEMORY, "no memory for %zu slots", made->slot_count);
     for (size_t i = 0; i < made->slot_count; i++)
         KV_TRY(kv_slot_open(made->core, i, &made->slots[i]));
-    *ret = kv_take(made);
     return KV_OK;
+}
+
+static CK_RV make(const CK_C_INITIALIZE_ARGS *args, struct kv_library **ret, struct kv_error *err)
+{
+    KV_CLEANUP(library_free_cleanup) struct kv_library *made = NULL;
+    CK_RV rv = begin(args, &made);
+    if (rv)
+        return rv;
+    enum kv_status status = furnish(made, args ? args->pReserved : NULL, err);
+    if (status)
+        return status == KV_NO_MEMORY ? CKR_HOST_MEMORY : CKR_FUNCTION_FAILED;
+    *ret = kv_take(made);
+    return CKR_OK;
 }
 
 static struct kv_library *swap(struct kv_library *next)
@@ -93,7 +118,7 @@ static bool drop_inherited(void)
     return true;
 }
 
-CK_RV kv_library_open(const char *reserved, struct kv_error *err)
+CK_RV kv_library_open(const CK_C_INITIALIZE_ARGS *args, struct kv_error *err)
 {
     pthread_once(&once, watch_forks);
     pthread_mutex_lock(&door);
@@ -101,7 +126,7 @@ CK_RV kv_library_open(const char *reserved, struct kv_error *err)
     drop_inherited();
     if (!library) {
         struct kv_library *made = NULL;
-        rv = make(reserved, &made, err) == KV_OK ? CKR_OK : CKR_FUNCTION_FAILED;
+        rv = make(args, &made, err);
         if (!rv)
             swap(made);
     }
@@ -156,12 +181,12 @@ void kv_library_unref(struct kv_library *mine)
 
 void kv_library_lock(struct kv_library *mine)
 {
-    pthread_mutex_lock(&mine->lock);
+    kv_lock_take(&mine->lock);
 }
 
 void kv_library_unlock(struct kv_library *mine)
 {
-    pthread_mutex_unlock(&mine->lock);
+    kv_lock_give(&mine->lock);
 }
 
 struct kv_library_hold kv_library_hold(struct kv_library *mine)

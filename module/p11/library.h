@@ -3,10 +3,10 @@
 #ifndef KV_P11_LIBRARY_H
 #define KV_P11_LIBRARY_H
 
-#include <pthread.h>
 #include "mech/pkcs11.h"
 #include "core/core.h"
 #include "handles.h"
+#include "lock.h"
 #include "slot.h"
 
 struct kv_library {
@@ -17,7 +17,9 @@ struct kv_library {
     struct kv_slot *slots;
     size_t slot_count;
 
-    pthread_mutex_t lock;       /* what follows, and the counters of the slots; never held over I/O */
+    const CK_C_INITIALIZE_ARGS *means; /* whose mutexes the locks are made of */
+    CK_C_INITIALIZE_ARGS given;
+    struct kv_lock lock;        /* what follows, and the counters of the slots; never held over I/O */
     uint64_t last_handle;       /* sessions and objects share the numbers */
     struct kv_handles sessions; /* struct kv_session */
     struct kv_handles objects;  /* struct kv_object, by handle */
@@ -26,8 +28,8 @@ struct kv_library {
         identities; /* vault objects again, by a hash of what they are: the same thing keeps its handle */
 };
 
-/* `reserved`: the text of pReserved, or NULL. CKR_CRYPTOKI_ALREADY_INITIALIZED only in the process that did it. */
-CK_RV kv_library_open(const char *reserved, struct kv_error *err);
+/* `args`: sound, or NULL; pReserved is a text or NULL. CKR_CRYPTOKI_ALREADY_INITIALIZED only in the process that did it. */
+CK_RV kv_library_open(const CK_C_INITIALIZE_ARGS *args, struct kv_error *err);
 /* Takes the library away from later calls; its memory goes with the last call that is under way. */
 CK_RV kv_library_close(void);
 /* Only marks: for a process that is on its way out, where nothing of OpenSSL or libcurl may be touched. */

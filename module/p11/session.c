@@ -13,16 +13,30 @@ static void session_free(struct kv_session *session)
     for (size_t i = 0; i < KV_MESSAGE_KINDS; i++)
         kv_message_reset(&session->messages[i]);
     kv_handles_free(&session->objects);
-    pthread_mutex_destroy(&session->lock);
+    kv_lock_close(&session->lock);
     free(session);
 }
 KV_DEFINE_CLEANUP(struct kv_session, session_free)
 
-static enum kv_status enter(struct kv_library *library, struct kv_session *session)
+static CK_RV session_new(const struct kv_library *library, struct kv_session **ret)
+{
+    struct kv_session *session = calloc(1, sizeof *session);
+    CK_RV rv = session ? kv_lock_open(library->means, &session->lock) : CKR_HOST_MEMORY;
+    if (rv)
+        free(session);
+    else
+        *ret = session;
+    /* The one code for it that the standard has is C_Initialize's. */
+    return rv == CKR_CANT_LOCK ? CKR_GENERAL_ERROR : rv;
+}
+
+/* From here on the session is everybody's, and may be closed before its opener has heard of it. */
+static enum kv_status enter(struct kv_library *library, struct kv_session *session, CK_SESSION_HANDLE *ret)
 {
     KV_HOLD_LIBRARY(library);
     session->handle = ++library->last_handle;
     KV_TRY(kv_handles_put(&library->sessions, session->handle, session));
+    *ret = session->handle;
     struct kv_slot *slot = &library->slots[session->slot];
     slot->sessions++;
     slot->rw_sessions += session->flags & CKF_RW_SESSION ? 1 : 0;
@@ -37,16 +51,16 @@ CK_RV kv_session_open(struct kv_call *call, CK_SLOT_ID slot, CK_FLAGS flags, CK_
         return CKR_ARGUMENTS_BAD;
     if (!(flags & CKF_SERIAL_SESSION))
         return CKR_SESSION_PARALLEL_NOT_SUPPORTED;
-    KV_CLEANUP(session_free_cleanup) struct kv_session *session = calloc(1, sizeof *session);
-    if (!session)
-        return CKR_HOST_MEMORY;
-    pthread_mutex_init(&session->lock, NULL);
+    KV_CLEANUP(session_free_cleanup) struct kv_session *session = NULL;
+    CK_RV rv = session_new(call->library, &session);
+    if (rv)
+        return rv;
     session->slot = slot;
     session->flags = flags & (CKF_SERIAL_SESSION | CKF_RW_SESSION);
     session->references = 1;
-    if (enter(call->library, session))
+    if (enter(call->library, session, ret))
         return CKR_HOST_MEMORY;
-    *ret = kv_take(session)->handle;
+    session = NULL;
     return CKR_OK;
 }
 

@@ -3,9 +3,9 @@
 #ifndef KV_P11_SESSION_H
 #define KV_P11_SESSION_H
 
-#include <pthread.h>
 #include "find.h"
 #include "handles.h"
+#include "lock.h"
 #include "message.h"
 #include "operation.h"
 
@@ -19,7 +19,7 @@ struct kv_session {
     unsigned references; /* this and `closed` under the library's lock */
     bool closed;
 
-    pthread_mutex_t lock; /* what follows */
+    struct kv_lock lock; /* what follows */
     struct kv_find find;
     struct kv_operation operations[KV_OPERATION_KINDS];
     struct kv_message messages[KV_MESSAGE_KINDS];

@@ -161,8 +161,10 @@ static enum kv_status introduce(struct errand *errand, struct kv_error *err)
         return KV_OK;
     drop_bearer(errand);
     enum kv_status status = exchange(errand, err);
-    if (asked_who(errand))
+    if (asked_who(errand)) {
+        *err = (struct kv_error){ 0 }; /* a question was no error */
         return learn(errand, err);
+    }
     if (status != KV_OK)
         return status;
     return kv_fail(

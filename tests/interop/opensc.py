@@ -1,5 +1,6 @@
 """pkcs11-tool (OpenSC)."""
 import hashlib
+import re
 
 DATA = b"the data to be signed\n" * 3
 LONG = b"0123456789abcdef" * 300  # over 1,025 bytes pkcs11-tool signs in parts
@@ -124,5 +125,28 @@ def own_test(token):
 own_test.ours_only = "SoftHSM refuses an OAEP label with a code that makes pkcs11-tool give up"
 
 
+def test_fork(token):
+    """pkcs11-tool --test-fork: the child can call C_Initialize"""
+    done = token.run(["pkcs11-tool", "--module", token.module, "--test-fork"])
+    out = token.must(done).decode()
+    assert "Calling C_Initialize in forked child process" in out and not done.stderr.replace(b"Using slot 0 with a present token (0x0)\n", b""), done
+
+
+test_fork.ours_only = "SoftHSM answers CKR_CRYPTOKI_ALREADY_INITIALIZED in a forked child"
+
+
+def test_threads(token):
+    """pkcs11-tool --test-threads: ten threads initialize and list slots, none sees anything but CKR_OK and that another was first"""
+    threads = [word for _ in range(5) for word in ("--test-threads", "IL:GISLGISL", "--test-threads", "IN:GISLGISL")]
+    done = token.run(["pkcs11-tool", "--module", token.module, *threads])
+    out = (token.must(done) + done.stderr).decode()
+    codes = set(re.findall(r"CKR_[A-Z_]+", out))
+    assert "all threads have ended" in out and out.count("C_GetSlotList returned CKR_OK") >= 10, out
+    assert codes <= {"CKR_OK", "CKR_CRYPTOKI_ALREADY_INITIALIZED"}, codes
+
+
+test_threads.ours_only = "SoftHSM crashes when two threads initialize it at once"
+
+
 SCENARIOS = (lists_objects, lists_mechanisms, signs_rsa, signs_rsa_in_parts, signs_pss, signs_ecdsa, verifies, decrypts_oaep, decrypts_oaep_256,
-             unwraps, wraps, own_test)
+             unwraps, wraps, own_test, test_fork, test_threads)

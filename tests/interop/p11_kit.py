@@ -1,4 +1,4 @@
-"""p11-kit: its list of modules, and the module behind `p11-kit server`."""
+"""p11-kit: its list of modules, the module behind `p11-kit server` and behind its proxy."""
 import os
 import re
 import subprocess
@@ -9,19 +9,35 @@ from tokens import PROGRAMS
 NOBODY = "65534"
 
 
-def list_modules(token):
-    """p11-kit list-modules shows the token of a module that a .module file names"""
+def configured(token, command, **options):
+    """Runs a program for which p11-kit knows the token's module, and no other, by a .module file."""
     home = token.dir / "home"
     modules = home / ".config/pkcs11/modules"
     modules.mkdir(parents=True, exist_ok=True)
-    (home / ".config/pkcs11/pkcs11.conf").write_text("user-config: merge\n")
+    (home / ".config/pkcs11/pkcs11.conf").write_text("user-config: only\n")
     (modules / "scenario.module").write_text(f"module: {token.module}\n" + reserved(token))
-    command = ["p11-kit", "list-modules"]
     if os.geteuid() == 0:  # p11-kit reads no user configuration for root
         hand_over(token)
         command = ["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", *command]
-    out = token.must(token.run(command, env={"HOME": home, "XDG_CONFIG_HOME": home / ".config"})).decode()
+    return token.run(command, env={"HOME": home, "XDG_CONFIG_HOME": home / ".config"}, **options)
+
+
+def list_modules(token):
+    """p11-kit list-modules shows the token of a module that a .module file names"""
+    out = token.must(configured(token, ["p11-kit", "list-modules"])).decode()
     assert re.search(rf"token: {token.label}\b", out), out
+
+
+def proxy(token):
+    """pkcs11-tool signs through p11-kit's proxy module, and can fork there"""
+    token.file("data", b"through a proxy\n")
+    login = ["--login", "--pin", token.pin] if token.pin else []
+    tool = ["pkcs11-tool", "--module", PROGRAMS["p11-kit's proxy module"], "--token-label", token.label]
+    token.file("signature", b"")
+    token.must(configured(token, [*tool, *login, "--sign", "-m", "SHA256-RSA-PKCS", "--id", token.rsa_id, "-i", "data", "-o", "signature"]))
+    token.must(token.run(["openssl", "dgst", "-sha256", "-verify", token.public_pem("rsa"), "-signature", "signature", "data"]))
+    out = token.must(configured(token, ["pkcs11-tool", "--module", PROGRAMS["p11-kit's proxy module"], "--test-fork"]))
+    assert b"Calling C_Initialize in forked child process" in out, out
 
 
 def reserved(token):
@@ -30,7 +46,7 @@ def reserved(token):
 
 
 def hand_over(token):
-    """Gives the scratch world to an unprivileged user for this one scenario; its files stay readable for root."""
+    """Gives the scratch world to an unprivileged user for its scenarios; its files stay readable for root."""
     top = token.vault.dir if token.name == "kvp11" else token.dir
     for path in [top, *top.rglob("*")]:
         os.chown(path, int(NOBODY), int(NOBODY), follow_symlinks=False)
@@ -60,4 +76,4 @@ def wait_for(path, process):
         time.sleep(0.02)
 
 
-SCENARIOS = (server, list_modules)
+SCENARIOS = (server, list_modules, proxy)

@@ -12,6 +12,8 @@ PROGRAMS = {
     "keytool": "keytool", "certutil": "certutil", "modutil": "modutil", "cmsutil": "cmsutil", "gpgsm": "gpgsm",
     "gnupg-pkcs11-scd": "gnupg-pkcs11-scd", "softhsm2-util": "softhsm2-util", "setpriv": "setpriv",
     "OpenSSL's pkcs11 engine": f"{MULTIARCH}/engines-3/pkcs11.so", "the SoftHSM module": f"{MULTIARCH}/softhsm/libsofthsm2.so",
+    "OpenSSL's pkcs11 provider": f"{MULTIARCH}/ossl-modules/pkcs11.so", "jemalloc": f"{MULTIARCH}/libjemalloc.so.2",
+    "p11-kit's proxy module": f"{MULTIARCH}/p11-kit-proxy.so",
     "p11-kit's client module": f"{MULTIARCH}/pkcs11/p11-kit-client.so",
 }
 
@@ -41,6 +43,17 @@ class Token:
                           f"MODULE_PATH = {self.module}\ninit = 0\n")
         return self.run(["openssl", *arguments], env={"OPENSSL_CONF": config}, **options)
 
+    quirks = ""  # what pkcs11-provider must be asked to leave out
+
+    def provider(self, *arguments, everything=False, env=None, **options):
+        """An OpenSSL command with pkcs11-provider set up for this token; `everything`: it is preferred for all that OpenSSL does."""
+        prefer = "default_properties = ?provider=pkcs11\n" if everything else ""
+        config = self.file("provider.cnf", (
+            f"openssl_conf = i\n[i]\nproviders = p\nalg_section = a\n[a]\n{prefer}[p]\ndefault = d\npkcs11 = q\n[d]\nactivate = 1\n"
+            f"[q]\npkcs11-module-path = {self.module}\n{self.quirks}activate = 1\n").encode())
+        # A hang is what these scenarios are about.
+        return self.run(["openssl", *arguments], env={"OPENSSL_CONF": config, **(env or {})}, timeout=60, **options)
+
     def must(self, done):
         """The output of a run that had to succeed."""
         assert done.returncode == 0, f"{' '.join(map(str, done.args))}: exit {done.returncode}: {done.stderr.decode(errors='replace')[-800:]}{done.stdout.decode(errors='replace')[-400:]}"
@@ -67,6 +80,7 @@ class Token:
 
 class SoftHsm(Token):
     name, label, pin = "softhsm", "soft", "1234"
+    quirks = "pkcs11-module-quirks = no-deinit\n"  # it crashes when it is finalized inside OpenSSL's own cleanup
     module = PROGRAMS["the SoftHSM module"]
 
     def __enter__(self):
@@ -93,8 +107,10 @@ class SoftHsm(Token):
         return environment
 
     def run(self, command, env=None, **options):
-        options.setdefault("stdin", subprocess.DEVNULL)
-        return subprocess.run([str(c) for c in command], env=self.environment(**(env or {})), capture_output=True, cwd=self.dir, timeout=120, **options)
+        if "input" not in options:
+            options.setdefault("stdin", subprocess.DEVNULL)
+        options.setdefault("timeout", 120)
+        return subprocess.run([str(c) for c in command], env=self.environment(**(env or {})), capture_output=True, cwd=self.dir, **options)
 
 
 class Kvp11(Token):

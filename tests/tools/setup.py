@@ -14,7 +14,7 @@ def sections():
             name = match.group(1)
             found[name] = []
         elif line and not line.startswith("#"):
-            assert re.fullmatch(r"[a-z0-9][a-z0-9.+-]*(:[a-z0-9-]+)?", line), f"not a package: '{line}'"
+            assert re.fullmatch(r"[a-z0-9][a-z0-9.+-]*(:[a-z0-9-]+|/[a-z0-9-]+)?", line), f"not a package: '{line}'"
             found[name].append(line)
     return found
 
@@ -26,10 +26,14 @@ def fake_host(tool, present):
     programs = {
         "dpkg-query": "for last; do :; done\n"
                       f'case " {" ".join(present)} $(cat "{folder}/installed" 2>/dev/null) " in *" $last "*) printf "ii " ;; *) exit 1 ;; esac\n',
-        "apt-get": f'echo "$*" >>"{folder}/asked"\ncase "$*" in *" install "*) shift; echo "$*" >>"{folder}/installed" ;; esac\n',
+        "apt-get": f'[ "$1" = indextargets ] && exec cat "{folder}/targets"\n'
+                   f'echo "$*" >>"{folder}/asked"\ncase "$*" in *" install "*) shift; echo "$*" | sed "s|/[a-z-]*||g" >>"{folder}/installed" ;; esac\n',
+        "apt-config": f"echo \"parts='{folder}/'\"\n",
         "sudo": '"$@"\n',
         "node": "exit 0\n",
     }
+    # What apt knows of its sources: place, release, component.
+    (folder / "targets").write_text("http://mirror.example/debian/ bookworm main\nhttp://mirror.example/debian/ bookworm contrib\n")
     for name, text in programs.items():
         (folder / name).write_text("#!/bin/sh\n" + text)
         (folder / name).chmod(stat.S_IRWXU)
@@ -62,6 +66,31 @@ def is_silent(tool):
     assert (done.returncode, done.stdout, done.stderr, asked) == (0, "", "", "")
 
 
+def adds_a_release(tool):
+    """setup adds the source of a release that a package needs, at the mirror in use, once"""
+    present = [p.split(":")[0].split("/")[0] for p in sections()["test"]]
+    folder = fake_host(tool, present=[p for p in present if p != "pkcs11-provider"])
+    done, asked = setup(folder, "test")
+    assert done.returncode == 0 and "adding bookworm-backports at the mirror of bookworm" in done.stderr, done
+    assert asked.splitlines()[-1].endswith("-y pkcs11-provider/bookworm-backports"), asked
+    source = (folder / "kvp11-bookworm-backports.sources").read_text()
+    assert "URIs: http://mirror.example/debian/\nSuites: bookworm-backports\nComponents: main\n" in source, source
+    done, _ = setup(folder, "test")
+    assert (done.returncode, done.stderr) == (0, ""), done
+
+
+def takes_a_release_that_is_there(tool):
+    """setup adds no source where apt has the release, and says so where it has not even the one beside it"""
+    folder = fake_host(tool, present=[])
+    (folder / "targets").write_text("http://mirror.example/debian/ bookworm-backports main\n")
+    done, _ = setup(folder, "test")
+    assert done.returncode == 0 and not list(folder.glob("*.sources")), done
+    (folder / "installed").unlink()
+    (folder / "targets").write_text("http://mirror.example/debian/ trixie main\n")
+    done, _ = setup(folder, "test")
+    assert done.returncode == 1 and "no source of 'bookworm'" in done.stderr, done
+
+
 def knows_its_purposes(tool):
     """setup refuses a purpose that is no section, and none at all"""
     folder = fake_host(tool, present=[])
@@ -71,4 +100,4 @@ def knows_its_purposes(tool):
     assert set(sections()) == {"build", "try", "test", "lint"}
 
 
-SCENARIOS = (installs_what_is_missing, is_silent, knows_its_purposes)
+SCENARIOS = (installs_what_is_missing, is_silent, adds_a_release, takes_a_release_that_is_there, knows_its_purposes)

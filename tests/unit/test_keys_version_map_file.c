@@ -1,6 +1,8 @@
 /* The version map as a file: what is refused, what goes on working when something breaks, processes and threads. */
 #include "map_help.h"
 
+#include <stdatomic.h>
+
 /* --- the file --- */
 
 static void the_file_is_private_and_so_is_its_folder(void **state)
@@ -352,7 +354,7 @@ static void a_child_of_a_fork_at_a_bad_moment(void **state)
     struct kv_map *map = open_map();
     int status = 0;
     kv_map_enter(map);
-    pid_t child = fork();
+    pid_t child = _Fork(); /* without the handlers that would wait for a better one */
     if (child == 0) {
         struct kv_map *own = NULL;
         struct kv_version_list list = { 0 };
@@ -360,7 +362,7 @@ static void a_child_of_a_fork_at_a_bad_moment(void **state)
         kv_map_forget(map);
         if (kv_map_open(path, &own, &err) != KV_IO || !own || !strstr(err.text, "forked"))
             _exit(2);
-        if (kv_map_find(own, &(struct kv_map_query){ 0 }, &list, &err) != KV_IO)
+        if (kv_map_find(own, &(struct kv_map_query){ 0 }, &list, &err) || list.count)
             _exit(3);
         kv_map_free(own);
         _exit(0);
@@ -368,6 +370,38 @@ static void a_child_of_a_fork_at_a_bad_moment(void **state)
     kv_map_leave(map);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
+    kv_map_free(map);
+}
+
+static atomic_bool enough;
+
+static void *write_without_end(void *map)
+{
+    while (!enough)
+        store(map, "k", 1, true);
+    return NULL;
+}
+
+/* A fork waits until no thread is inside SQLite: every child has its map. */
+static void forks_come_at_a_good_moment(void **state)
+{
+    struct kv_map *map = open_map();
+    pthread_t writer;
+    enough = false;
+    store(map, "k", 1, true);
+    assert_int_equal(pthread_create(&writer, NULL, write_without_end, map), 0);
+    for (int i = 0; i < 20; i++) {
+        int status = 0;
+        pid_t child = fork();
+        if (child == 0) {
+            kv_map_forget(map);
+            _exit(kv_map_torn());
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+    }
+    enough = true;
+    pthread_join(writer, NULL);
     kv_map_free(map);
 }
 
@@ -391,6 +425,7 @@ int main(void)
         TEST(threads_share_a_handle),
         TEST(a_forked_child_starts_anew),
         TEST(a_child_of_a_fork_at_a_bad_moment),
+        TEST(forks_come_at_a_good_moment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

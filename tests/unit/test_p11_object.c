@@ -15,7 +15,7 @@ static struct kv_call call;
 static int begin(void **state)
 {
     library = (struct kv_library){ .slots = slots, .slot_count = 2 };
-    pthread_mutex_init(&library.lock, NULL);
+    (void)kv_lock_open(NULL, &library.lock);
     session = (struct kv_session){ .handle = ++library.last_handle };
     call = (struct kv_call){ .library = &library, .session = &session };
     return 0;
@@ -30,7 +30,7 @@ static int end(void **state)
     kv_handles_free(&library.identities);
     kv_handles_free(&library.living);
     kv_handles_free(&session.objects);
-    pthread_mutex_destroy(&library.lock);
+    kv_lock_close(&library.lock);
     return 0;
 }
 
