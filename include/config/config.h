@@ -7,7 +7,7 @@
 #include "base/bytes.h"
 
 enum kv_old_versions { KV_OLD_ALL, KV_OLD_OPEN_ONLY, KV_OLD_NONE };
-enum kv_random { KV_RANDOM_LOCAL, KV_RANDOM_NONE }; /* "hsm" joins with the Managed HSM work */
+enum kv_random { KV_RANDOM_LOCAL, KV_RANDOM_HSM, KV_RANDOM_NONE };
 
 struct kv_pair_list { /* "name=value" or plain words, in order */
     char **items;
@@ -42,7 +42,7 @@ struct kv_vault_config {
     int64_t refresh_seconds;
     bool ledger, decrypt_fallback;
     int64_t decrypt_fallback_limit;
-    bool rsa1_5, session_ciphers, digests;
+    bool rsa1_5, rsnull, hsm_hmac, session_ciphers, digests;
     enum kv_random random;
 };
 
