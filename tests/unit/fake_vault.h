@@ -17,6 +17,8 @@ struct fake_key {
     unsigned operations;  /* 0: all */
     unsigned other_key;   /* shows another public key than before */
     const char *in_place; /* answers for this version instead: a reply from elsewhere */
+    unsigned
+        oct_bits; /* of a secret key whose size is not told: other algorithms are refused; 0: 256, and told */
 };
 
 struct fake_blob {
@@ -38,6 +40,7 @@ struct kv_vault {
     bool no_list;          /* lists are denied */
     size_t requests_left;  /* 0: no limit; else the requests after so many time out */
     size_t page_size;      /* 0: everything on one page; else pages with an empty one before each */
+    unsigned random;       /* bytes given so far: each is its number */
     enum fake_rotation rotation;
     unsigned rotated;
     bool is_taught;
