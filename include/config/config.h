@@ -8,7 +8,7 @@
 
 enum kv_old_versions { KV_OLD_ALL, KV_OLD_OPEN_ONLY, KV_OLD_NONE };
 enum kv_certificates { KV_CERTIFICATES_VAULT, KV_CERTIFICATES_NONE };
-enum kv_random { KV_RANDOM_LOCAL, KV_RANDOM_NONE }; /* "hsm" joins with the Managed HSM work */
+enum kv_random { KV_RANDOM_LOCAL, KV_RANDOM_HSM, KV_RANDOM_NONE };
 
 struct kv_pair_list { /* "name=value" or plain words, in order */
     char **items;
@@ -46,7 +46,7 @@ struct kv_vault_config {
     int64_t refresh_seconds;
     bool ledger, decrypt_fallback;
     int64_t decrypt_fallback_limit;
-    bool rsa1_5, session_ciphers, digests;
+    bool rsa1_5, rsnull, hsm_hmac, session_ciphers, digests;
     enum kv_random random;
 };
 

@@ -61,6 +61,10 @@ KV_MUST_USE enum kv_status kv_keyring_create(struct kv_keyring *keyring, const s
                                              const struct kv_task *task, struct kv_version **ret,
                                              struct kv_error *err);
 
+/* Fills ret->data with ret->len random bytes of a Managed HSM, in as many requests as it takes; within the task's deadline. KV_CONFIG: it is none. */
+KV_MUST_USE enum kv_status kv_keyring_random(struct kv_keyring *keyring, const struct kv_task *task,
+                                             struct kv_bytes *ret, struct kv_error *err);
+
 /* Writes what the ledger still holds back. */
 void kv_keyring_flush(struct kv_keyring *keyring);
 

@@ -1,4 +1,4 @@
-/* What is computed here, by OpenSSL in our own library context: public-key operations, digests, random bytes, session ciphers. Objects belong to
+/* What is computed here, by OpenSSL in our own library context: public-key operations, digests, random bytes, HMAC, session ciphers. Objects belong to
  * who made them; a kv_public is immutable and shared by threads, the others are used by one thread at a time. */
 #ifndef KV_MECH_LOCAL_H
 #define KV_MECH_LOCAL_H
@@ -59,6 +59,14 @@ struct kv_hkdf {
 enum { KV_HKDF_INFO_MAX = 2048 }; /* OpenSSL's bound */
 /* *ret is in locked memory. KV_MECHANISM_PARAM: too much info; KV_DATA_LENGTH: not so many bytes; KV_KEY_SIZE: the key is shorter than the hash and not extracted first. */
 KV_MUST_USE enum kv_status kv_hkdf(const struct kv_hkdf *hkdf, size_t len, struct kv_bytes *ret);
+
+/* --- session secret keys: HMAC --- */
+struct kv_mac;
+/* `evp` names the hash: "SHA2-256". */
+KV_MUST_USE enum kv_status kv_mac_open(const char *evp, struct kv_view key, struct kv_mac **ret);
+KV_MUST_USE enum kv_status kv_mac_update(struct kv_mac *mac, struct kv_view data);
+KV_MUST_USE enum kv_status kv_mac_final(struct kv_mac *mac, struct kv_bytes *ret); /* as long as the hash */
+void kv_mac_free(struct kv_mac *mac);
 
 /* --- session secret keys: AES-GCM, CBC, CBC-PAD, CTR, KW, KWP --- */
 struct kv_cipher;

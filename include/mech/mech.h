@@ -33,7 +33,7 @@ extern const size_t kv_mech_count;
 
 /* What of the table a slot offers, from its configuration. */
 struct kv_mech_offer {
-    bool managed_hsm, rsa1_5, session_ciphers, digests;
+    bool managed_hsm, rsa1_5, session_ciphers, digests, rsnull, hsm_hmac;
 };
 bool kv_mech_offered(const struct kv_mech *row, const struct kv_mech_offer *offer);
 /* The service makes the nonce of each encryption and takes none (AES-GCM, contract §7.2): C_EncryptInit and C_WrapKey, whose parameter has it, cannot work. */
@@ -51,7 +51,7 @@ enum { KV_SECRET_MAX = 255 * 64 };
 /* The key as far as the choice of a row needs it. */
 struct kv_mech_key {
     enum kv_kind kind;
-    unsigned bits;     /* RSA modulus, EC field, secret key bits */
+    unsigned bits;     /* RSA modulus, EC field, secret key bits (0: the vault does not tell) */
     const char *curve; /* EC */
     bool session;      /* lives in the session, not in a vault */
 };
@@ -61,9 +61,10 @@ struct kv_mech_use {
     const struct kv_mech
         *row; /* for KV_DIGESTINFO input: the first row of the type; the data decide (kv_mech_digestinfo) */
     struct kv_bytes iv, aad;
-    size_t tag_len;        /* GCM, bytes */
+    size_t tag_len;        /* GCM, bytes; of an HMAC of general length (0: whole) */
     unsigned counter_bits; /* CTR */
     bool any_digest;       /* row is to be chosen by DigestInfo */
+    bool any_bytes;        /* what is no DigestInfo goes by kv_mech_rsnull */
 };
 void kv_mech_use_free(struct kv_mech_use *use);
 
@@ -74,6 +75,15 @@ KV_MUST_USE enum kv_status kv_mech_select(const CK_MECHANISM *mechanism, const s
 /* CKM_RSA_PKCS sign and verify: the row (RS256, RS384, RS512) and the bare digest in a DER DigestInfo. KV_BAD_DATA. */
 KV_MUST_USE enum kv_status kv_mech_digestinfo(struct kv_view data, const struct kv_mech **ret_row,
                                               struct kv_view *ret_digest);
+/* CKM_RSA_PKCS of bytes that are no DigestInfo: PKCS#1 v1.5 padding and nothing else, k - 11 bytes at the most. */
+const struct kv_mech *kv_mech_rsnull(void);
+enum { KV_PKCS1_OVERHEAD = 11 }; /* what PKCS#1 v1.5 adds at the least (RFC 8017 §7.2.1, §9.2) */
+/* A message authentication code: HMAC. */
+bool kv_mech_is_mac(const struct kv_mech *row);
+/* Is decryption with the wrong key sure to be noticed? Not where it may give other bytes: PKCS#1 v1.5 and CBC. */
+bool kv_mech_proves(const struct kv_mech *row);
+/* The row that does the same with a key of another size; bits 0: whatever the size. NULL: none. */
+const struct kv_mech *kv_mech_sized(const struct kv_mech *row, unsigned bits);
 /* ECDSA: left-pads or truncates a digest to what the row's algorithm takes (bits2int). */
 KV_MUST_USE enum kv_status kv_mech_fit_digest(const struct kv_mech *row, struct kv_view digest,
                                               struct kv_bytes *ret);

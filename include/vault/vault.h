@@ -101,21 +101,28 @@ KV_MUST_USE enum kv_status kv_vault_update_key(struct kv_vault *vault, const str
                                                const struct kv_task *task, struct kv_vault_key *ret,
                                                struct kv_error *err);
 
-/* encrypt, decrypt, sign, wrapkey, unwrapkey: one request on an exact version. `operation` is one KV_OP_* bit.
+/* encrypt, decrypt, sign, verify, wrapkey, unwrapkey: one request on an exact version. `operation` is one KV_OP_* bit.
  * A reply whose kid names another key or version is refused with KV_WRONG_KEY. 400 on decrypt is KV_BAD_CIPHERTEXT, on unwrap KV_BAD_WRAPPED_KEY, else KV_BAD_PARAMETER. */
 struct kv_vault_op {
     unsigned operation;
     const char *name, *version, *alg;
-    struct kv_view value;        /* digest for sign */
+    struct kv_view value;        /* digest for sign, signature for verify */
+    struct kv_view digest;       /* for verify alone */
     struct kv_view iv, aad, tag; /* data NULL: absent */
 };
 struct kv_vault_result {
     struct kv_bytes value, iv, tag;
+    bool verified; /* of a verify, which has no bytes: a bad signature is an answer, not an error */
 };
 void kv_vault_result_free(struct kv_vault_result *result);
 KV_MUST_USE enum kv_status kv_vault_key_op(struct kv_vault *vault, const struct kv_vault_op *op,
                                            const struct kv_task *task, struct kv_vault_result *ret,
                                            struct kv_error *err);
+
+/* Random bytes of a Managed HSM, KV_VAULT_RANDOM_MAX at the most. */
+enum { KV_VAULT_RANDOM_MAX = 128 };
+KV_MUST_USE enum kv_status kv_vault_random(struct kv_vault *vault, size_t len, const struct kv_task *task,
+                                           struct kv_bytes *ret, struct kv_error *err);
 
 /* "https://host/keys/name/version" → its parts, each checked against the grammar of contract §2.2; version may be absent (""). KV_PROTOCOL. */
 struct kv_kid {

@@ -95,11 +95,16 @@ const struct kv_setting kv_settings[] = {
       KV_SETTING_NUMBER, IN_VAULT(decrypt_fallback_limit), .least = 1, .most = 100 },
     { VAULT("rsa1_5", "yes|no", "no", "offer RSA PKCS#1 v1.5 decryption, which padding oracles threaten"),
       KV_SETTING_FLAG, IN_VAULT(rsa1_5) },
-    { VAULT("session_ciphers", "yes|no", "yes", "offer AES with keys that live in the session only"),
+    { VAULT("rsnull", "yes|no", "no",
+            "sign bytes that are no DigestInfo with CKM_RSA_PKCS, by an algorithm that the service reserves"),
+      KV_SETTING_FLAG, IN_VAULT(rsnull) },
+    { VAULT("hsm_hmac", "yes|no", "yes", "offer HMAC with the keys of a Managed HSM"),
+      KV_SETTING_FLAG, IN_VAULT(hsm_hmac) },
+    { VAULT("session_ciphers", "yes|no", "yes", "offer AES and HMAC with keys that live in the session only"),
       KV_SETTING_FLAG, IN_VAULT(session_ciphers) },
     { VAULT("digests", "yes|no", "yes", "offer plain digests"),
       KV_SETTING_FLAG, IN_VAULT(digests) },
-    { VAULT("random", "local|none", "local", "where random bytes come from"),
+    { VAULT("random", "local|hsm|none", "local", "where random bytes come from"),
       KV_SETTING_CHOICE, IN_VAULT(random) },
     { .info = { 0 } },
 };
@@ -110,4 +115,4 @@ _Static_assert(KV_LOG_ERROR == 0 && KV_LOG_WARN == 1 && KV_LOG_INFO == 2 && KV_L
                "words in order");
 _Static_assert(KV_OLD_ALL == 0 && KV_OLD_OPEN_ONLY == 1 && KV_OLD_NONE == 2, "words in order");
 _Static_assert(KV_CERTIFICATES_VAULT == 0 && KV_CERTIFICATES_NONE == 1, "words in order");
-_Static_assert(KV_RANDOM_LOCAL == 0 && KV_RANDOM_NONE == 1, "words in order");
+_Static_assert(KV_RANDOM_LOCAL == 0 && KV_RANDOM_HSM == 1 && KV_RANDOM_NONE == 2, "words in order");

@@ -69,8 +69,8 @@ enum kv_status kv_key_ops_usable(const struct kv_key_use *use, unsigned operatio
 }
 
 /* --- requests --- */
-enum kv_status kv_key_ops_ask(const struct kv_key_use *use, const struct kv_vault_op *op,
-                              struct kv_vault_result *ret, struct kv_error *err)
+enum kv_status kv_key_ops_ask_once(const struct kv_key_use *use, const struct kv_vault_op *op,
+                                   struct kv_vault_result *ret, struct kv_error *err)
 {
     enum kv_status status = kv_keyring_operate(use->keyring, op, use->task, ret, err);
 
@@ -94,11 +94,24 @@ size_t kv_key_ops_modulus(const struct kv_version *version)
     return (version->bits + 7) / 8;
 }
 
-static size_t signature_size(const struct kv_version *version)
+static size_t signature_size(const struct kv_version *version, const struct kv_mech *row)
 {
     const struct kv_curve *curve = version->kind == KV_EC ? kv_curve_find(version->curve) : NULL;
 
+    if (version->kind == KV_OCT)
+        return kv_digest_size(row->evp);
     return curve ? 2 * (size_t)curve->width : kv_key_ops_modulus(version);
+}
+
+/* RSNULL takes what the padding leaves room for. */
+static enum kv_status check_room(const struct kv_version *version, const struct kv_mech_input *input,
+                                 struct kv_error *err)
+{
+    if (input->row != kv_mech_rsnull() || input->bare.len + KV_PKCS1_OVERHEAD <= kv_key_ops_modulus(version))
+        return KV_OK;
+    return kv_fail(err, KV_DATA_LENGTH, "%s with %u bits takes at most %zu bytes; %zu were given",
+                   input->row->alg, version->bits, kv_key_ops_modulus(version) - KV_PKCS1_OVERHEAD,
+                   input->bare.len);
 }
 
 enum kv_status kv_key_sign(const struct kv_key_use *use, struct kv_view digest, struct kv_bytes *ret,
@@ -113,13 +126,14 @@ enum kv_status kv_key_sign(const struct kv_key_use *use, struct kv_view digest, 
     KV_TRY(kv_key_ops_choose(version, KV_OP_SIGN, &op.operation, err));
     KV_TRY(kv_key_ops_usable(use, KV_OP_SIGN, err));
     KV_TRY(kv_mech_bare_digest(use->mech, &input, &fitted, err));
-    op.value = input.bare;
+    KV_TRY(check_room(version, &input, err));
+    op.value = input.bare.data ? input.bare : kv_view_text("");
     op.alg = input.row->alg;
     kv_ledger_tick(use->keyring->ledger);
     KV_TRY(kv_key_ops_remote(use, &op, &signature, err));
-    if (signature.len != signature_size(version))
+    if (signature.len != signature_size(version, input.row))
         return kv_fail(err, KV_PROTOCOL, "the vault's signature by '%s' has %zu bytes instead of %zu",
-                       kv_key_ops_name(version, name), signature.len, signature_size(version));
+                       kv_key_ops_name(version, name), signature.len, signature_size(version, input.row));
     *ret = kv_bytes_take(&signature);
     return KV_OK;
 }
@@ -132,6 +146,8 @@ enum kv_status kv_key_verify(const struct kv_key_use *use, struct kv_view digest
     struct kv_mech_input input = { .given = digest };
     char name[KV_KEY_OPS_NAME];
 
+    if (use->version->kind == KV_OCT)
+        return kv_key_ops_check_code(use, digest, signature, err);
     KV_TRY(kv_mech_bare_digest(use->mech, &input, &fitted, err));
     KV_TRY(kv_version_public(use->version, &key, err));
     enum kv_status status = kv_public_verify(key, input.row, input.bare, signature);
@@ -161,14 +177,16 @@ enum kv_status kv_key_encrypt(const struct kv_key_use *use, unsigned operation, 
 {
     const struct kv_version *version = use->version;
     KV_AUTO_BYTES struct kv_bytes cipher = { 0 };
-    struct kv_vault_op op = {
-        .name = version->name, .version = version->version, .alg = use->mech->row->alg, .value = plain
-    };
+    struct kv_vault_op op = { .name = version->name,
+                              .version = version->version,
+                              .alg = use->mech->row->alg,
+                              .value = plain.data ? plain : kv_view_text(""),
+                              .iv = KV_VIEW(use->mech->iv) };
 
     KV_TRY(kv_key_ops_choose(version, operation, &op.operation, err));
     KV_TRY(kv_key_ops_usable(use, op.operation, err));
     if (version->kind == KV_OCT)
-        KV_TRY(kv_key_ops_remote(use, &op, &cipher, err));
+        KV_TRY(kv_key_ops_encrypt_secret(use, &op, &cipher, err));
     else
         KV_TRY(encrypt_here(use, plain, &cipher, err));
     if (use->keyring->parts.config->ledger && !use->trial)
@@ -180,11 +198,10 @@ enum kv_status kv_key_encrypt(const struct kv_key_use *use, unsigned operation, 
 /* --- sizes --- */
 static size_t plain_max(const struct kv_version *version, const struct kv_mech *row, size_t len)
 {
-    enum { PKCS1_OVERHEAD = 11 };
-    size_t overhead = PKCS1_OVERHEAD;
+    size_t overhead = KV_PKCS1_OVERHEAD;
 
     if (version->kind != KV_RSA)
-        return len; /* of a key wrap less: the padding is known only after unwrapping */
+        return len; /* the padding is known only afterwards */
     if (row->evp)   /* OAEP */
         overhead = 2 + 2 * kv_digest_size(row->evp);
     return kv_key_ops_modulus(version) > overhead ? kv_key_ops_modulus(version) - overhead : 0;
@@ -193,15 +210,19 @@ static size_t plain_max(const struct kv_version *version, const struct kv_mech *
 size_t kv_key_output_size(const struct kv_version *version, const struct kv_mech_use *mech,
                           unsigned operation, size_t len)
 {
-    enum { BLOCK = 8 };
+    enum { HALF = KV_KEY_OPS_BLOCK / 2 };
 
     if (operation == KV_OP_SIGN)
-        return signature_size(version);
+        return signature_size(version, mech->row);
     if (operation == KV_OP_DECRYPT || operation == KV_OP_UNWRAP)
         return plain_max(version, mech->row, len > mech->tag_len ? len - mech->tag_len : 0);
     if (operation != KV_OP_ENCRYPT && operation != KV_OP_WRAP)
         return 0;
     if (version->kind == KV_RSA)
         return kv_key_ops_modulus(version);
-    return (len + BLOCK - 1) / BLOCK * BLOCK + BLOCK; /* RFC 3394, RFC 5649 */
+    if (mech->row->type == CKM_AES_CBC)
+        return len;
+    if (mech->row->type == CKM_AES_CBC_PAD)
+        return len / KV_KEY_OPS_BLOCK * KV_KEY_OPS_BLOCK + KV_KEY_OPS_BLOCK;
+    return (len + HALF - 1) / HALF * HALF + HALF; /* RFC 3394, RFC 5649 */
 }

@@ -38,10 +38,10 @@ static bool is_bad_data(enum kv_status status)
     return status == KV_BAD_CIPHERTEXT || status == KV_BAD_WRAPPED_KEY || status == KV_CIPHERTEXT_LENGTH;
 }
 
-/* Trying key after key on PKCS#1 v1.5 would hand out random bytes for a wrong key, and help Bleichenbacher. */
-static bool is_rsa1_5(const struct opening *opening)
+/* Trying key after key on PKCS#1 v1.5 or CBC would hand out random bytes for a wrong key, and help Bleichenbacher and Vaudenay. */
+static bool is_guesswork(const struct opening *opening)
 {
-    return !strcmp(opening->use->mech->row->alg, "RSA1_5");
+    return !kv_mech_proves(opening->use->mech->row);
 }
 
 static bool fits(const struct opening *opening, const struct kv_version *version)
@@ -57,7 +57,8 @@ static enum kv_status try_version(struct opening *opening, const struct kv_versi
     struct kv_vault_op op = { .name = version->name,
                               .version = version->version,
                               .alg = use.mech->row->alg,
-                              .value = opening->cipher };
+                              .value = opening->cipher,
+                              .iv = KV_VIEW(use.mech->iv) };
     size_t plain_max = opening->cipher.len - use.mech->tag_len;
     char name[KV_KEY_OPS_NAME];
 
@@ -80,14 +81,14 @@ static enum kv_status try_version(struct opening *opening, const struct kv_versi
     return KV_OK;
 }
 
-/* Public-key wraps are often made elsewhere, in software: what a version has opened, it is needed for. With PKCS#1 v1.5 a wrong key can seem to
- * open anything. What the ledger has already is not written again. */
+/* Public-key wraps are often made elsewhere, in software: what a version has opened, it is needed for. With PKCS#1 v1.5 and CBC a wrong key can
+ * seem to open anything. What the ledger has already is not written again. */
 static void learn_opened(const struct opening *opening, const struct kv_version *by)
 {
     struct kv_keyring *keyring = opening->use->keyring;
     struct kv_map_wrap known = { 0 };
 
-    if (!keyring->parts.config->ledger || opening->use->trial || is_rsa1_5(opening))
+    if (!keyring->parts.config->ledger || opening->use->trial || is_guesswork(opening))
         return;
     if (kv_ledger_find(keyring->ledger, opening->cipher, &known, NULL) != KV_OK || !known.at)
         kv_ledger_note(keyring->ledger, by, opening->cipher);
@@ -279,7 +280,7 @@ static enum kv_status open_blob(struct opening *opening, const struct kv_version
         else if (!is_bad_data(status))
             return kv_fail_in(err, status, "this data was wrapped under version '%s'",
                               kv_key_ops_name(hint, name));
-        if (status == KV_OK || is_rsa1_5(opening))
+        if (status == KV_OK || is_guesswork(opening))
             return status;
     }
     enum kv_status status = try_version(opening, named, ret, err);
@@ -287,7 +288,7 @@ static enum kv_status open_blob(struct opening *opening, const struct kv_version
         note_opened(opening, named, NULL);
     if (!is_bad_data(status))
         return status;
-    if (opening->use->keyring->parts.config->decrypt_fallback && !is_rsa1_5(opening)) {
+    if (opening->use->keyring->parts.config->decrypt_fallback && !is_guesswork(opening)) {
         struct kv_error why = { 0 };
         enum kv_status others = try_others(opening, ret, &why);
 
@@ -319,8 +320,11 @@ enum kv_status kv_key_decrypt(const struct kv_key_use *use, unsigned operation, 
     if (cipher.len < use->mech->tag_len)
         return kv_fail(err, KV_CIPHERTEXT_LENGTH, "%zu bytes are given, and the tag alone has %zu",
                        cipher.len, use->mech->tag_len);
+    KV_TRY(kv_key_ops_check_blocks(use->mech->row, false, cipher.len, err));
     kv_ledger_tick(use->keyring->ledger);
     KV_TRY(kv_key_ops_choose(use->version, operation, &chosen, err));
+    if (!cipher.len && kv_key_ops_is_cbc(use->mech->row))
+        return kv_bytes_alloc(0, ret);
     KV_AUTO_VERSION struct kv_version *hint = from_ledger(&opening);
     enum kv_status status = open_blob(&opening, hint, ret, err);
     enum kv_status told = in_words_of(operation, status);

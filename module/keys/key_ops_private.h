@@ -22,11 +22,28 @@ KV_MUST_USE enum kv_status kv_key_ops_usable(const struct kv_key_use *use, unsig
 /* AES-GCM: what the caller hands in ends with the tag, and the service wants it apart, with the nonce and the associated data. Nothing for other mechanisms. */
 void kv_key_ops_split_tag(const struct kv_mech_use *mech, struct kv_vault_op *op);
 
-/* One request; a refusal because the version is disabled or gone makes the keyring look again next time. */
-KV_MUST_USE enum kv_status kv_key_ops_remote(const struct kv_key_use *use, const struct kv_vault_op *op,
-                                             struct kv_bytes *ret, struct kv_error *err);
-/* The same with all that the reply carries. */
+/* --- key_ops_secret.c --- */
+enum { KV_KEY_OPS_BLOCK = 16 }; /* of AES */
+bool kv_key_ops_is_cbc(const struct kv_mech *row);
+/* CBC takes whole blocks: KV_DATA_LENGTH, KV_CIPHERTEXT_LENGTH. Every other row takes anything here. */
+KV_MUST_USE enum kv_status kv_key_ops_check_blocks(const struct kv_mech *row, bool encrypt, size_t len,
+                                                   struct kv_error *err);
+KV_MUST_USE enum kv_status kv_key_ops_encrypt_secret(const struct kv_key_use *use,
+                                                     const struct kv_vault_op *op, struct kv_bytes *ret,
+                                                     struct kv_error *err);
+KV_MUST_USE enum kv_status kv_key_ops_check_code(const struct kv_key_use *use, struct kv_view message,
+                                                 struct kv_view signature, struct kv_error *err);
+
+/* --- requests --- */
+/* One; a refusal because the version is disabled or gone makes the keyring look again next time. */
+KV_MUST_USE enum kv_status kv_key_ops_ask_once(const struct kv_key_use *use, const struct kv_vault_op *op,
+                                               struct kv_vault_result *ret, struct kv_error *err);
+/* The same, but where the algorithm names the size of a secret key, that of this version goes out, whatever op->alg says. Up to three requests where
+ * nobody knows the size; the one that is accepted is remembered. */
 KV_MUST_USE enum kv_status kv_key_ops_ask(const struct kv_key_use *use, const struct kv_vault_op *op,
                                           struct kv_vault_result *ret, struct kv_error *err);
+/* The same, where the value is all that is wanted. */
+KV_MUST_USE enum kv_status kv_key_ops_remote(const struct kv_key_use *use, const struct kv_vault_op *op,
+                                             struct kv_bytes *ret, struct kv_error *err);
 
 #endif

@@ -69,6 +69,8 @@ struct kv_mech_offer kv_keyring_offer(const struct kv_keyring *keyring)
 
     return (struct kv_mech_offer){ .managed_hsm = config->managed_hsm,
                                    .rsa1_5 = config->rsa1_5,
+                                   .rsnull = config->rsnull,
+                                   .hsm_hmac = config->hsm_hmac,
                                    .session_ciphers = config->session_ciphers,
                                    .digests = config->digests };
 }

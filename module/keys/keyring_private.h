@@ -192,6 +192,15 @@ KV_MUST_USE enum kv_status kv_keyring_show(struct kv_keyring *keyring, const str
 /* The same for one version that was named exactly: hidden by nothing. */
 KV_MUST_USE enum kv_status kv_keyring_hand_out(struct kv_keyring *keyring, const struct kv_version *row,
                                                bool unreachable, struct kv_version **ret);
+/* The size of a secret key as this process has learnt it; 0: not yet. */
+unsigned kv_keyring_interned_size(struct kv_keyring *keyring, const struct kv_version *version);
+void kv_keyring_intern_size(struct kv_keyring *keyring, const struct kv_version *version, unsigned bits);
 void kv_keyring_interned_free(struct kv_keyring *keyring);
+
+/* --- keyring_size.c --- */
+/* Bits of a secret key, 0: nobody knows; then *ret_likely is the size of another version, or 0. No request. */
+unsigned kv_keyring_size(struct kv_keyring *keyring, const struct kv_version *version, unsigned *ret_likely);
+/* Remembers the size that the vault accepted, here and in the map. */
+void kv_keyring_learn_size(struct kv_keyring *keyring, const struct kv_version *version, unsigned bits);
 
 #endif

@@ -92,6 +92,34 @@ bool kv_keyring_note_unwrap(struct kv_keyring *keyring, const struct kv_version 
     return due;
 }
 
+unsigned kv_keyring_interned_size(struct kv_keyring *keyring, const struct kv_version *version)
+{
+    struct kv_interned wanted = { (struct kv_version *)version, 0 };
+
+    pthread_mutex_lock(&keyring->lock);
+    struct kv_interned **node = tfind(&wanted, &keyring->interned, compare_interned);
+    unsigned bits = node ? (*node)->version->bits : 0;
+    pthread_mutex_unlock(&keyring->lock);
+    return bits;
+}
+
+/* Handed-out versions are immutable: the entry gets another one, and who holds the old one asks here. */
+void kv_keyring_intern_size(struct kv_keyring *keyring, const struct kv_version *version, unsigned bits)
+{
+    struct kv_interned wanted = { (struct kv_version *)version, 0 };
+
+    pthread_mutex_lock(&keyring->lock);
+    struct kv_interned **node = tfind(&wanted, &keyring->interned, compare_interned);
+    struct kv_version *copy = node && !(*node)->version->bits ? kv_version_copy((*node)->version) : NULL;
+
+    if (copy) {
+        copy->bits = bits;
+        kv_version_free((*node)->version);
+        (*node)->version = copy;
+    }
+    pthread_mutex_unlock(&keyring->lock);
+}
+
 void kv_keyring_interned_free(struct kv_keyring *keyring)
 {
     while (keyring->interned) {

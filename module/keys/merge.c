@@ -162,6 +162,8 @@ static enum kv_status refresh_entry(const struct kv_merge_input *input, struct e
     copy_attributes(version, item, input->now);
     if (kv_merge_is_whole(item))
         version->operations = item->operations;
+    if (item->kind == KV_OCT && item->bits > 0) /* what is not told is not forgotten */
+        version->bits = (unsigned)item->bits;
     entry->heard = true;
     return KV_OK;
 }

@@ -54,19 +54,22 @@ enum kv_status kv_mech_bare_digest(const struct kv_mech_use *use, struct kv_mech
     const struct kv_mech *row = use->row;
     struct kv_view bare = input->given;
 
-    if (use->any_digest && kv_mech_digestinfo(input->given, &row, &bare) != KV_OK)
-        return kv_fail(
-            err, KV_BAD_DATA,
-            "CKM_RSA_PKCS signs a DER DigestInfo of SHA-256, SHA-384 or SHA-512; %zu bytes of something "
-            "else were given",
-            input->given.len);
+    if (use->any_digest && kv_mech_digestinfo(input->given, &row, &bare) != KV_OK) {
+        if (!use->any_bytes)
+            return kv_fail(
+                err, KV_BAD_DATA,
+                "CKM_RSA_PKCS signs a DER DigestInfo of SHA-256, SHA-384 or SHA-512; %zu bytes of something "
+                "else were given, which only `rsnull = yes` lets through",
+                input->given.len);
+        row = kv_mech_rsnull();
+    }
     if (row->kind == KV_EC) {
         enum kv_status status = kv_mech_fit_digest(row, input->given, ret_fitted);
         if (status != KV_OK)
             return kv_fail(err, status, "%s: %s", row->alg, kv_status_text(status));
         bare = KV_VIEW(*ret_fitted);
     }
-    if (row->kind == KV_RSA && bare.len != kv_digest_size(row->evp))
+    if (row->kind == KV_RSA && row->evp && bare.len != kv_digest_size(row->evp))
         return kv_fail(err, KV_DATA_LENGTH, "%s takes a digest of %zu bytes; %zu were given", row->alg,
                        kv_digest_size(row->evp), bare.len);
     input->row = row;

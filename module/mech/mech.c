@@ -16,6 +16,40 @@ static bool is_rsa1_5(const struct kv_mech *row)
     return row->padding == RSA_PKCS1_PADDING && (row->operations & KV_OP_DECRYPT);
 }
 
+static bool is_rsnull(const struct kv_mech *row)
+{
+    return row->padding == RSA_PKCS1_PADDING && (row->operations & KV_OP_SIGN) && !row->evp;
+}
+
+const struct kv_mech *kv_mech_rsnull(void)
+{
+    for (size_t i = 0; i < kv_mech_count; i++)
+        if (is_rsnull(&kv_mech_table[i]))
+            return &kv_mech_table[i];
+    return NULL;
+}
+
+bool kv_mech_is_mac(const struct kv_mech *row)
+{
+    return row->kind == KV_OCT && (row->operations & KV_OP_SIGN);
+}
+
+bool kv_mech_proves(const struct kv_mech *row)
+{
+    return !is_rsa1_5(row) && row->type != CKM_AES_CBC && row->type != CKM_AES_CBC_PAD;
+}
+
+const struct kv_mech *kv_mech_sized(const struct kv_mech *row, unsigned bits)
+{
+    for (size_t i = 0; i < kv_mech_count; i++) {
+        const struct kv_mech *other = &kv_mech_table[i];
+        if (other->type == row->type && other->kind == row->kind && other->service == row->service &&
+            other->key_bits == bits)
+            return other;
+    }
+    return NULL;
+}
+
 static bool offered_in_session(const struct kv_mech *row, const struct kv_mech_offer *offer)
 {
     if (row->operations & KV_OP_DIGEST)
@@ -28,9 +62,9 @@ bool kv_mech_offered(const struct kv_mech *row, const struct kv_mech_offer *offe
     switch (row->service) {
     case KV_ANY:
         /* Decryption with PKCS#1 v1.5 is an oracle as soon as its errors can be told apart: only when asked for. */
-        return offer->rsa1_5 || !is_rsa1_5(row);
+        return is_rsnull(row) ? offer->rsnull : offer->rsa1_5 || !is_rsa1_5(row);
     case KV_MANAGED_HSM:
-        return offer->managed_hsm;
+        return offer->managed_hsm && (offer->hsm_hmac || !kv_mech_is_mac(row));
     case KV_SESSION:
         return offered_in_session(row, offer);
     }
@@ -84,7 +118,7 @@ struct size_range {
     CK_ULONG min, max;
 };
 
-/* In the unit that PKCS#11 has for the mechanism: bits for RSA, EC and generic secrets, bytes for AES, nothing for a digest. */
+/* In the unit that PKCS#11 has for the mechanism: bits for RSA, EC and the making of generic secrets, bytes for AES and HMAC, nothing for a digest. */
 static struct size_range row_sizes(const struct kv_mech *row)
 {
     if (row->operations & KV_OP_DIGEST)
@@ -99,6 +133,8 @@ static struct size_range row_sizes(const struct kv_mech *row)
         return (struct size_range){ row->key_bits / 8, row->key_bits / 8 };
     if (row->operations & MAKING)
         return (struct size_range){ SECRET_BITS_MIN, SECRET_BITS_MAX };
+    if (kv_mech_is_mac(row))
+        return (struct size_range){ SECRET_BITS_MIN / 8, SECRET_BITS_MAX / 8 };
     return (struct size_range){ 16, 32 };
 }
 
@@ -180,14 +216,20 @@ static bool serves_size(const struct kv_mech *row, const struct kv_mech_key *key
         return key->bits >= RSA_BITS_MIN && key->bits <= RSA_BITS_MAX;
     if (row->kind == KV_EC)
         return key->curve && strcmp(row->curve, key->curve) == 0;
-    /* An HSM key whose size the vault did not tell (0) is left to the vault, which knows. */
     return row->key_bits == 0 || row->key_bits == key->bits;
+}
+
+/* The vault did not tell the size of its key: any row may be the one, and who sends the request finds out (contract §5.3). */
+static bool may_serve_size(const struct kv_mech *row, const struct kv_mech_key *key)
+{
+    return row->service == KV_MANAGED_HSM && key->bits == 0;
 }
 
 enum kv_status kv_mech_find(CK_MECHANISM_TYPE type, const struct kv_mech_key *key, unsigned operation,
                             const struct kv_mech_offer *offer, const struct kv_mech **ret)
 {
     enum kv_status reached = KV_MECHANISM;
+    const struct kv_mech *guess = NULL;
 
     for (size_t i = 0; i < kv_mech_count; i++) {
         const struct kv_mech *row = &kv_mech_table[i];
@@ -197,12 +239,16 @@ enum kv_status kv_mech_find(CK_MECHANISM_TYPE type, const struct kv_mech_key *ke
             *ret = row;
             return KV_OK;
         }
+        if (serves_kind(row, key) && may_serve_size(row, key))
+            guess = row;
         if (serves_kind(row, key))
             reached = KV_KEY_SIZE;
         else if (reached == KV_MECHANISM)
             reached = KV_KEY_TYPE;
     }
-    return reached;
+    if (guess)
+        *ret = guess;
+    return guess ? KV_OK : reached;
 }
 
 /* Among the rows of a type, from `row` on, the one with the digest that the parameter names. */
@@ -229,6 +275,7 @@ enum kv_status kv_mech_select(const CK_MECHANISM *mechanism, const struct kv_mec
     if (!use.row)
         return KV_MECHANISM_PARAM;
     use.any_digest = use.row->input == KV_DIGESTINFO;
+    use.any_bytes = use.any_digest && offer->rsnull;
     *ret = use;
     use = (struct kv_mech_use){ 0 };
     return KV_OK;
@@ -251,7 +298,7 @@ size_t kv_mech_allowed(const struct kv_mech_key *key, unsigned operations, const
     for (size_t i = 0; i < kv_mech_count; i++) {
         const struct kv_mech *row = &kv_mech_table[i];
         if ((row->operations & operations & KV_OP_ALL) && kv_mech_offered(row, offer) &&
-            serves_kind(row, key) && serves_size(row, key))
+            serves_kind(row, key) && (serves_size(row, key) || may_serve_size(row, key)))
             add_type(&list, row->type);
     }
     return list.count;

@@ -161,6 +161,25 @@ static enum kv_status read_hkdf(const CK_MECHANISM *mechanism, struct kv_mech_us
     return KV_OK;
 }
 
+/* CK_MAC_GENERAL_PARAMS: how many bytes of the code are wanted. */
+static enum kv_status read_mac(const CK_MECHANISM *mechanism, struct kv_mech_use *ret,
+                               CK_MECHANISM_TYPE *ret_digest)
+{
+    static const CK_MECHANISM_TYPE types[] = { CKM_SHA256_HMAC_GENERAL, CKM_SHA384_HMAC_GENERAL,
+                                               CKM_SHA512_HMAC_GENERAL };
+    CK_ULONG len;
+
+    if (!mechanism->pParameter || mechanism->ulParameterLen != sizeof len)
+        return KV_MECHANISM_PARAM;
+    memcpy(&len, mechanism->pParameter, sizeof len);
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (types[i] == mechanism->mechanism && len >= 1 && len <= hashes[1 + i].len) {
+            ret->tag_len = len;
+            return KV_OK;
+        }
+    return KV_MECHANISM_PARAM;
+}
+
 /* By the padding of the type's rows, else by type. What stands in neither way here has no parameter. */
 static const struct {
     int padding;
@@ -168,11 +187,19 @@ static const struct {
     enum kv_status (*read)(const CK_MECHANISM *mechanism, struct kv_mech_use *ret,
                            CK_MECHANISM_TYPE *ret_digest);
 } readers[] = {
-    { RSA_PKCS1_PSS_PADDING, 0, read_pss }, { RSA_PKCS1_OAEP_PADDING, 0, read_oaep },
-    { 0, CKM_AES_GCM, read_gcm },           { 0, CKM_AES_CBC, read_iv },
-    { 0, CKM_AES_CBC_PAD, read_iv },        { 0, CKM_AES_CTR, read_ctr },
-    { 0, CKM_AES_KEY_WRAP, read_wrap },     { 0, CKM_AES_KEY_WRAP_PAD, read_wrap },
-    { 0, CKM_AES_KEY_WRAP_KWP, read_wrap }, { 0, CKM_HKDF_DERIVE, read_hkdf },
+    { RSA_PKCS1_PSS_PADDING, 0, read_pss },
+    { RSA_PKCS1_OAEP_PADDING, 0, read_oaep },
+    { 0, CKM_AES_GCM, read_gcm },
+    { 0, CKM_AES_CBC, read_iv },
+    { 0, CKM_AES_CBC_PAD, read_iv },
+    { 0, CKM_AES_CTR, read_ctr },
+    { 0, CKM_AES_KEY_WRAP, read_wrap },
+    { 0, CKM_AES_KEY_WRAP_PAD, read_wrap },
+    { 0, CKM_AES_KEY_WRAP_KWP, read_wrap },
+    { 0, CKM_SHA256_HMAC_GENERAL, read_mac },
+    { 0, CKM_SHA384_HMAC_GENERAL, read_mac },
+    { 0, CKM_SHA512_HMAC_GENERAL, read_mac },
+    { 0, CKM_HKDF_DERIVE, read_hkdf },
 };
 
 enum kv_status kv_param_read(const CK_MECHANISM *mechanism, int padding, struct kv_mech_use *ret,

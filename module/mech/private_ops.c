@@ -22,7 +22,9 @@ enum kv_status kv_private_sign(const struct kv_private *key, const struct kv_mec
     enum { ECDSA_DER_MAX = 160 };
     if (row->kind != key->kind || !(row->operations & KV_OP_SIGN))
         return KV_KEY_TYPE;
-    if (row->kind == KV_RSA && digest.len != kv_digest_size(row->evp))
+    if (row->kind == KV_RSA && row->evp && digest.len != kv_digest_size(row->evp))
+        return KV_DATA_LENGTH;
+    if (row == kv_mech_rsnull() && digest.len + KV_PKCS1_OVERHEAD > kv_public_signature_size(key->public))
         return KV_DATA_LENGTH;
     KV_CLEANUP(EVP_PKEY_free_cleanup) EVP_PKEY *pkey = kv_private_open(key);
     KV_CLEANUP(EVP_PKEY_CTX_free_cleanup) EVP_PKEY_CTX *context = context_for(pkey);

@@ -9,9 +9,6 @@
 #include "mech_private.h"
 #include "public_private.h"
 
-/* What RSA PKCS#1 v1.5 adds around a plaintext at the least (RFC 8017 §7.2.1). */
-enum { PKCS1_OVERHEAD = 11 };
-
 KV_DEFINE_CLEANUP(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
 
 static EVP_PKEY_CTX *new_context(const struct kv_public *key)
@@ -22,8 +19,11 @@ static EVP_PKEY_CTX *new_context(const struct kv_public *key)
 bool kv_public_set_signature(EVP_PKEY_CTX *context, const struct kv_mech *row)
 {
     const EVP_MD *md = kv_fetch_md(row->evp);
-    if (!md || EVP_PKEY_CTX_set_rsa_padding(context, row->padding) != 1 ||
-        EVP_PKEY_CTX_set_signature_md(context, md) != 1)
+    if (EVP_PKEY_CTX_set_rsa_padding(context, row->padding) != 1)
+        return false;
+    if (!row->evp) /* RSNULL */
+        return true;
+    if (!md || EVP_PKEY_CTX_set_signature_md(context, md) != 1)
         return false;
     return row->padding != RSA_PKCS1_PSS_PADDING ||
            EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) == 1;
@@ -94,6 +94,27 @@ bool kv_public_no_memory(void)
     return short_of_it;
 }
 
+/* RSNULL: what is left when the padding is gone has to be the caller's bytes. OpenSSL, told of no digest, knows no DigestInfo either. */
+static enum kv_status verify_bytes(const struct kv_public *key, struct kv_view bytes,
+                                   struct kv_view signature)
+{
+    KV_CLEANUP(EVP_PKEY_CTX_free_cleanup) EVP_PKEY_CTX *context = new_context(key);
+    KV_AUTO_BYTES struct kv_bytes found = { 0 };
+
+    if (!context)
+        return KV_NO_MEMORY;
+    if (bytes.len + KV_PKCS1_OVERHEAD > key->modulus.len)
+        return KV_DATA_LENGTH;
+    if (EVP_PKEY_verify_recover_init(context) != 1 ||
+        EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) != 1)
+        return KV_INTERNAL;
+    KV_TRY(kv_bytes_alloc(key->modulus.len, &found));
+    size_t len = found.len;
+    if (EVP_PKEY_verify_recover(context, found.data, &len, signature.data, signature.len) != 1)
+        return KV_BAD_SIGNATURE;
+    return kv_view_equal_ct((struct kv_view){ found.data, len }, bytes) ? KV_OK : KV_BAD_SIGNATURE;
+}
+
 enum kv_status kv_public_verify(const struct kv_public *key, const struct kv_mech *row, struct kv_view digest,
                                 struct kv_view signature)
 {
@@ -104,6 +125,8 @@ enum kv_status kv_public_verify(const struct kv_public *key, const struct kv_mec
         return KV_KEY_TYPE;
     if (signature.len != kv_public_signature_size(key))
         return KV_SIGNATURE_LENGTH;
+    if (row->kind == KV_RSA && !row->evp)
+        return verify_bytes(key, digest, signature);
     if (row->kind == KV_RSA && digest.len != kv_digest_size(row->evp))
         return KV_DATA_LENGTH;
     if (row->kind == KV_EC) {
@@ -122,7 +145,7 @@ enum kv_status kv_public_verify(const struct kv_public *key, const struct kv_mec
 size_t kv_public_encrypt_max(const struct kv_public *key, const struct kv_mech *row)
 {
     size_t overhead =
-        row->padding == RSA_PKCS1_OAEP_PADDING ? 2 * kv_digest_size(row->evp) + 2 : PKCS1_OVERHEAD;
+        row->padding == RSA_PKCS1_OAEP_PADDING ? 2 * kv_digest_size(row->evp) + 2 : KV_PKCS1_OVERHEAD;
     return key->kind == KV_RSA ? key->modulus.len - overhead : 0;
 }
 

@@ -1,5 +1,23 @@
-/* PKCS#11 §5.16 random number generation. Local: the token flags leave out CKF_RNG, so that no client takes it for the vault's. */
+/* PKCS#11 §5.16 random number generation. Bytes from here come without CKF_RNG in the token flags, so that no client takes them for the vault's. */
+#include <string.h>
 #include "call.h"
+
+static CK_RV from_vault(struct kv_call *call, CK_BYTE *out, CK_ULONG len)
+{
+    KV_AUTO_BYTES struct kv_bytes bytes = { 0 };
+    if (!kv_call_slot(call)->config->managed_hsm)
+        return kv_call_refuse(call, CKR_RANDOM_NO_RNG,
+                              "`random = hsm` needs a Managed HSM, and '%s' is none: write random = local or "
+                              "none in its section",
+                              kv_call_slot(call)->config->name);
+    struct kv_task task = kv_call_task(call);
+    enum kv_status status = kv_bytes_alloc(len, &bytes);
+    if (!status)
+        status = kv_keyring_random(kv_call_slot(call)->keyring, &task, &bytes, &call->err);
+    if (!status)
+        memcpy(out, bytes.data, len);
+    return kv_call_status(call, status, 0);
+}
 
 CK_RV C_SeedRandom(CK_SESSION_HANDLE h, CK_BYTE *seed, CK_ULONG seed_len)
 {
@@ -20,6 +38,8 @@ CK_RV C_GenerateRandom(CK_SESSION_HANDLE h, CK_BYTE *out, CK_ULONG len)
         return call.rv = CKR_RANDOM_NO_RNG;
     if (!out && len)
         return call.rv = CKR_ARGUMENTS_BAD;
+    if (len && kv_call_slot(&call)->config->random == KV_RANDOM_HSM)
+        return call.rv = from_vault(&call, out, len);
     if (len)
         call.rv = kv_call_status(&call, kv_random_bytes(out, len), 0);
     return call.rv;

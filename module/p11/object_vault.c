@@ -18,6 +18,8 @@ static const struct {
     { CKO_PRIVATE_KEY, KV_OPENS, KV_CAN_DECRYPT | KV_CAN_UNWRAP },
     { CKO_PUBLIC_KEY, KV_OP_VERIFY | KV_OP_SIGN, KV_CAN_VERIFY },
     { CKO_PUBLIC_KEY, KV_CLOSES, KV_CAN_ENCRYPT | KV_CAN_WRAP },
+    { CKO_SECRET_KEY, KV_OP_SIGN, KV_CAN_SIGN },
+    { CKO_SECRET_KEY, KV_OP_VERIFY, KV_CAN_VERIFY },
     { CKO_SECRET_KEY, KV_OP_DECRYPT, KV_CAN_DECRYPT },
     { CKO_SECRET_KEY, KV_OP_UNWRAP, KV_CAN_UNWRAP },
     { CKO_SECRET_KEY, KV_OP_ENCRYPT, KV_CAN_ENCRYPT },
@@ -77,19 +79,27 @@ static uint64_t identity_of(const struct kv_object *object)
     return hash ? hash : 1;
 }
 
+/* The vault says "oct" and no more: a secret key that only signs and verifies is one for HMAC. */
+static CK_KEY_TYPE key_type(const struct kv_version *version)
+{
+    static const CK_KEY_TYPE key_types[] = { [KV_RSA] = CKK_RSA, [KV_EC] = CKK_EC, [KV_OCT] = CKK_AES };
+    bool signs = version->operations & (KV_OP_SIGN | KV_OP_VERIFY);
+    if (version->kind == KV_OCT && signs && !(version->operations & (KV_OPENS | KV_CLOSES)))
+        return CKK_GENERIC_SECRET;
+    return key_types[version->kind];
+}
+
 static struct kv_object *vault_object(struct kv_call *call, CK_OBJECT_CLASS type,
                                       const struct kv_version *version,
                                       const struct kv_certificate *certificate)
 {
-    static const CK_KEY_TYPE key_types[] = { [KV_RSA] = CKK_RSA, [KV_EC] = CKK_EC, [KV_OCT] = CKK_AES };
     struct kv_object *object = calloc(1, sizeof *object);
     if (!object)
         return NULL;
     object->references = 1;
     object->slot = call->session->slot;
     object->type = type;
-    object->key_type =
-        version && type != CKO_CERTIFICATE ? key_types[version->kind] : CK_UNAVAILABLE_INFORMATION;
+    object->key_type = version && type != CKO_CERTIFICATE ? key_type(version) : CK_UNAVAILABLE_INFORMATION;
     object->flags = vault_flags(type, version);
     object->offer = &kv_call_slot(call)->offer;
     object->version = kv_version_ref(version);

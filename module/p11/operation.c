@@ -1,11 +1,14 @@
 #include "operation.h"
 
 #include "call.h"
+#include "engine.h"
 
 void kv_operation_reset(struct kv_operation *operation)
 {
     kv_digest_free(operation->digest);
+    kv_mac_free(operation->mac);
     kv_cipher_free(operation->cipher);
+    kv_buffer_free(&operation->collected);
     kv_pick_free(&operation->pick);
     kv_bytes_free(&operation->kept_input);
     kv_bytes_free(&operation->kept);
@@ -36,11 +39,7 @@ static enum kv_status begin(struct kv_call *call, const struct kv_pick_wish *wis
         KV_TRY(kv_pick_keyless(call, wish->mechanism, KV_OP_DIGEST, &operation->pick.mech.row));
     else
         KV_TRY(kv_pick_open(call, wish, &operation->pick));
-    if (kv_pick_streams(&operation->pick))
-        return kv_pick_cipher(&operation->pick, &operation->cipher);
-    if (operation->pick.mech.row->input == KV_MESSAGE)
-        return kv_digest_open(operation->pick.mech.row->evp, &operation->digest);
-    return KV_OK;
+    return kv_engine_start(operation);
 }
 
 CK_RV kv_operation_init(struct kv_call *call, enum kv_operation_kind kind, const CK_MECHANISM *mechanism,
@@ -77,30 +76,9 @@ static CK_RV check_step(const struct kv_operation *operation, struct kv_piece in
         return CKR_ARGUMENTS_BAD;
     if (in.step == KV_ONCE)
         return operation->parted ? CKR_OPERATION_ACTIVE : CKR_OK;
-    /* Mechanisms on a vault's key that take no message are single-part: PKCS#11 mechanisms, table 1. */
-    return operation->cipher || operation->digest ? CKR_OK : CKR_FUNCTION_NOT_SUPPORTED;
-}
-
-static size_t result_size(const struct kv_operation *operation, size_t len)
-{
-    if (operation->pick.operation == KV_OP_DIGEST)
-        return kv_digest_size(operation->pick.mech.row->evp);
-    return operation->cipher ? kv_cipher_bound(operation->cipher, len) : kv_pick_size(&operation->pick, len);
-}
-
-static bool size_is_exact(const struct kv_operation *operation)
-{
-    return !operation->cipher && operation->pick.operation != KV_OP_DECRYPT;
-}
-
-/* What a signature is made over: the digest of all that was absorbed, or the caller's bytes as they are. */
-static enum kv_status bytes_to_sign(struct kv_operation *operation, struct kv_view in, struct kv_bytes *ret)
-{
-    if (!operation->digest)
-        return kv_bytes_copy(in, ret);
-    if (in.len)
-        KV_TRY(kv_digest_update(operation->digest, in));
-    return kv_digest_final(operation->digest, ret);
+    /* Mechanisms that the standard marks "single-part only" (RSA PKCS#1, PSS and OAEP without a hash, ECDSA, AES key wrap). It names no code for
+     * parts of theirs: CKR_MECHANISM_INVALID is for an Init, and CKR_OPERATION_NOT_INITIALIZED would deny what is under way. */
+    return kv_engine_takes_parts(operation) ? CKR_OK : CKR_FUNCTION_NOT_SUPPORTED;
 }
 
 static enum kv_status run_cipher(struct kv_operation *operation, struct kv_piece in, struct kv_bytes *ret)
@@ -118,11 +96,15 @@ static enum kv_status compute(struct kv_call *call, struct kv_operation *operati
 {
     if (operation->cipher)
         return run_cipher(operation, in, ret);
-    if (operation->pick.operation & (KV_OP_ENCRYPT | KV_OP_DECRYPT))
-        return kv_pick_run(call, &operation->pick, view_of(in), ret);
+    if (in.step == KV_UPDATE) {
+        KV_TRY(kv_engine_absorb(operation, view_of(in)));
+        return kv_bytes_alloc(0, ret);
+    }
     KV_AUTO_BYTES struct kv_bytes bytes = { 0 };
-    KV_TRY(bytes_to_sign(operation, view_of(in), &bytes));
-    if (operation->pick.operation == KV_OP_SIGN)
+    KV_TRY(kv_engine_close(operation, view_of(in), &bytes));
+    if (operation->pick.operation & (KV_OP_ENCRYPT | KV_OP_DECRYPT))
+        return kv_pick_run(call, &operation->pick, KV_VIEW(bytes), ret);
+    if (operation->pick.operation == KV_OP_SIGN && !operation->mac)
         return kv_pick_sign(call, &operation->pick, KV_VIEW(bytes), ret);
     *ret = kv_bytes_take(&bytes);
     return KV_OK;
@@ -166,9 +148,9 @@ static CK_RV run_step(struct kv_call *call, struct kv_operation *operation, stru
 {
     if (operation->kept.data)
         return deliver_kept(operation, in, out);
-    size_t size = result_size(operation, in.len);
+    size_t size = kv_engine_size(operation, in);
     bool fits = false;
-    if (!out.data || (out.len && *out.len < size && size_is_exact(operation)))
+    if (!out.data || (out.len && *out.len < size && kv_engine_is_exact(operation)))
         return kv_out_room(out, size, &fits);
     if (!out.len)
         return CKR_ARGUMENTS_BAD;
@@ -210,17 +192,25 @@ CK_RV kv_operation_absorb(struct kv_call *call, enum kv_operation_kind kind, str
     CK_RV rv = check_step(operation, in);
     if (!rv) {
         operation->parted = true;
-        enum kv_status status = in.len ? kv_digest_update(operation->digest, view_of(in)) : KV_OK;
-        rv = kv_call_status(call, status, operation->pick.operation);
+        rv = kv_call_status(call, kv_engine_absorb(operation, view_of(in)), operation->pick.operation);
     }
     return conclude(operation, KV_UPDATE, rv, false);
+}
+
+static enum kv_status compare(struct kv_view code, struct kv_view given)
+{
+    if (code.len != given.len)
+        return KV_SIGNATURE_LENGTH;
+    return kv_view_equal_ct(code, given) ? KV_OK : KV_BAD_SIGNATURE;
 }
 
 static enum kv_status verify(struct kv_call *call, struct kv_operation *operation, struct kv_view in,
                              struct kv_view signature)
 {
     KV_AUTO_BYTES struct kv_bytes bytes = { 0 };
-    KV_TRY(bytes_to_sign(operation, in, &bytes));
+    KV_TRY(kv_engine_close(operation, in, &bytes));
+    if (operation->mac)
+        return compare(KV_VIEW(bytes), signature);
     return kv_pick_verify(call, &operation->pick, KV_VIEW(bytes), signature);
 }
 

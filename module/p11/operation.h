@@ -19,8 +19,12 @@ enum kv_step { KV_ONCE, KV_UPDATE, KV_FINAL };
 struct kv_operation {
     bool active, parted; /* parted: an Update has been made */
     struct kv_pick pick;
-    struct kv_digest *digest; /* of a KV_MESSAGE mechanism */
-    struct kv_cipher *cipher; /* of a session's key */
+    /* The engine (engine.h): one of these, or none for a single-part mechanism. */
+    struct kv_digest *digest;   /* of a KV_MESSAGE mechanism */
+    struct kv_mac *mac;         /* of a session's key */
+    struct kv_cipher *cipher;   /* of a session's key */
+    bool collects;              /* for one request with a vault's secret key */
+    struct kv_buffer collected; /* the parts so far */
     /* A result that the caller's buffer did not take, with what it is the result of: two calls, one request. */
     enum kv_step kept_step;
     struct kv_bytes kept_input, kept;

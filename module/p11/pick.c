@@ -69,7 +69,7 @@ static struct kv_mech_key mech_key(const struct kv_object *object)
                                  .session = true };
 }
 
-/* A cipher takes an AES key, HKDF anything but one. */
+/* A cipher takes an AES key, HMAC a generic secret, HKDF anything but an AES key. */
 static enum kv_status check_type(const struct kv_object *object, unsigned operation, struct kv_error *err)
 {
     enum { CIPHERS = KV_OP_ENCRYPT | KV_OP_DECRYPT | KV_OP_WRAP | KV_OP_UNWRAP };
@@ -77,6 +77,8 @@ static enum kv_status check_type(const struct kv_object *object, unsigned operat
         return KV_OK;
     if (operation & CIPHERS && object->key_type != CKK_AES)
         return kv_fail(err, KV_KEY_TYPE, "a generic secret key has no cipher: CKK_AES is needed");
+    if (operation & (KV_OP_SIGN | KV_OP_VERIFY) && object->key_type != CKK_GENERIC_SECRET)
+        return kv_fail(err, KV_KEY_TYPE, "HMAC takes a key of CKK_GENERIC_SECRET");
     if (operation == KV_OP_DERIVE && object->key_type == CKK_AES)
         return kv_fail(err, KV_KEY_TYPE, "HKDF takes a key of CKK_HKDF or CKK_GENERIC_SECRET");
     return KV_OK;

@@ -42,6 +42,7 @@ KV_MUST_USE enum kv_status kv_pick_verify(struct kv_call *call, const struct kv_
 bool kv_pick_in_session(const struct kv_pick *pick); /* the key lives in the session: OpenSSL does the work */
 bool kv_pick_streams(const struct kv_pick *pick);    /* encrypts or decrypts here, in any number of parts */
 KV_MUST_USE enum kv_status kv_pick_cipher(const struct kv_pick *pick, struct kv_cipher **ret);
+KV_MUST_USE enum kv_status kv_pick_mac(const struct kv_pick *pick, struct kv_mac **ret); /* a session's key */
 /* What comes out for `len` bytes, without a request: exact but for decrypt and unwrap, where it is an upper bound. Not for the ciphers of session keys. */
 size_t kv_pick_size(const struct kv_pick *pick, size_t len);
 

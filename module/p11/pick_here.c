@@ -13,6 +13,11 @@ enum kv_status kv_pick_cipher(const struct kv_pick *pick, struct kv_cipher **ret
     return kv_cipher_open(&pick->mech, KV_VIEW(pick->object->secret->value), forward, ret);
 }
 
+enum kv_status kv_pick_mac(const struct kv_pick *pick, struct kv_mac **ret)
+{
+    return kv_mac_open(pick->mech.row->evp, KV_VIEW(pick->object->secret->value), ret);
+}
+
 /* What is opened may be a key. */
 static enum kv_status run_cipher(const struct kv_pick *pick, struct kv_view in, struct kv_bytes *ret)
 {

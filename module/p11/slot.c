@@ -56,6 +56,11 @@ CK_RV kv_slot_info(struct kv_call *call, CK_SLOT_ID id, CK_SLOT_INFO *ret)
     return CKR_OK;
 }
 
+static CK_FLAGS random_flag(const struct kv_slot *slot)
+{
+    return slot->config->random == KV_RANDOM_HSM && slot->config->managed_hsm ? CKF_RNG : 0;
+}
+
 CK_RV kv_slot_token(struct kv_call *call, CK_SLOT_ID id, CK_TOKEN_INFO *ret)
 {
     const struct kv_slot *slot = slot_of(call, id);
@@ -64,7 +69,7 @@ CK_RV kv_slot_token(struct kv_call *call, CK_SLOT_ID id, CK_TOKEN_INFO *ret)
     KV_HOLD_LIBRARY(call->library);
     *ret = (CK_TOKEN_INFO){
         /* LOGIN_REQUIRED stays clear: the only setting with which every client works without a PIN and a terminal. */
-        .flags = CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED | CKF_WRITE_PROTECTED,
+        .flags = CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED | CKF_WRITE_PROTECTED | random_flag(slot),
         .ulMaxSessionCount = CK_EFFECTIVELY_INFINITE,
         .ulSessionCount = slot->sessions,
         .ulMaxRwSessionCount = CK_EFFECTIVELY_INFINITE,

@@ -23,10 +23,11 @@ static enum kv_status add_bytes(struct kv_buffer *buffer, const char *name, stru
 enum kv_status kv_codec_write_op(const struct kv_vault_op *op, struct kv_buffer *ret)
 {
     size_t len = strspn(op->alg, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
-    if (!len || op->alg[len] || !op->value.data)
+    if (!len || op->alg[len] || !op->value.data || (op->operation == KV_OP_VERIFY) != !!op->digest.data)
         return KV_ARGUMENTS;
     KV_TRY(add_member(ret, "{\"alg\":\"", op->alg));
     KV_TRY(add_bytes(ret, ",\"value\":\"", op->value));
+    KV_TRY(add_bytes(ret, ",\"digest\":\"", op->digest));
     KV_TRY(add_bytes(ret, ",\"iv\":\"", op->iv));
     KV_TRY(add_bytes(ret, ",\"aad\":\"", op->aad));
     KV_TRY(add_bytes(ret, ",\"tag\":\"", op->tag));
@@ -59,5 +60,37 @@ enum kv_status kv_codec_read_result(const struct kv_json *document, struct kv_va
     memcpy(ret_kid, copy, sizeof copy);
     *ret = result;
     result = (struct kv_vault_result){ 0 };
+    return KV_OK;
+}
+
+/* A vault answers with the verdict alone, a Managed HSM names the key, too (contract §5.4). */
+enum kv_status kv_codec_read_verdict(const struct kv_json *document, struct kv_vault_result *ret,
+                                     char ret_kid[KV_KID_SIZE], struct kv_error *err)
+{
+    const struct kv_json *kid = kv_json_get(document, "kid");
+    char copy[KV_KID_SIZE] = "";
+    bool verified = false;
+    if (kid && (!kv_json_text(kid) || !kv_text_fit(copy, sizeof copy, kv_json_text(kid))))
+        return kv_fail(err, KV_PROTOCOL, "the reply's `kid` cannot be used");
+    if (!kv_json_bool(kv_json_get(document, "value"), &verified))
+        return kv_fail(err, KV_PROTOCOL, "the reply's `value` cannot be used");
+    memcpy(ret_kid, copy, sizeof copy);
+    *ret = (struct kv_vault_result){ .verified = verified };
+    return KV_OK;
+}
+
+char *kv_codec_write_random(size_t len)
+{
+    return kv_text_format("{\"count\":%zu}", len);
+}
+
+enum kv_status kv_codec_read_random(const struct kv_json *document, size_t len, struct kv_bytes *ret,
+                                    struct kv_error *err)
+{
+    KV_AUTO_BYTES struct kv_bytes bytes = { 0 };
+    KV_TRY(read_member(document, "value", true, &bytes, err));
+    if (bytes.len != len)
+        return kv_fail(err, KV_PROTOCOL, "%zu random bytes were asked for and %zu came", len, bytes.len);
+    *ret = kv_bytes_take(&bytes);
     return KV_OK;
 }

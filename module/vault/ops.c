@@ -190,7 +190,7 @@ static const char *verb_of(unsigned operation)
         const char *verb;
     } verbs[] = {
         { KV_OP_ENCRYPT, "encrypt" }, { KV_OP_DECRYPT, "decrypt" },  { KV_OP_SIGN, "sign" },
-        { KV_OP_WRAP, "wrapkey" },    { KV_OP_UNWRAP, "unwrapkey" },
+        { KV_OP_WRAP, "wrapkey" },    { KV_OP_UNWRAP, "unwrapkey" }, { KV_OP_VERIFY, "verify" },
     };
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
         if (verbs[i].operation == operation)
@@ -206,8 +206,10 @@ static enum kv_status send_op(struct kv_vault *vault, const struct kv_request *r
     KV_CLEANUP(kv_vault_result_free) struct kv_vault_result result = { 0 };
     char kid[KV_KID_SIZE];
     KV_TRY(kv_request_send(vault, request, &document, err));
-    enum kv_status status = kv_codec_read_result(document, &result, kid, err);
-    if (status == KV_OK)
+    bool verifies = request->key_op == KV_OP_VERIFY;
+    enum kv_status status = verifies ? kv_codec_read_verdict(document, &result, kid, err)
+                                     : kv_codec_read_result(document, &result, kid, err);
+    if (status == KV_OK && (kid[0] || !verifies))
         status = kv_kid_check(kid, request->name, request->version, err);
     if (status != KV_OK)
         return in_reply(vault, request, status, err);
@@ -244,4 +246,31 @@ enum kv_status kv_vault_key_op(struct kv_vault *vault, const struct kv_vault_op 
         .task = task,
     };
     return send_op(vault, &request, ret, err);
+}
+
+/* ---- random bytes ---- */
+
+enum kv_status kv_vault_random(struct kv_vault *vault, size_t len, const struct kv_task *task,
+                               struct kv_bytes *ret, struct kv_error *err)
+{
+    const struct kv_vault_config *config = vault->parts.config;
+    KV_AUTO_JSON struct kv_json *document = NULL;
+    if (!len || len > KV_VAULT_RANDOM_MAX)
+        return kv_fail(err, KV_ARGUMENTS, "vault '%s': 1 to %d random bytes can be asked for, not %zu",
+                       config->name, KV_VAULT_RANDOM_MAX, len);
+    KV_AUTO_TEXT char *url = kv_text_format("%s/rng?api-version=%s", config->url, config->api_version);
+    KV_AUTO_TEXT char *body = kv_codec_write_random(len);
+    if (!url || !body)
+        return kv_fail(err, KV_NO_MEMORY, "no memory for a request");
+    struct kv_request request = {
+        .method = "POST",
+        .url = url,
+        .body = kv_view_text(body),
+        .idempotent = true, /* bytes that got lost are nobody's */
+        .operation = "rng",
+        .task = task,
+    };
+    KV_TRY(kv_request_send(vault, &request, &document, err));
+    enum kv_status status = kv_codec_read_random(document, len, ret, err);
+    return status == KV_OK ? KV_OK : kv_fail_in(err, status, "vault '%s', 'rng'", config->name);
 }

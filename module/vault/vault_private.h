@@ -47,11 +47,17 @@ KV_MUST_USE enum kv_status kv_codec_read_certificate(const struct kv_json *bundl
 /* kid as sent goes to ret_kid (KV_KID_SIZE). */
 KV_MUST_USE enum kv_status kv_codec_read_result(const struct kv_json *document, struct kv_vault_result *ret,
                                                 char ret_kid[KV_KID_SIZE], struct kv_error *err);
+/* The same of a verify; ret_kid "" where the reply names no key. */
+KV_MUST_USE enum kv_status kv_codec_read_verdict(const struct kv_json *document, struct kv_vault_result *ret,
+                                                 char ret_kid[KV_KID_SIZE], struct kv_error *err);
+KV_MUST_USE enum kv_status kv_codec_read_random(const struct kv_json *document, size_t len,
+                                                struct kv_bytes *ret, struct kv_error *err);
 
 /* Bodies; KV_NO_MEMORY, KV_ARGUMENTS. Those of an operation may hold a secret and are wiped with the buffer. */
 KV_MUST_USE enum kv_status kv_codec_write_op(const struct kv_vault_op *op, struct kv_buffer *ret);
 char *kv_codec_write_create(const struct kv_vault_create *create);
 char *kv_codec_write_update(const struct kv_vault_update *update);
+char *kv_codec_write_random(size_t len);
 
 /* ---- error.c ---- */
 

@@ -109,7 +109,7 @@ static void fill(const struct fake_key *key, bool whole, struct kv_vault_key *re
     ret->has_public = key->kind != KV_OCT;
     ret->kind = key->kind;
     ret->operations = key->operations ? key->operations : KV_OP_ALL;
-    ret->bits = key->kind == KV_RSA ? 2048 : 256;
+    ret->bits = key->kind == KV_RSA ? 2048 : key->kind == KV_OCT && key->oct_bits ? 0 : 256;
     if (key->kind == KV_RSA) {
         ret->n = fake_vault_modulus(key->version, key->other_key);
         assert_int_equal(kv_bytes_copy(kv_view_text("\x01\x01\x01"), &ret->e), KV_OK);
@@ -292,17 +292,53 @@ static enum kv_status open_blob(const struct kv_vault *vault, const struct kv_va
                    "OAEP padding");
 }
 
+/* "A128CBC" is for keys of 128 bits, as its name says; names without a size are for all. */
+static bool fits_size(const struct fake_key *key, const struct kv_vault_op *op)
+{
+    return key->kind != KV_OCT || !key->oct_bits || op->alg[0] != 'A' ||
+           strtoul(op->alg + 1, NULL, 10) == key->oct_bits;
+}
+
+static size_t result_size(const struct fake_key *key, const struct kv_vault_op *op)
+{
+    if (key->kind != KV_OCT)
+        return key->kind == KV_RSA ? 256 : 64;
+    if (op->operation == KV_OP_SIGN)
+        return strtoul(op->alg + 2, NULL, 10) / 8; /* "HS256" */
+    return strstr(op->alg, "CBC") ? (op->value.len + (strstr(op->alg, "PAD") ? 16 : 0)) / 16 * 16
+                                  : op->value.len + 8;
+}
+
+/* A code of zeroes, as SIGN makes it, is the right one. */
+static bool is_zero(struct kv_view bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++)
+        if (bytes.data[i])
+            return false;
+    return true;
+}
+
+enum kv_status kv_vault_random(struct kv_vault *vault, size_t len, const struct kv_task *task,
+                               struct kv_bytes *ret, struct kv_error *err)
+{
+    char count[24];
+
+    snprintf(count, sizeof(count), "%zu", len);
+    KV_TRY(request(vault, "RNG", count, NULL, err));
+    KV_TRY(kv_bytes_alloc(len, ret));
+    for (size_t i = 0; i < len; i++)
+        ret->data[i] = (unsigned char)++vault->random;
+    return KV_OK;
+}
+
 enum kv_status kv_vault_key_op(struct kv_vault *vault, const struct kv_vault_op *op,
                                const struct kv_task *task, struct kv_vault_result *ret, struct kv_error *err)
 {
     static const struct {
         unsigned operation;
         const char *verb;
-    } verbs[] = { { KV_OP_SIGN, "SIGN" },
-                  { KV_OP_DECRYPT, "DECRYPT" },
-                  { KV_OP_UNWRAP, "UNWRAP" },
-                  { KV_OP_ENCRYPT, "ENCRYPT" },
-                  { KV_OP_WRAP, "WRAP" } };
+    } verbs[] = { { KV_OP_SIGN, "SIGN" },       { KV_OP_DECRYPT, "DECRYPT" }, { KV_OP_UNWRAP, "UNWRAP" },
+                  { KV_OP_ENCRYPT, "ENCRYPT" }, { KV_OP_WRAP, "WRAP" },       { KV_OP_VERIFY, "VERIFY" } };
     const char *verb = "?";
 
     for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
@@ -314,13 +350,20 @@ enum kv_status kv_vault_key_op(struct kv_vault *vault, const struct kv_vault_op 
         return kv_fail(err, KV_NOT_FOUND, "no such version");
     if (key->disabled)
         return kv_fail(err, KV_DISABLED, "the version is disabled");
-    if (op->operation == KV_OP_DECRYPT || op->operation == KV_OP_UNWRAP)
+    bool opens = op->operation == KV_OP_DECRYPT || op->operation == KV_OP_UNWRAP;
+    if (!fits_size(key, op))
+        return kv_fail(err, opens ? KV_BAD_CIPHERTEXT : KV_BAD_PARAMETER, "the key has %u bits",
+                       key->oct_bits);
+    if (opens)
         return open_blob(vault, op, &ret->value, err);
     if (is_gcm(op))
         return seal_gcm(vault, op, ret, err);
+    if (op->operation == KV_OP_VERIFY) {
+        ret->verified = is_zero(op->value);
+        return KV_OK;
+    }
     /* A signature or ciphertext of the right size; the test reads in the log what was sent. */
-    size_t size = key->kind == KV_RSA ? 256 : key->kind == KV_EC ? 64 : op->value.len + 8;
-    return kv_bytes_alloc(size, &ret->value);
+    return kv_bytes_alloc(result_size(key, op), &ret->value);
 }
 
 bool kv_vault_challenge(struct kv_vault *vault, struct kv_challenge *ret)

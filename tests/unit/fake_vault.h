@@ -20,6 +20,8 @@ struct fake_key {
     bool managed;
     struct kv_view certificate; /* DER; empty: there is none */
     const char *platform;       /* hsmPlatform; NULL: not told */
+    unsigned
+        oct_bits; /* of a secret key whose size is not told: other algorithms are refused; 0: 256, and told */
 };
 
 struct fake_blob {
@@ -43,6 +45,7 @@ struct kv_vault {
     bool wrong_thumbprint;
     size_t requests_left; /* 0: no limit; else the requests after so many time out */
     size_t page_size;     /* 0: everything on one page; else pages with an empty one before each */
+    unsigned random;      /* bytes given so far: each is its number */
     enum fake_rotation rotation;
     unsigned rotated;
     bool is_taught;

@@ -18,7 +18,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-static const struct kv_mech_offer offer_all = { true, true, true, true };
+static const struct kv_mech_offer offer_all = { true, true, true, true, true, true };
 
 static inline struct kv_bytes from_hex(const char *hex)
 {

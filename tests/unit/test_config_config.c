@@ -112,6 +112,8 @@ static void the_standards(void **state)
     assert_int_equal(vault->keys.count, 0);
     assert_int_equal(vault->old_versions, KV_OLD_ALL);
     assert_int_equal(vault->random, KV_RANDOM_LOCAL);
+    assert_false(vault->rsnull);
+    assert_true(vault->hsm_hmac);
     assert_int_equal(vault->connect_timeout_ms, 5000);
     assert_int_equal(vault->timeout_ms, 30000);
     assert_int_equal(vault->idle_ms, 60000);

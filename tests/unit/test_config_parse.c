@@ -67,6 +67,7 @@ static void good_values(void **state)
         { "rsa1_5", "yes" },
         { "ledger", "no" },
         { "random", "none" },
+        { "random", "hsm" },
         { "client_secret", "s3cret~", "(set)" },
     };
 
@@ -141,7 +142,7 @@ static void bad_values(void **state)
         { "resolve", "host:443:[10.0.0.1]", "write resolve =" },
         { "resolve", "ho_st:443:10.0.0.1", "write resolve =" },
         { "resolve", ":443:10.0.0.1", "write resolve =" },
-        { "random", "hsm", "one of the words local none: write random = local" },
+        { "random", "tpm", "one of the words local hsm none: write random = local" },
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

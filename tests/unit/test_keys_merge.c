@@ -488,9 +488,43 @@ static void test_managed_and_platform(void **state)
     kv_vault_key_free(&item);
 }
 
+/* A secret key's size is told by some vaults and found out with others: what is known stays, and what is told is taken. */
+static void test_sizes(void **state)
+{
+    static const struct {
+        unsigned known;
+        int told;
+        unsigned after;
+    } rows[] = { { 0, 0, 0 }, { 0, 192, 192 }, { 192, 0, 192 }, { 192, 192, 192 }, { 256, 128, 128 } };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        KV_CLEANUP(kv_version_list_free) struct kv_version_list known = { 0 };
+        KV_CLEANUP(kv_merge_result_free) struct kv_merge_result result = { 0 };
+        KV_AUTO_VERSION struct kv_version *version = kv_version_new();
+        struct kv_vault_key item = { .name = "kek", .version = "a1", .kind = KV_OCT, .bits = rows[i].told };
+        struct kv_merge_input input = { .vault = "prod",
+                                        .url = "https://prod.vault.localhost",
+                                        .name = "kek",
+                                        .known = &known,
+                                        .items = &item,
+                                        .count = 1,
+                                        .now = NOW };
+
+        assert_true(kv_text_fit(version->name, sizeof(version->name), "kek"));
+        assert_true(kv_text_fit(version->version, sizeof(version->version), "a1"));
+        version->kind = KV_OCT;
+        version->bits = rows[i].known;
+        assert_int_equal(kv_version_list_add(&known, version), KV_OK);
+        assert_int_equal(kv_merge(&input, &result, NULL), KV_OK);
+        assert_int_equal(result.all.count, 1);
+        assert_int_equal(result.all.items[0]->bits, rows[i].after);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_sentences), cmocka_unit_test(test_other_name),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_sentences), cmocka_unit_test(test_sizes),
+                                        cmocka_unit_test(test_other_name),
                                         cmocka_unit_test(test_managed_and_platform) };
 
     return cmocka_run_group_tests_name("keys/merge", tests, NULL, NULL);

@@ -20,6 +20,8 @@
 
 static CK_RSA_PKCS_PSS_PARAMS pss512 = { CKM_SHA512, CKG_MGF1_SHA512, 64 };
 static unsigned char iv[16];
+static CK_AES_CTR_PARAMS counter = { .ulCounterBits = 32 };
+static CK_ULONG half = 16;
 
 static const struct {
     const char *sentence;
@@ -63,10 +65,63 @@ static const struct {
     { "session cipher", { CKM_AES_CBC, iv, 16 }, AES, KV_OP_ENCRYPT, { .session_ciphers = true }, KV_OK },
     { "session ciphers off", { CKM_AES_CBC, iv, 16 }, AES, KV_OP_ENCRYPT, { 0 }, KV_MECHANISM },
     { "session cipher, vault key",
-      { CKM_AES_CBC, iv, 16 },
+      { CKM_AES_CTR, &counter, sizeof counter },
       HSM,
       KV_OP_ENCRYPT,
       { true, true, true, true },
+      KV_KEY_TYPE },
+    { "CBC in the HSM",
+      { CKM_AES_CBC, iv, 16 },
+      HSM,
+      KV_OP_ENCRYPT,
+      { .managed_hsm = true },
+      KV_OK,
+      "A256CBC" },
+    { "CBC in the HSM, by the key's size",
+      { CKM_AES_CBC_PAD, iv, 16 },
+      { .kind = KV_OCT, .bits = 128 },
+      KV_OP_UNWRAP,
+      { .managed_hsm = true },
+      KV_OK,
+      "A128CBCPAD" },
+    { "CBC in the HSM, size not told: the largest is as good as any",
+      { CKM_AES_CBC, iv, 16 },
+      { .kind = KV_OCT },
+      KV_OP_DECRYPT,
+      { .managed_hsm = true },
+      KV_OK,
+      "A256CBC" },
+    { "CBC in the HSM, a size that AES has not",
+      { CKM_AES_CBC, iv, 16 },
+      { .kind = KV_OCT, .bits = 512 },
+      KV_OP_DECRYPT,
+      { .managed_hsm = true },
+      KV_KEY_SIZE },
+    { "CBC in a vault",
+      { CKM_AES_CBC, iv, 16 },
+      HSM,
+      KV_OP_ENCRYPT,
+      { .session_ciphers = true },
+      KV_KEY_TYPE },
+    { "HMAC in the HSM",
+      { CKM_SHA384_HMAC },
+      { .kind = KV_OCT },
+      KV_OP_VERIFY,
+      { .managed_hsm = true, .hsm_hmac = true },
+      KV_OK,
+      "HS384" },
+    { "HMAC in the HSM, turned off",
+      { CKM_SHA384_HMAC },
+      HSM,
+      KV_OP_SIGN,
+      { .managed_hsm = true },
+      KV_MECHANISM },
+    { "HMAC with a session key", { CKM_SHA512_HMAC }, AES, KV_OP_SIGN, { .session_ciphers = true }, KV_OK },
+    { "HMAC of general length in the HSM",
+      { CKM_SHA256_HMAC_GENERAL, &half, sizeof half },
+      HSM,
+      KV_OP_SIGN,
+      { true, true, true, true, true, true },
       KV_KEY_TYPE },
     { "AES key of 200 bits",
       { CKM_AES_CBC, iv, 16 },
@@ -134,7 +189,61 @@ static void only_digestinfo_leaves_the_row_open(void **state)
     assert_int_equal(
         kv_mech_select(&(CK_MECHANISM){ CKM_SHA256_RSA_PKCS }, &rsa, KV_OP_SIGN, &offer_all, &hashed), KV_OK);
     assert_true(raw.any_digest);
+    assert_true(raw.any_bytes);
     assert_false(hashed.any_digest);
+    assert_false(hashed.any_bytes);
+}
+
+static void any_bytes_are_a_matter_of_the_offer(void **state)
+{
+    const struct kv_mech_key rsa = RSA;
+    const struct kv_mech_offer offer = { .rsa1_5 = true };
+    const struct kv_mech *row = kv_mech_rsnull();
+    struct kv_mech_use use = { 0 };
+    assert_int_equal(kv_mech_select(&(CK_MECHANISM){ CKM_RSA_PKCS }, &rsa, KV_OP_SIGN, &offer, &use), KV_OK);
+    assert_true(use.any_digest);
+    assert_false(use.any_bytes);
+    assert_string_equal(row->alg, "RSNULL");
+    assert_false(kv_mech_offered(row, &offer));
+    assert_true(kv_mech_offered(row, &(struct kv_mech_offer){ .rsnull = true }));
+}
+
+static void rows_have_siblings_by_size(void **state)
+{
+    static const struct {
+        CK_MECHANISM_TYPE type;
+        unsigned bits, other;
+        const char *alg; /* NULL: none */
+    } rows[] = {
+        { CKM_AES_CBC, 256, 128, "A128CBC" },
+        { CKM_AES_CBC_PAD, 128, 192, "A192CBCPAD" },
+        { CKM_AES_CBC, 256, 0, NULL },
+        { CKM_AES_CBC, 256, 512, NULL },
+        { CKM_AES_KEY_WRAP, 192, 256, "A256KW" },
+        { CKM_AES_KEY_WRAP, 256, 0, "CKM_AES_KEY_WRAP" },
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const struct kv_mech *row = NULL;
+        for (size_t k = 0; k < kv_mech_count && !row; k++)
+            if (kv_mech_table[k].type == rows[i].type && kv_mech_table[k].key_bits == rows[i].bits &&
+                kv_mech_table[k].service == KV_MANAGED_HSM)
+                row = &kv_mech_table[k];
+        assert_non_null(row);
+        const struct kv_mech *other = kv_mech_sized(row, rows[i].other);
+        assert_int_equal(other != NULL, rows[i].alg != NULL);
+        if (other)
+            assert_string_equal(other->alg, rows[i].alg);
+    }
+}
+
+static void what_a_wrong_key_cannot_hide(void **state)
+{
+    for (size_t i = 0; i < kv_mech_count; i++) {
+        const struct kv_mech *row = &kv_mech_table[i];
+        bool hides = row->type == CKM_AES_CBC || row->type == CKM_AES_CBC_PAD ||
+                     (row->alg && !strcmp(row->alg, "RSA1_5"));
+        assert_int_equal(kv_mech_proves(row), !hides);
+    }
 }
 
 static void digests_need_no_key(void **state)
@@ -239,6 +348,18 @@ static void info_folds_the_rows(void **state)
         { CKM_AES_KEY_WRAP_PAD, { .managed_hsm = true }, 16, 32, CKF_WRAP | CKF_UNWRAP, CKF_ENCRYPT },
         { CKM_AES_KEY_GEN, { 0 }, 16, 32, CKF_GENERATE, CKF_ENCRYPT },
         { CKM_SHA256, { .digests = true }, 0, 0, CKF_DIGEST, CKF_SIGN },
+        { CKM_AES_CBC,
+          { .managed_hsm = true },
+          16,
+          32,
+          CKF_ENCRYPT | CKF_DECRYPT | CKF_WRAP | CKF_UNWRAP,
+          CKF_SIGN },
+        { CKM_SHA256_HMAC,
+          { .session_ciphers = true },
+          1,
+          KV_SECRET_MAX,
+          CKF_SIGN | CKF_VERIFY,
+          CKF_ENCRYPT },
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         CK_MECHANISM_INFO info;
@@ -261,7 +382,9 @@ static void allowed_follows_the_key(void **state)
         { RSA, KV_OP_SIGN | KV_OP_VERIFY, CKM_SHA256_RSA_PKCS_PSS, CKM_RSA_PKCS_OAEP, 8 },
         { RSA, KV_OP_WRAP | KV_OP_UNWRAP, CKM_RSA_PKCS_OAEP, CKM_SHA256_RSA_PKCS, 2 },
         { EC, KV_OP_SIGN, CKM_ECDSA, CKM_RSA_PKCS, 4 },
-        { HSM, KV_OP_WRAP, CKM_AES_GCM, CKM_AES_CTR, 4 },
+        { HSM, KV_OP_WRAP, CKM_AES_GCM, CKM_AES_CTR, 6 },
+        { { .kind = KV_OCT }, KV_OP_DECRYPT, CKM_AES_CBC, CKM_AES_CTR, 3 },
+        { { .kind = KV_OCT }, KV_OP_SIGN, CKM_SHA256_HMAC, CKM_SHA256_HMAC_GENERAL, 3 },
         { AES, KV_OP_DECRYPT, CKM_AES_GCM, CKM_SHA256, 7 },
         { RSA, 0, 0, CKM_RSA_PKCS, 0 },
     };
@@ -287,6 +410,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(selects),
         cmocka_unit_test(only_digestinfo_leaves_the_row_open),
+        cmocka_unit_test(any_bytes_are_a_matter_of_the_offer),
+        cmocka_unit_test(rows_have_siblings_by_size),
+        cmocka_unit_test(what_a_wrong_key_cannot_hide),
         cmocka_unit_test(digests_need_no_key),
         cmocka_unit_test(lists_each_type_once),
         cmocka_unit_test(offers_follow_the_configuration),

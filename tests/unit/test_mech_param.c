@@ -8,7 +8,8 @@ static enum kv_status choose(CK_MECHANISM_TYPE type, void *param, size_t len, st
     bool rsa = type == CKM_RSA_PKCS_PSS || type == CKM_RSA_PKCS_OAEP;
     struct kv_mech_key key = { .kind = rsa ? KV_RSA : KV_OCT, .bits = rsa ? 3072 : 128, .session = !rsa };
     CK_MECHANISM mechanism = { type, param, len };
-    unsigned operation = type == CKM_RSA_PKCS_PSS ? KV_OP_SIGN : KV_OP_ENCRYPT;
+    bool mac = strstr(kv_mech_type_name(type), "_HMAC") != NULL;
+    unsigned operation = type == CKM_RSA_PKCS_PSS || mac ? KV_OP_SIGN : KV_OP_ENCRYPT;
     return kv_mech_select(&mechanism, &key, operation, &offer_all, ret);
 }
 
@@ -125,6 +126,7 @@ static void plain_ivs(void **state)
 {
     static unsigned char kw[] = { 0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6 },
                          kwp[] = { 0xa6, 0x59, 0x59, 0xa6 };
+    static CK_ULONG mac_none = 0, mac_one = 1, mac_all = 48, mac_more = 49;
     static CK_AES_CTR_PARAMS ctr = { 32 }, ctr_max = { 128 }, ctr_none = { 0 }, ctr_more = { 129 };
     static const struct {
         CK_MECHANISM_TYPE type;
@@ -150,6 +152,16 @@ static void plain_ivs(void **state)
         { CKM_AES_KEY_WRAP_PAD, kwp, 4, true },
         { CKM_AES_KEY_WRAP_PAD, kw, 8, false },
         { 0x210b, kwp, 4, true },
+        { CKM_SHA384_HMAC, NULL, 0, true },
+        { CKM_SHA384_HMAC, &mac_all, sizeof mac_all, false },
+        { CKM_SHA384_HMAC_GENERAL, &mac_one, sizeof mac_one, true },
+        { CKM_SHA384_HMAC_GENERAL, &mac_all, sizeof mac_all, true },
+        { CKM_SHA384_HMAC_GENERAL, &mac_none, sizeof mac_none, false },
+        { CKM_SHA384_HMAC_GENERAL, &mac_more, sizeof mac_more, false },
+        { CKM_SHA256_HMAC_GENERAL, &mac_all, sizeof mac_all, false },
+        { CKM_SHA512_HMAC_GENERAL, &mac_more, sizeof mac_more, true },
+        { CKM_SHA512_HMAC_GENERAL, &mac_more, 4, false },
+        { CKM_SHA512_HMAC_GENERAL, NULL, 0, false },
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct kv_mech_use use = { 0 };

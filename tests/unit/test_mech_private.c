@@ -230,9 +230,11 @@ static void test_every_row_signs(void **state)
             continue;
         const struct kv_private *key = ours[key_for(row)];
         const struct kv_curve *curve = kv_public_curve(kv_private_public(key));
-        unsigned char digest[64];
+        bool any_bytes = row == kv_mech_rsnull(); /* up to what the padding leaves room for */
+        size_t most = kv_public_signature_size(kv_private_public(key)) - KV_PKCS1_OVERHEAD;
+        unsigned char digest[512];
         memset(digest, (int)i + 1, sizeof digest);
-        struct kv_view bare = { digest, curve ? curve->digest : kv_digest_size(row->evp) };
+        struct kv_view bare = { digest, curve ? curve->digest : any_bytes ? most : kv_digest_size(row->evp) };
         KV_AUTO_BYTES struct kv_bytes signature = { 0 }, none = { 0 };
         assert_int_equal(kv_private_sign(key, row, bare, &signature), KV_OK);
         KV_CLEANUP(kv_public_free_cleanup) struct kv_public *public = public_of(theirs[key_for(row)]);
@@ -240,7 +242,7 @@ static void test_every_row_signs(void **state)
         digest[0] ^= 0x80;
         assert_int_equal(kv_public_verify(public, row, bare, KV_VIEW(signature)), KV_BAD_SIGNATURE);
         assert_int_equal(kv_private_sign(ours[row->curve ? 0 : 1], row, bare, &none), KV_KEY_TYPE);
-        bare.len--;
+        bare.len += any_bytes ? 1 : -1;
         if (!curve)
             assert_int_equal(kv_private_sign(key, row, bare, &none), KV_DATA_LENGTH);
         count++;

@@ -241,6 +241,55 @@ static void results_are_checked(void **state)
     }
 }
 
+static void verdicts_are_read(void **state)
+{
+    static const struct {
+        const char *text, *kid;
+        enum kv_status status;
+        bool verified;
+    } rows[] = {
+        { "{\"value\":true}", "", KV_OK, true },
+        { "{\"value\":false}", "", KV_OK, false },
+        { "{\"alg\":\"HS256\",\"kid\":\"" KID "\",\"value\":true}", KID, KV_OK, true },
+        { "{\"kid\":7,\"value\":true}", "", KV_PROTOCOL, false },
+        { "{\"value\":\"true\"}", "", KV_PROTOCOL, false },
+        { "{\"value\":1}", "", KV_PROTOCOL, false },
+        { "{}", "", KV_PROTOCOL, false },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        KV_AUTO_JSON struct kv_json *json = NULL;
+        struct kv_vault_result result = { 0 };
+        char kid[KV_KID_SIZE] = "";
+        assert_int_equal(kv_json_parse(kv_view_text(rows[i].text), &json, NULL), KV_OK);
+        if (kv_codec_read_verdict(json, &result, kid, NULL) != rows[i].status ||
+            result.verified != rows[i].verified || strcmp(kid, rows[i].kid))
+            fail_msg("%s", rows[i].text);
+    }
+}
+
+static void random_bytes_are_counted(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t len;
+        enum kv_status status;
+    } rows[] = {
+        { "{\"value\":\"-_8B\"}", 3, KV_OK },        { "{\"value\":\"-_8B\"}", 4, KV_PROTOCOL },
+        { "{\"value\":\"-_8B\"}", 2, KV_PROTOCOL },  { "{\"value\":\"\"}", 3, KV_PROTOCOL },
+        { "{\"value\":\"-_8B+\"}", 3, KV_PROTOCOL }, { "{}", 3, KV_PROTOCOL },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        KV_AUTO_JSON struct kv_json *json = NULL;
+        KV_AUTO_BYTES struct kv_bytes bytes = { 0 };
+        assert_int_equal(kv_json_parse(kv_view_text(rows[i].text), &json, NULL), KV_OK);
+        if (kv_codec_read_random(json, rows[i].len, &bytes, NULL) != rows[i].status ||
+            (rows[i].status == KV_OK) != (bytes.len == 3))
+            fail_msg("%s", rows[i].text);
+    }
+    KV_AUTO_TEXT char *body = kv_codec_write_random(128);
+    assert_string_equal(body, "{\"count\":128}");
+}
+
 static void bodies_are_written(void **state)
 {
     static const unsigned char value[] = { 0xfb, 0xff, 1 }, none[] = { 0 };
@@ -255,6 +304,14 @@ static void bodies_are_written(void **state)
     assert_string_equal((char *)full.bytes.data,
                         "{\"alg\":\"CKM_AES_KEY_WRAP\",\"value\":\"-_8B\",\"iv\":\"-w\",\"aad\":"
                         "\"\",\"tag\":\"-w\"}");
+    KV_AUTO_BUFFER struct kv_buffer verify = { 0 };
+    struct kv_vault_op check = { .operation = KV_OP_VERIFY, .alg = "HS256", .value = { value, 3 } };
+    assert_int_equal(kv_codec_write_op(&check, &refused), KV_ARGUMENTS);
+    check.digest = (struct kv_view){ none, 0 };
+    assert_int_equal(kv_codec_write_op(&check, &verify), KV_OK);
+    assert_string_equal((char *)verify.bytes.data, "{\"alg\":\"HS256\",\"value\":\"-_8B\",\"digest\":\"\"}");
+    check.operation = KV_OP_SIGN;
+    assert_int_equal(kv_codec_write_op(&check, &refused), KV_ARGUMENTS);
     op.alg = "A\",\"x\":\"";
     assert_int_equal(kv_codec_write_op(&op, &refused), KV_ARGUMENTS);
 
@@ -347,6 +404,8 @@ int main(void)
         cmocka_unit_test(lists_leave_out_what_is_broken),
         cmocka_unit_test(lists_end_in_several_ways),
         cmocka_unit_test(results_are_checked),
+        cmocka_unit_test(verdicts_are_read),
+        cmocka_unit_test(random_bytes_are_counted),
         cmocka_unit_test(bodies_are_written),
         cmocka_unit_test(recorded_documents_are_read),
     };
