@@ -33,9 +33,9 @@
 #ifndef CKR_CURVE_NOT_SUPPORTED
 #define CKR_CURVE_NOT_SUPPORTED 0x140UL
 #endif
-#ifndef CKR_PUBLIC_KEY_INVALID
+/* p11-kit's header has another number here than the standard. */
+#undef CKR_PUBLIC_KEY_INVALID
 #define CKR_PUBLIC_KEY_INVALID 0x1b9UL
-#endif
 #ifndef CKR_OPERATION_CANCEL_FAILED
 #define CKR_OPERATION_CANCEL_FAILED 0x202UL
 #endif

@@ -222,6 +222,7 @@ static const struct {
 static void test_refusals(void **state)
 {
     size_t before = find_all(session, CKO_PUBLIC_KEY, NULL, NULL, NULL, 0);
+    assert_int_equal(CKR_PUBLIC_KEY_INVALID, 0x1b9); /* some headers have another number */
     for (size_t i = 0; i < COUNT(refusals); i++) {
         struct growing template = { .count = 0 };
         CK_OBJECT_HANDLE none = 77;
