@@ -48,8 +48,7 @@ static void sign(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key)
     CK_MECHANISM mechanism = { CKM_SHA256_RSA_PKCS, NULL, 0 };
     CK_BYTE data[65536], signature[1024];
     CK_ULONG len = sizeof signature, data_len = fread(data, 1, sizeof data, stdin);
-    must(!p11->C_SignInit(session, &mechanism, key) &&
-             !p11->C_Sign(session, data, data_len, signature, &len),
+    must(!p11->C_SignInit(session, &mechanism, key) && !p11->C_Sign(session, data, data_len, signature, &len),
          "no signature");
     must(fwrite(signature, 1, len, stdout) == len, "not written");
 }

@@ -33,7 +33,7 @@ def fake_host(tool, present):
         "node": "exit 0\n",
     }
     # What apt knows of its sources: place, release, component.
-    (folder / "targets").write_text("http://mirror.example/debian/ bookworm main\nhttp://mirror.example/debian/ bookworm contrib\n")
+    (folder / "targets").write_text("http://apt.example/ bookworm main\nhttp://apt.example/ bookworm contrib\n")
     for name, text in programs.items():
         (folder / name).write_text("#!/bin/sh\n" + text)
         (folder / name).chmod(stat.S_IRWXU)
@@ -74,7 +74,7 @@ def adds_a_release(tool):
     assert done.returncode == 0 and "adding bookworm-backports at the mirror of bookworm" in done.stderr, done
     assert asked.splitlines()[-1].endswith("-y pkcs11-provider/bookworm-backports"), asked
     source = (folder / "kvp11-bookworm-backports.sources").read_text()
-    assert "URIs: http://mirror.example/debian/\nSuites: bookworm-backports\nComponents: main\n" in source, source
+    assert "URIs: http://apt.example/\nSuites: bookworm-backports\nComponents: main\n" in source, source
     done, _ = setup(folder, "test")
     assert (done.returncode, done.stderr) == (0, ""), done
 
@@ -82,11 +82,11 @@ def adds_a_release(tool):
 def takes_a_release_that_is_there(tool):
     """setup adds no source where apt has the release, and says so where it has not even the one beside it"""
     folder = fake_host(tool, present=[])
-    (folder / "targets").write_text("http://mirror.example/debian/ bookworm-backports main\n")
+    (folder / "targets").write_text("http://apt.example/ bookworm-backports main\n")
     done, _ = setup(folder, "test")
     assert done.returncode == 0 and not list(folder.glob("*.sources")), done
     (folder / "installed").unlink()
-    (folder / "targets").write_text("http://mirror.example/debian/ trixie main\n")
+    (folder / "targets").write_text("http://apt.example/ trixie main\n")
     done, _ = setup(folder, "test")
     assert done.returncode == 1 and "no source of 'bookworm'" in done.stderr, done
 
