@@ -319,7 +319,9 @@ enum kv_status kv_vault_key_op(struct kv_vault *vault, const struct kv_vault_op 
     if (is_gcm(op))
         return seal_gcm(vault, op, ret, err);
     /* A signature or ciphertext of the right size; the test reads in the log what was sent. */
-    size_t size = key->kind == KV_RSA ? 256 : key->kind == KV_EC ? 64 : op->value.len + 8;
+    size_t size = key->kind == KV_RSA  ? 256
+                  : key->kind == KV_EC ? 64
+                                       : (op->value.len + 15) / 8 * 8; /* RFC 5649 */
     return kv_bytes_alloc(size, &ret->value);
 }
 
