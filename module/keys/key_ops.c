@@ -69,11 +69,34 @@ enum kv_status kv_key_ops_usable(const struct kv_key_use *use, unsigned operatio
 }
 
 /* --- requests --- */
+
+/* Managed HSM says "Forbidden" and no more (contract §8.1): whether it means the caller or the version, the version's state tells. */
+static enum kv_status refused_for(const struct kv_key_use *use, unsigned operation, enum kv_status status,
+                                  struct kv_error *err)
+{
+    enum { RECENT = 5 };
+    struct kv_look_version wanted = { use->version->name, use->version->version, RECENT, false };
+    KV_AUTO_VERSION struct kv_version *now = NULL;
+    struct kv_error why = { 0 };
+    bool unreachable;
+
+    if (status != KV_DENIED || (err && !kv_text_equal_case(err->code, "Forbidden")) ||
+        kv_keyring_look_version(use->keyring, &wanted, use->task, &now, &unreachable, NULL) != KV_OK)
+        return status;
+    enum kv_status told = usable_now(use, now, operation, &why);
+    if (told == KV_OK)
+        return status;
+    if (err)
+        *err = why;
+    return told;
+}
+
 enum kv_status kv_key_ops_ask_once(const struct kv_key_use *use, const struct kv_vault_op *op,
                                    struct kv_vault_result *ret, struct kv_error *err)
 {
     enum kv_status status = kv_keyring_operate(use->keyring, op, use->task, ret, err);
 
+    status = refused_for(use, op->operation, status, err);
     if (status == KV_DISABLED || status == KV_NOT_FOUND || status == KV_NOT_VALID)
         kv_keyring_doubt(use->keyring, use->version);
     return status;

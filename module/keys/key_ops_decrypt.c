@@ -305,9 +305,18 @@ static enum kv_status in_words_of(unsigned operation, enum kv_status status)
 {
     if (status == KV_BAD_WRAPPED_KEY && operation == KV_OP_DECRYPT)
         return KV_BAD_CIPHERTEXT;
-    if ((status == KV_BAD_CIPHERTEXT || status == KV_CIPHERTEXT_LENGTH) && operation == KV_OP_UNWRAP)
+    if (status == KV_BAD_CIPHERTEXT && operation == KV_OP_UNWRAP)
         return KV_BAD_WRAPPED_KEY;
     return status;
+}
+
+/* Key wrap works on blocks of eight bytes: RFC 3394 on two and more, RFC 5649 on one and more, and the wrapped key has one more. */
+static bool is_wrapped_length(const struct kv_mech *row, size_t len)
+{
+    enum { BLOCK = 8 };
+    bool wraps = row->type == CKM_AES_KEY_WRAP,
+         pads = row->type == CKM_AES_KEY_WRAP_PAD || row->type == CKM_AES_KEY_WRAP_KWP;
+    return !(wraps || pads) || (len % BLOCK == 0 && len >= (pads ? 2 : 3) * (size_t)BLOCK);
 }
 
 enum kv_status kv_key_decrypt(const struct kv_key_use *use, unsigned operation, struct kv_view cipher,
@@ -317,6 +326,9 @@ enum kv_status kv_key_decrypt(const struct kv_key_use *use, unsigned operation, 
     struct opening opening = { .use = use, .operation = operation, .cipher = cipher };
     unsigned chosen;
 
+    if (!is_wrapped_length(use->mech->row, cipher.len))
+        return kv_fail(err, KV_CIPHERTEXT_LENGTH, "%s: no wrapped key has %zu bytes", use->mech->row->name,
+                       cipher.len);
     if (cipher.len < use->mech->tag_len)
         return kv_fail(err, KV_CIPHERTEXT_LENGTH, "%zu bytes are given, and the tag alone has %zu",
                        cipher.len, use->mech->tag_len);

@@ -306,7 +306,7 @@ static size_t result_size(const struct fake_key *key, const struct kv_vault_op *
     if (op->operation == KV_OP_SIGN)
         return strtoul(op->alg + 2, NULL, 10) / 8; /* "HS256" */
     return strstr(op->alg, "CBC") ? (op->value.len + (strstr(op->alg, "PAD") ? 16 : 0)) / 16 * 16
-                                  : op->value.len + 8;
+                                  : (op->value.len + 15) / 8 * 8 /* RFC 5649 */;
 }
 
 /* A code of zeroes, as SIGN makes it, is the right one. */
