@@ -208,7 +208,9 @@ static void test_dates(void **state)
 {
     CK_OBJECT_HANDLE key = key_at(CKO_PRIVATE_KEY, new_version);
     CK_ATTRIBUTE both[] = { TEXT(CKA_START_DATE, "20010101"), TEXT(CKA_END_DATE, "20010102") };
+    CK_ATTRIBUTE one_day[] = { TEXT(CKA_START_DATE, "20200229"), TEXT(CKA_END_DATE, "20200229") };
     CK_ATTRIBUTE later[] = { TEXT(CKA_END_DATE, "20991231") };
+    ok(world.p11->C_SetAttributeValue(session, key, one_day, 2)); /* the last day belongs to it, to its end */
     ok(world.p11->C_SetAttributeValue(session, key, both, 2));
     assert_text(session, key, CKA_START_DATE, "20010101");
     assert_text(session, key, CKA_END_DATE, "20010102");
