@@ -78,13 +78,19 @@ static enum kv_status spot_new(struct change *change, struct kv_error *err)
     return KV_OK;
 }
 
+/* The change's own time may be over; not knowing what came of it would be worse than being late. */
+static struct kv_task more_time(const struct change *change)
+{
+    const struct kv_keyring_parts *parts = &change->keyring->parts;
+
+    return (struct kv_task){ kv_deadline_in(parts->clock, parts->config->timeout_ms), change->task->caller };
+}
+
 /* After a lost reply: did a new version come? KV_OK: the question is settled, see `made`. */
 static enum kv_status settle(struct change *change)
 {
     struct kv_keyring *keyring = change->keyring;
-    /* The change's own time may be over; not knowing what came of it would be worse than being late. */
-    struct kv_task task = { kv_deadline_in(keyring->parts.clock, keyring->parts.config->timeout_ms),
-                            change->task->caller };
+    struct kv_task task = more_time(change);
 
     KV_TRY(kv_keyring_ask_current(keyring, change->name, &task, NULL));
     KV_TRY(spot_new(change, NULL));
@@ -178,9 +184,10 @@ enum kv_status kv_keyring_rotate(struct kv_keyring *keyring, const char *name, c
 static enum kv_status make_first(struct change *change, struct kv_version **ret, struct kv_error *err)
 {
     enum kv_status status = post(change, err);
+    struct kv_task task = more_time(change);
 
     /* It did not exist a moment ago: if it does now, the lost reply was a yes. */
-    if (is_lost(status) && kv_keyring_ask_current(change->keyring, change->name, change->task, NULL) == KV_OK)
+    if (is_lost(status) && kv_keyring_ask_current(change->keyring, change->name, &task, NULL) == KV_OK)
         status = KV_OK;
     KV_TRY(status);
     return row_of(change->keyring, change->name, *change->made ? change->made : NULL, ret, err);
