@@ -14,9 +14,6 @@ KV_MUST_USE enum kv_status kv_public_from_rsa(struct kv_view n, struct kv_view e
 KV_MUST_USE enum kv_status
 kv_public_from_ec(const char *curve, struct kv_view x, struct kv_view y, struct kv_public **ret,
                   struct kv_error *err); /* refuses a point that is not on the curve */
-/* The public half of a private key that is its scalar alone, big-endian, at most of the curve's width. KV_BAD_DATA: out of range. */
-KV_MUST_USE enum kv_status kv_public_from_scalar(const struct kv_curve *curve, struct kv_view scalar,
-                                                 struct kv_public **ret, struct kv_error *err);
 struct kv_public *kv_public_ref(struct kv_public *key);
 void kv_public_free(struct kv_public *key); /* drops one reference */
 

@@ -43,10 +43,8 @@ enum {
     KV_SET_RAISE = 1 << 5,  /* copy and modify may only make it true */
     KV_SET_LOWER = 1 << 6,  /* copy and modify may only make it false */
     KV_SET_NEEDED = 1 << 7, /* C_CreateObject must have it */
-    /* In a template that makes or brings in a vault's key; read by manage_make.c, never put. What may be generated or created in a session may stand
-     * there, too. */
-    KV_SET_VAULT_MAKE = 1 << 8,
-    KV_SET_VAULT_IMPORT = 1 << 9
+    /* In a template that makes a vault's key; read by manage_wish.c, never put. What may be generated in a session may stand there, too. */
+    KV_SET_VAULT_MAKE = 1 << 8
 };
 
 /* A value, borrowed from the object or standing in `store`. */

@@ -1,8 +1,11 @@
-/* Keys brought into the vault: C_CreateObject with CKA_TOKEN true. Private parts are borrowed from the template; the one copy made here is wiped. */
+/* Keys brought into the vault: C_CreateObject with CKA_TOKEN true. Private parts stand in locked memory while the request is made. */
 #include "manage_private.h"
 
 #include <string.h>
 #include "call.h"
+#include "mech/private.h"
+
+KV_DEFINE_CLEANUP(struct kv_private, kv_private_free)
 
 static const struct {
     CK_KEY_TYPE type;
@@ -61,69 +64,89 @@ static struct kv_view minimal(const CK_ATTRIBUTE *item)
     return number;
 }
 
-static CK_RV read_rsa(struct kv_call *call, struct kv_template template, struct kv_vault_import *import)
+static const int rsa_members[KV_RSA_PARTS] = {
+    [KV_PART_MODULUS] = KV_JWK_N,          [KV_PART_EXPONENT] = KV_JWK_E,
+    [KV_PART_PRIVATE_EXPONENT] = KV_JWK_D, [KV_PART_PRIME_1] = KV_JWK_P,
+    [KV_PART_PRIME_2] = KV_JWK_Q,          [KV_PART_EXPONENT_1] = KV_JWK_DP,
+    [KV_PART_EXPONENT_2] = KV_JWK_DQ,      [KV_PART_COEFFICIENT] = KV_JWK_QI,
+};
+
+/* A part of an RSA key that the template leaves out is empty. */
+static CK_RV read_rsa(struct kv_call *call, struct kv_template template, struct kv_private **ret)
 {
     static const struct {
         CK_ATTRIBUTE_TYPE type;
-        const char *name;
-        int member;
-    } parts[] = {
-        { CKA_MODULUS, "CKA_MODULUS", KV_JWK_N },
-        { CKA_PUBLIC_EXPONENT, "CKA_PUBLIC_EXPONENT", KV_JWK_E },
-        { CKA_PRIVATE_EXPONENT, "CKA_PRIVATE_EXPONENT", KV_JWK_D },
-        { CKA_PRIME_1, "CKA_PRIME_1", KV_JWK_P },
-        { CKA_PRIME_2, "CKA_PRIME_2", KV_JWK_Q },
-        { CKA_EXPONENT_1, "CKA_EXPONENT_1", KV_JWK_DP },
-        { CKA_EXPONENT_2, "CKA_EXPONENT_2", KV_JWK_DQ },
-        { CKA_COEFFICIENT, "CKA_COEFFICIENT", KV_JWK_QI },
+        const char *needed; /* its name, where it cannot be computed */
+    } attributes[KV_RSA_PARTS] = {
+        [KV_PART_MODULUS] = { CKA_MODULUS, "CKA_MODULUS" },
+        [KV_PART_EXPONENT] = { CKA_PUBLIC_EXPONENT, "CKA_PUBLIC_EXPONENT" },
+        [KV_PART_PRIVATE_EXPONENT] = { CKA_PRIVATE_EXPONENT, "CKA_PRIVATE_EXPONENT" },
+        [KV_PART_PRIME_1] = { CKA_PRIME_1, NULL },
+        [KV_PART_PRIME_2] = { CKA_PRIME_2, NULL },
+        [KV_PART_EXPONENT_1] = { CKA_EXPONENT_1, NULL },
+        [KV_PART_EXPONENT_2] = { CKA_EXPONENT_2, NULL },
+        [KV_PART_COEFFICIENT] = { CKA_COEFFICIENT, NULL },
     };
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        const CK_ATTRIBUTE *item = kv_attrs_find(template, parts[i].type);
-        if (!item)
-            return kv_call_refuse(call, CKR_TEMPLATE_INCOMPLETE,
-                                  "%s is missing: a vault takes an RSA key with all its parts",
-                                  parts[i].name);
-        import->members[parts[i].member] = minimal(item);
-        if (!import->members[parts[i].member].len)
-            return kv_call_refuse(call, CKR_ATTRIBUTE_VALUE_INVALID, "%s is zero", parts[i].name);
+    struct kv_view parts[KV_RSA_PARTS] = { { NULL, 0 } };
+    for (size_t i = 0; i < KV_RSA_PARTS; i++) {
+        const CK_ATTRIBUTE *item = kv_attrs_find(template, attributes[i].type);
+        if (item)
+            parts[i] = minimal(item);
+        if (attributes[i].needed && !parts[i].len)
+            return kv_call_refuse(call, CKR_TEMPLATE_INCOMPLETE, "%s is missing", attributes[i].needed);
     }
-    struct kv_view n = import->members[KV_JWK_N];
+    struct kv_view n = parts[KV_PART_MODULUS];
     if ((n.len != 256 && n.len != 384 && n.len != 512) || !(n.data[0] & 0x80))
         return kv_call_refuse(call, CKR_ATTRIBUTE_VALUE_INVALID,
                               "CKA_MODULUS: a vault has RSA keys of 2048, 3072 and 4096 bits");
-    return CKR_OK;
+    return kv_call_status(call, kv_private_from_rsa(parts, ret, &call->err), KV_OP_PAIR);
 }
 
-/* A private key of PKCS#11 does not bring its point along; a vault wants it. `room` holds what the members point to. */
-struct ec_room {
-    unsigned char scalar[66];
-    struct kv_public *public;
-};
-
-static void ec_room_free(struct ec_room *room)
-{
-    kv_wipe(room->scalar, sizeof room->scalar);
-    kv_public_free(room->public);
-}
-
-static CK_RV read_ec(struct kv_call *call, struct kv_template template, struct ec_room *room,
-                     struct kv_vault_import *import)
+static CK_RV read_ec(struct kv_call *call, struct kv_template template, struct kv_private **ret)
 {
     const CK_ATTRIBUTE *value = kv_attrs_find(template, CKA_VALUE);
     const struct kv_curve *curve = NULL;
     CK_RV rv = kv_manage_read_curve(call, template, &curve);
+    if (!rv && !value)
+        rv = kv_call_refuse(call, CKR_TEMPLATE_INCOMPLETE, "CKA_VALUE is missing: the private key itself");
+    return rv ? rv
+              : kv_call_status(call, kv_private_from_ec(curve, minimal(value), ret, &call->err), KV_OP_PAIR);
+}
+
+/* What a template says of the public half beside the private one must be so. */
+static CK_RV check_public(struct kv_call *call, struct kv_template template, const struct kv_public *key)
+{
+    const CK_ATTRIBUTE *info = kv_attrs_find(template, CKA_PUBLIC_KEY_INFO);
+    const CK_ATTRIBUTE *given = kv_attrs_find(template, CKA_EC_POINT);
+    struct kv_view point = kv_public_point(key), spki = kv_public_spki(key);
+    size_t over = given && given->ulValueLen > point.len ? given->ulValueLen - point.len : 0;
+    bool good = !info || kv_view_equal(spki, (struct kv_view){ info->pValue, info->ulValueLen });
+    /* An OCTET STRING around the point, or, by clients of old, the point alone. */
+    if (given)
+        good = good && kv_view_equal(point, (struct kv_view){ (const unsigned char *)given->pValue + over,
+                                                              given->ulValueLen - over });
+    return good ? CKR_OK
+                : kv_call_refuse(call, CKR_TEMPLATE_INCONSISTENT,
+                                 "the template's public key is not that of its private key");
+}
+
+/* The key as OpenSSL knows it, and from there the members of the request; `ret` holds what they point to. */
+static CK_RV read_pair(struct kv_call *call, struct kv_template template, bool rsa,
+                       struct kv_vault_import *import, struct kv_private **ret)
+{
+    CK_RV rv = rsa ? read_rsa(call, template, ret) : read_ec(call, template, ret);
+    if (!rv)
+        rv = check_public(call, template, kv_private_public(*ret));
     if (rv)
         return rv;
-    if (!value)
-        return kv_call_refuse(call, CKR_TEMPLATE_INCOMPLETE, "CKA_VALUE is missing: the private key itself");
-    struct kv_view scalar = minimal(value);
-    enum kv_status status = kv_public_from_scalar(curve, scalar, &room->public, &call->err);
-    if (status)
-        return kv_call_status(call, status, KV_OP_PAIR);
-    memcpy(room->scalar + curve->width - scalar.len, scalar.data, scalar.len);
-    struct kv_view point = kv_public_point(room->public);
+    for (int i = 0; rsa && i < KV_RSA_PARTS; i++)
+        import->members[rsa_members[i]] = kv_private_part(*ret, (enum kv_private_part)i);
+    if (rsa)
+        return CKR_OK;
+    const struct kv_curve *curve = kv_public_curve(kv_private_public(*ret));
+    struct kv_view point = kv_public_point(kv_private_public(*ret));
     import->curve = curve->name;
-    import->members[KV_JWK_D] = (struct kv_view){ room->scalar, curve->width };
+    import->members[KV_JWK_D] = kv_private_part(*ret, KV_PART_SCALAR);
     import->members[KV_JWK_X] = (struct kv_view){ point.data + 1, curve->width };
     import->members[KV_JWK_Y] = (struct kv_view){ point.data + 1 + curve->width, curve->width };
     return CKR_OK;
@@ -141,7 +164,7 @@ static CK_RV read_value(struct kv_call *call, struct kv_template template, struc
 static CK_RV read_import(struct kv_call *call, struct kv_template template, struct kv_wish *wish,
                          CK_OBJECT_CLASS *ret_class)
 {
-    unsigned how = KV_SET_CREATE | KV_SET_VAULT_IMPORT;
+    unsigned how = KV_SET_CREATE;
     CK_RV rv = kv_manage_allowed(call);
     if (!rv)
         rv = read_kind(call, template, wish, ret_class);
@@ -159,7 +182,7 @@ static CK_RV read_import(struct kv_call *call, struct kv_template template, stru
 CK_RV kv_manage_import(struct kv_call *call, struct kv_template template, CK_OBJECT_HANDLE *ret)
 {
     struct kv_object *objects[KV_VERSION_OBJECTS] = { NULL };
-    KV_CLEANUP(ec_room_free) struct ec_room room = { .public = NULL };
+    KV_CLEANUP(kv_private_free_cleanup) struct kv_private *key = NULL;
     const struct kv_slot *slot = kv_call_slot(call);
     CK_OBJECT_CLASS class = 0;
     struct kv_wish wish = { 0 };
@@ -169,14 +192,13 @@ CK_RV kv_manage_import(struct kv_call *call, struct kv_template template, CK_OBJ
     struct kv_vault_import import = {
         .name = wish.name, .operations = wish.operations, .nbf = wish.nbf, .exp = wish.exp
     };
-    if (!rv)
-        rv = wish.kind == KV_RSA  ? read_rsa(call, template, &import)
-             : wish.kind == KV_EC ? read_ec(call, template, &room, &import)
-                                  : read_value(call, template, &import);
-    if (rv)
-        return rv;
     import.kty = kv_manage_kty(slot, wish.kind, false);
     import.hsm = kv_manage_in_hsm(slot) && !slot->config->managed_hsm;
+    if (!rv)
+        rv = wish.kind == KV_OCT ? read_value(call, template, &import)
+                                 : read_pair(call, template, wish.kind == KV_RSA, &import, &key);
+    if (rv)
+        return rv;
     kv_manage_tell(call, template);
     rv = kv_manage_make(call, &(struct kv_keyring_new){ .import = &import }, objects);
     if (!rv)

@@ -56,6 +56,18 @@ static CK_RV check_flags(struct kv_call *call, struct kv_template template, cons
     return CKR_OK;
 }
 
+/* What would hold for a key in a session and is lost on one in a vault must not seem to hold. */
+static CK_RV check_kept(struct kv_call *call, struct kv_template template)
+{
+    static const CK_ATTRIBUTE_TYPE lost[] = { CKA_ALLOWED_MECHANISMS, CKA_WRAP_TEMPLATE, CKA_UNWRAP_TEMPLATE,
+                                              CKA_DERIVE_TEMPLATE };
+    for (size_t i = 0; i < sizeof lost / sizeof *lost; i++)
+        if (kv_attrs_find(template, lost[i]))
+            return kv_call_refuse(call, CKR_TEMPLATE_INCONSISTENT, "attribute 0x%lx is not kept by a vault",
+                                  lost[i]);
+    return CKR_OK;
+}
+
 CK_RV kv_manage_check(struct kv_call *call, struct kv_template template, CK_OBJECT_CLASS type,
                       const struct kv_wish *wish, unsigned how)
 {
@@ -65,6 +77,8 @@ CK_RV kv_manage_check(struct kv_call *call, struct kv_template template, CK_OBJE
         rv = check_number(call, template, CKA_CLASS, type);
     if (!rv)
         rv = check_number(call, template, CKA_KEY_TYPE, wish->key_type);
+    if (!rv)
+        rv = check_kept(call, template);
     return rv ? rv : check_flags(call, template, &draft);
 }
 
