@@ -198,10 +198,9 @@ def told_features(tree, page):
 
 def features(tree):
     """kvp11-features(7) is true to the function lists and to the mechanism table"""
-    page, lists, table = "conf/kvp11-features.7", "module/p11/functions.c", "module/mech/table.c"
+    page, lists, table = "conf/kvp11-features.7", "include/mech/functions.def", "module/mech/table.c"
     unsupported = set(re.findall(r"KV_UNSUPPORTED\((C_\w+)", tree.text("module/p11/unsupported.def")))
-    functions = set(re.findall(r"\bFUNCTION\((C_\w+)\)|KV_EXPORT CK_RV (C_\w+)\(", tree.text(lists)))
-    functions = {a or b for a, b in functions}
+    functions = set(re.findall(r"^KV_FUNCTION_\w+\((C_\w+)", tree.text(lists), re.M))
     mechanisms = set(re.findall(r"\bROW\((CKM_\w+)\)", tree.text(table)))
     told = told_features(tree, page)
     if not functions or not mechanisms:
