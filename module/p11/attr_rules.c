@@ -129,12 +129,9 @@ static unsigned nature_of(const struct kv_object *object)
     static const struct {
         CK_OBJECT_CLASS type;
         unsigned nature;
-    } classes[] = { { CKO_PRIVATE_KEY, KV_ON_PRIVATE },
-                    { CKO_PUBLIC_KEY, KV_ON_PUBLIC },
-                    { CKO_SECRET_KEY, KV_ON_SECRET },
-                    { CKO_CERTIFICATE, KV_ON_CERTIFICATE },
-                    { CKO_PROFILE, KV_ON_PROFILE },
-                    { CKO_MECHANISM, KV_ON_MECHANISM } };
+    } classes[] = { { CKO_PRIVATE_KEY, KV_ON_PRIVATE }, { CKO_PUBLIC_KEY, KV_ON_PUBLIC },
+                    { CKO_SECRET_KEY, KV_ON_SECRET },   { CKO_CERTIFICATE, KV_ON_CERTIFICATE },
+                    { CKO_PROFILE, KV_ON_PROFILE },     { CKO_MECHANISM, KV_ON_MECHANISM } };
     unsigned nature = object->version ? KV_ON_VAULT : KV_ON_SESSION;
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
         nature |= object->type == classes[i].type ? classes[i].nature : 0;
