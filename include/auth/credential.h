@@ -28,8 +28,11 @@ struct kv_credential_kind {
     /* One attempt with its own retries within the deadline. KV_CREDENTIAL, KV_UNREACHABLE, KV_TIMED_OUT… Never logs a secret. */
     enum kv_status (*acquire)(const struct kv_credential_request *request, struct kv_access_token *ret,
                               struct kv_error *err);
+    bool needs_person; /* somebody has to be there: to type a code, to touch a key */
 };
 
+/* Does a token for this vault need a person, as far as the configuration tells? */
+bool kv_credential_needs_person(const struct kv_vault_config *config);
 const struct kv_credential_kind *kv_credential_find(const char *name); /* NULL: unknown */
 const struct kv_credential_kind *
 kv_credential_at(size_t i); /* in the order of the default chain; NULL past the last */

@@ -9,6 +9,7 @@
 enum kv_old_versions { KV_OLD_ALL, KV_OLD_OPEN_ONLY, KV_OLD_NONE };
 enum kv_certificates { KV_CERTIFICATES_VAULT, KV_CERTIFICATES_NONE };
 enum kv_random { KV_RANDOM_LOCAL, KV_RANDOM_HSM, KV_RANDOM_NONE };
+enum kv_new_keys { KV_NEW_SOFTWARE, KV_NEW_HSM };
 
 struct kv_pair_list { /* "name=value" or plain words, in order */
     char **items;
@@ -47,6 +48,8 @@ struct kv_vault_config {
     bool ledger, decrypt_fallback;
     int64_t decrypt_fallback_limit;
     bool rsa1_5, rsnull, hsm_hmac, session_ciphers, digests;
+    bool manage, new_version;
+    enum kv_new_keys new_keys;
     enum kv_random random;
 };
 

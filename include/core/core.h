@@ -19,6 +19,8 @@ const struct kv_clock *kv_core_clock(const struct kv_core *core);
 struct kv_map *kv_core_map(struct kv_core *core);
 size_t kv_core_vault_count(const struct kv_core *core);
 struct kv_keyring *kv_core_keyring(struct kv_core *core, size_t i); /* same order as the configuration */
+/* Does a token of this vault's credential need a person to be there? No network. */
+bool kv_core_needs_person(const struct kv_core *core, size_t i);
 /* By token label; NULL: unknown. */
 struct kv_keyring *kv_core_keyring_named(struct kv_core *core, const char *vault);
 /* A task with this vault's own time limit. */

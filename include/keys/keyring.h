@@ -56,7 +56,33 @@ void kv_keyring_doubt(struct kv_keyring *keyring, const struct kv_version *versi
 KV_MUST_USE enum kv_status kv_keyring_rotate(struct kv_keyring *keyring, const char *name,
                                              const struct kv_task *task, struct kv_version **ret_old,
                                              struct kv_version **ret_new, struct kv_error *err);
-/* A new key (operator's work). KV_CONFLICT when the name exists. */
+/* A key that comes into being: made by the service, or brought in. One of the two is set. */
+struct kv_keyring_new {
+    const struct kv_vault_create *create;
+    const struct kv_vault_import *import;
+    bool next; /* where the name exists its next version is made; else KV_CONFLICT */
+};
+/* Sent once; after a lost reply the versions are listed and the new one, if one came, is taken. */
+KV_MUST_USE enum kv_status kv_keyring_make(struct kv_keyring *keyring, const struct kv_keyring_new *what,
+                                           const struct kv_task *task, struct kv_version **ret,
+                                           struct kv_error *err);
+/* Can a key be called this here? KV_NOT_FOUND with the reason: the grammar of names, or `keys =`. */
+KV_MUST_USE enum kv_status kv_keyring_check_name(const struct kv_keyring *keyring, const char *name,
+                                                 struct kv_error *err);
+/* Changes one version. `allow` and `forbid` are sets of KV_OP_*, on top of what it may do now. */
+struct kv_keyring_update {
+    const int64_t *nbf, *exp; /* NULL: leave */
+    unsigned allow, forbid;
+};
+KV_MUST_USE enum kv_status kv_keyring_update(struct kv_keyring *keyring, const struct kv_version *version,
+                                             const struct kv_keyring_update *change,
+                                             const struct kv_task *task, struct kv_version **ret,
+                                             struct kv_error *err);
+/* Disables this version alone. KV_DEPENDED, before anything is asked of the vault, when the map knows of a wrap or a backup that needs it. */
+KV_MUST_USE enum kv_status kv_keyring_disable(struct kv_keyring *keyring, const struct kv_version *version,
+                                              const struct kv_task *task, struct kv_version **ret,
+                                              struct kv_error *err);
+/* A new key made by the service (operator's work). KV_CONFLICT when the name exists. */
 KV_MUST_USE enum kv_status kv_keyring_create(struct kv_keyring *keyring, const struct kv_vault_create *create,
                                              const struct kv_task *task, struct kv_version **ret,
                                              struct kv_error *err);

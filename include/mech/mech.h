@@ -33,7 +33,7 @@ extern const size_t kv_mech_count;
 
 /* What of the table a slot offers, from its configuration. */
 struct kv_mech_offer {
-    bool managed_hsm, rsa1_5, session_ciphers, digests, rsnull, hsm_hmac;
+    bool managed_hsm, rsa1_5, session_ciphers, digests, rsnull, hsm_hmac, manage;
 };
 bool kv_mech_offered(const struct kv_mech *row, const struct kv_mech_offer *offer);
 /* The service makes the nonce of each encryption and takes none (AES-GCM, contract §7.2): C_EncryptInit and C_WrapKey, whose parameter has it, cannot work. */
@@ -109,7 +109,7 @@ struct kv_curve {
     unsigned bits, width, digest; /* field bits; field bytes; bytes of the digest Key Vault wants */
 };
 const struct kv_curve *kv_curve_find(const char *name);
-/* By the DER of its named-curve OID; NULL: unknown. */
+/* By the DER of its named-curve OID (CKA_EC_PARAMS); NULL: unknown. */
 const struct kv_curve *kv_curve_by_params(struct kv_view params);
 
 #endif

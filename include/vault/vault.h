@@ -84,8 +84,37 @@ struct kv_vault_create {
     int bits;            /* RSA, oct; 0: the service's default */
     const char *curve;   /* EC; NULL: the service's default */
     unsigned operations; /* 0: the service's default */
+    int64_t nbf, exp;    /* unix seconds, 0: none */
 };
 KV_MUST_USE enum kv_status kv_vault_create_key(struct kv_vault *vault, const struct kv_vault_create *create,
+                                               const struct kv_task *task, struct kv_vault_key *ret,
+                                               struct kv_error *err);
+/* A key from outside (contract §5.2, §6 row 2). The private parts are borrowed: they go out once, and every copy made here is wiped. Numbers of RSA are
+ * minimal big-endian, those of EC have the curve's width. */
+enum {
+    KV_JWK_N,
+    KV_JWK_E,
+    KV_JWK_D,
+    KV_JWK_P,
+    KV_JWK_Q,
+    KV_JWK_DP,
+    KV_JWK_DQ,
+    KV_JWK_QI,
+    KV_JWK_X,
+    KV_JWK_Y,
+    KV_JWK_K,
+    KV_JWK_MEMBERS
+};
+struct kv_vault_import {
+    const char *name;
+    const char *kty;   /* "RSA", "EC", "oct-HSM" … */
+    const char *curve; /* EC */
+    bool hsm;          /* a vault is to keep it in its HSM */
+    unsigned operations;
+    int64_t nbf, exp;
+    struct kv_view members[KV_JWK_MEMBERS]; /* by KV_JWK_*; data NULL: not there */
+};
+KV_MUST_USE enum kv_status kv_vault_import_key(struct kv_vault *vault, const struct kv_vault_import *import,
                                                const struct kv_task *task, struct kv_vault_key *ret,
                                                struct kv_error *err);
 KV_MUST_USE enum kv_status kv_vault_rotate_key(struct kv_vault *vault, const char *name,

@@ -103,4 +103,5 @@ static enum kv_status acquire(const struct kv_credential_request *request, struc
     return status == KV_OK ? KV_OK : kv_fail_in(err, status, "'%s'", authority);
 }
 
-const struct kv_credential_kind kv_credential_client_secret = { "client-secret", unavailable, acquire };
+const struct kv_credential_kind kv_credential_client_secret = { "client-secret", unavailable, acquire,
+                                                                false };

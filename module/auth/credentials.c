@@ -54,9 +54,26 @@ static enum kv_status acquire(const struct kv_credential_request *request, struc
                    request->config->name, (const char *)tried.bytes.data);
 }
 
+bool kv_credential_chain_person(const struct kv_credential_kind *const *chain,
+                                const struct kv_vault_config *config)
+{
+    size_t i = 0;
+    while (chain[i] && chain[i]->unavailable(config))
+        i++;
+    return chain[i] && chain[i]->needs_person;
+}
+
+bool kv_credential_needs_person(const struct kv_vault_config *config)
+{
+    const struct kv_credential_kind *kind = kv_credential_find(config->credential);
+    if (kind == &kv_credential_default)
+        return kv_credential_chain_person(kinds, config);
+    return kind && kind->needs_person;
+}
+
 static const char *unavailable(const struct kv_vault_config *config)
 {
     return NULL;
 }
 
-const struct kv_credential_kind kv_credential_default = { "default", unavailable, acquire };
+const struct kv_credential_kind kv_credential_default = { "default", unavailable, acquire, false };

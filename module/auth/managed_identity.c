@@ -79,4 +79,5 @@ static enum kv_status acquire(const struct kv_credential_request *request, struc
     return status == KV_OK ? KV_OK : kv_fail_in(err, status, "'%s'", request->config->imds_endpoint);
 }
 
-const struct kv_credential_kind kv_credential_managed_identity = { "managed-identity", unavailable, acquire };
+const struct kv_credential_kind kv_credential_managed_identity = { "managed-identity", unavailable, acquire,
+                                                                   false };

@@ -11,6 +11,9 @@ KV_DEFINE_KIND(static_token)
 KV_DEFINE_KIND(managed_identity)
 KV_DEFINE_KIND(default)
 #undef KV_DEFINE_KIND
+/* Of these kinds, which end with NULL, the one that would be taken: does it need a person? */
+bool kv_credential_chain_person(const struct kv_credential_kind *const *chain,
+                                const struct kv_vault_config *config);
 
 struct kv_oauth_send {
     struct kv_http *http;

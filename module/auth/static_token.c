@@ -88,4 +88,4 @@ static enum kv_status acquire(const struct kv_credential_request *request, struc
     return KV_OK;
 }
 
-const struct kv_credential_kind kv_credential_static_token = { "static-token", unavailable, acquire };
+const struct kv_credential_kind kv_credential_static_token = { "static-token", unavailable, acquire, false };

@@ -106,6 +106,15 @@ const struct kv_setting kv_settings[] = {
       KV_SETTING_FLAG, IN_VAULT(digests) },
     { VAULT("random", "local|hsm|none", "local", "where random bytes come from"),
       KV_SETTING_CHOICE, IN_VAULT(random) },
+    { VAULT("manage", "yes|no", "no",
+            "let applications create, import and disable keys, where the identity may"),
+      KV_SETTING_FLAG, IN_VAULT(manage) },
+    { VAULT("new_version", "yes|no", "no",
+            "a key made under a name that exists becomes its next version; no: it is refused"),
+      KV_SETTING_FLAG, IN_VAULT(new_version) },
+    { VAULT("new_keys", "software|hsm", "software",
+            "where a vault keeps the keys made through it; a Managed HSM has no choice"),
+      KV_SETTING_CHOICE, IN_VAULT(new_keys) },
     { .info = { 0 } },
 };
 /* clang-format on */
@@ -116,3 +125,4 @@ _Static_assert(KV_LOG_ERROR == 0 && KV_LOG_WARN == 1 && KV_LOG_INFO == 2 && KV_L
 _Static_assert(KV_OLD_ALL == 0 && KV_OLD_OPEN_ONLY == 1 && KV_OLD_NONE == 2, "words in order");
 _Static_assert(KV_CERTIFICATES_VAULT == 0 && KV_CERTIFICATES_NONE == 1, "words in order");
 _Static_assert(KV_RANDOM_LOCAL == 0 && KV_RANDOM_HSM == 1 && KV_RANDOM_NONE == 2, "words in order");
+_Static_assert(KV_NEW_SOFTWARE == 0 && KV_NEW_HSM == 1, "words in order");

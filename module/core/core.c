@@ -143,6 +143,11 @@ struct kv_keyring *kv_core_keyring(struct kv_core *core, size_t i)
     return i < core->config->vault_count ? core->places[i].keyring : NULL;
 }
 
+bool kv_core_needs_person(const struct kv_core *core, size_t i)
+{
+    return i < core->config->vault_count && kv_credential_needs_person(&core->config->vaults[i]);
+}
+
 struct kv_keyring *kv_core_keyring_named(struct kv_core *core, const char *vault)
 {
     for (size_t i = 0; i < core->config->vault_count; i++)

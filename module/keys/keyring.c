@@ -72,7 +72,8 @@ struct kv_mech_offer kv_keyring_offer(const struct kv_keyring *keyring)
                                    .rsnull = config->rsnull,
                                    .hsm_hmac = config->hsm_hmac,
                                    .session_ciphers = config->session_ciphers,
-                                   .digests = config->digests };
+                                   .digests = config->digests,
+                                   .manage = config->manage };
 }
 
 enum kv_status kv_keyring_check_name(const struct kv_keyring *keyring, const char *name, struct kv_error *err)

@@ -69,11 +69,6 @@ static inline int64_t kv_keyring_steady(const struct kv_keyring *keyring)
     return keyring->parts.clock->steady_ms(keyring->parts.clock);
 }
 
-/* --- keyring.c --- */
-/* KV_NOT_FOUND when it cannot be a name, or `keys =` leaves it out. */
-KV_MUST_USE enum kv_status kv_keyring_check_name(const struct kv_keyring *keyring, const char *name,
-                                                 struct kv_error *err);
-
 /* --- keyring_slot.c: one thread asks, the others wait or go on --- */
 /* Finds or makes a slot; the lock is held. NULL when memory is short. */
 struct kv_slot *kv_keyring_slot(struct kv_keyring *keyring, const char *key);

@@ -85,6 +85,11 @@ KV_ATTR_GET(unique_id)
         kv_encode_hex((struct kv_view){ object->certificate->sha256, 32 }, to);
         return text(ret, to);
     }
+    if (kv_object_is_fixed(object->handle)) {
+        int length = snprintf(to, sizeof ret->store.bytes, "%s#0x%lx",
+                              object->type == CKO_PROFILE ? "profile" : "mechanism", object->fixed);
+        return length > 0 && borrowed(ret, (struct kv_view){ ret->store.bytes, (size_t)length });
+    }
     int len = object->version
                   ? snprintf(to, sizeof ret->store.bytes, "%s#%s", object->version->kid, parts[object->type])
                   : snprintf(to, sizeof ret->store.bytes, "session#%lu", object->handle);
@@ -244,6 +249,11 @@ KV_ATTR_GET(value_len)
 {
     size_t len = object->version ? object->version->bits / 8 : object->secret->value.len;
     return len && number(ret, len);
+}
+
+KV_ATTR_GET(fixed)
+{
+    return number(ret, object->fixed);
 }
 
 KV_ATTR_GET(kid)

@@ -36,6 +36,7 @@ KV_ATTR_GET(wrap_template);
 KV_ATTR_GET(unwrap_template);
 KV_ATTR_GET(derive_template);
 KV_ATTR_GET(value_len);
+KV_ATTR_GET(fixed);
 KV_ATTR_GET(kid);
 KV_ATTR_GET(version);
 KV_ATTR_GET(state);

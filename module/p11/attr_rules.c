@@ -31,13 +31,13 @@
 /* clang-format off */
 const struct kv_attr_rule kv_attr_rules[] = {
     { CKA_CLASS,              ULONG, KV_ON_ALL,     NEW | KV_SET_NEEDED,   0, BOTH(class), false },
-    { CKA_TOKEN,              BOOL,  KV_ON_STORED,  NEW | KV_SET_COPY,     KV_IS_TOKEN, NONE, false },
-    { CKA_PRIVATE,            BOOL,  KV_ON_STORED,  NEW | KV_SET_COPY,     KV_IS_PRIVATE, NONE, false },
-    { CKA_MODIFIABLE,         BOOL,  KV_ON_STORED,  NEW | KV_SET_COPY,     KV_IS_MODIFIABLE, NONE, false },
-    { CKA_COPYABLE,           BOOL,  KV_ON_STORED,  ALWAYS | KV_SET_LOWER, KV_IS_COPYABLE, NONE, false },
-    { CKA_DESTROYABLE,        BOOL,  KV_ON_STORED,  ALWAYS,                KV_IS_DESTROYABLE, NONE, false },
+    { CKA_TOKEN,              BOOL,  KV_ON_ALL,     NEW | KV_SET_COPY,     KV_IS_TOKEN, NONE, false },
+    { CKA_PRIVATE,            BOOL,  KV_ON_ALL,     NEW | KV_SET_COPY,     KV_IS_PRIVATE, NONE, false },
+    { CKA_MODIFIABLE,         BOOL,  KV_ON_ALL,     NEW | KV_SET_COPY,     KV_IS_MODIFIABLE, NONE, false },
+    { CKA_COPYABLE,           BOOL,  KV_ON_ALL,     ALWAYS | KV_SET_LOWER, KV_IS_COPYABLE, NONE, false },
+    { CKA_DESTROYABLE,        BOOL,  KV_ON_ALL,     ALWAYS,                KV_IS_DESTROYABLE, NONE, false },
     { CKA_LABEL,              BYTES, KV_ON_STORED,  ALWAYS,                0, BOTH(label), false },
-    { CKA_UNIQUE_ID,          BYTES, KV_ON_STORED,  0,                     0, GET(unique_id), false },
+    { CKA_UNIQUE_ID,          BYTES, KV_ON_ALL,     0,                     0, GET(unique_id), false },
     { CKA_KEY_TYPE,           ULONG, KV_ON_KEYS,     NEW | KV_SET_NEEDED,   0, BOTH(key_type), false },
     { CKA_ID,                 BYTES, KV_ON_STORED,  ALWAYS,                0, BOTH(id), false },
     { CKA_START_DATE,         DATE,  KV_ON_STORED,  ALWAYS,                0, BOTH(start_date), false },
@@ -47,7 +47,7 @@ const struct kv_attr_rule kv_attr_rules[] = {
     { CKA_ALLOWED_MECHANISMS, BYTES, KV_ON_KEYS,    NEW,                   0, BOTH(mechanisms), false },
     { CKA_DERIVE,             BOOL,  LIVING,        ALWAYS,                KV_CAN_DERIVE, NONE, false },
     { CKA_DERIVE,             BOOL,  KV_ON_SECRET | KV_ON_VAULT, 0,        KV_NEVER, NONE, false },
-    { CKA_DERIVE,             BOOL,  KV_ON_PAIR,    0,                     KV_NEVER, NONE, false },
+    { CKA_DERIVE,             BOOL,  KV_ON_PAIR,    KV_SET_VAULT_MAKE,     KV_NEVER, NONE, false },
     { CKA_SUBJECT,            BYTES, KV_ON_PAIR,    ALWAYS,                0, BOTH(subject), false },
     { CKA_SUBJECT,            BYTES, X509,          0,                     0, GET(subject), false },
     { CKA_WRAP_TEMPLATE,      ARRAY, CLOSING | HERE, NEW,                  0, BOTH(wrap_template), false },
@@ -97,6 +97,9 @@ const struct kv_attr_rule kv_attr_rules[] = {
     { CKA_VALUE,              BYTES, KV_ON_SECRET | KV_ON_VAULT, 0,        0, NONE, true },
     { CKA_VALUE_LEN,          ULONG, KV_ON_SECRET,  MAKING,                0, BOTH(value_len), false },
 
+    { CKA_PROFILE_ID,         ULONG, KV_ON_PROFILE, 0,                     0, GET(fixed), false },
+    { CKA_MECHANISM_TYPE,     ULONG, KV_ON_MECHANISM, 0,                   0, GET(fixed), false },
+
     { CKA_KVP11_KID,          BYTES, KNOWN,         0,                     0, GET(kid), false },
     { CKA_KVP11_VERSION,      BYTES, KNOWN,         0,                     0, GET(version), false },
     { CKA_KVP11_STATE,        BYTES, KNOWN,         0,                     0, GET(state), false },
@@ -126,10 +129,9 @@ static unsigned nature_of(const struct kv_object *object)
     static const struct {
         CK_OBJECT_CLASS type;
         unsigned nature;
-    } classes[] = { { CKO_PRIVATE_KEY, KV_ON_PRIVATE },
-                    { CKO_PUBLIC_KEY, KV_ON_PUBLIC },
-                    { CKO_SECRET_KEY, KV_ON_SECRET },
-                    { CKO_CERTIFICATE, KV_ON_CERTIFICATE } };
+    } classes[] = { { CKO_PRIVATE_KEY, KV_ON_PRIVATE }, { CKO_PUBLIC_KEY, KV_ON_PUBLIC },
+                    { CKO_SECRET_KEY, KV_ON_SECRET },   { CKO_CERTIFICATE, KV_ON_CERTIFICATE },
+                    { CKO_PROFILE, KV_ON_PROFILE },     { CKO_MECHANISM, KV_ON_MECHANISM } };
     unsigned nature = object->version ? KV_ON_VAULT : KV_ON_SESSION;
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
         nature |= object->type == classes[i].type ? classes[i].nature : 0;

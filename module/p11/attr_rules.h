@@ -28,6 +28,9 @@ enum {
     KV_ON_EC = 1 << 11
 };
 
+/* Room for the mechanisms of a slot, in CKA_ALLOWED_MECHANISMS and among the objects. */
+enum { KV_MECHANISM_TYPES = 64 };
+
 /* Who may name it in a template. */
 enum {
     KV_SET_CREATE = 1 << 0,
@@ -37,9 +40,11 @@ enum {
     KV_SET_MODIFY = 1 << 4,
     KV_SET_NEW = KV_SET_CREATE | KV_SET_GENERATE | KV_SET_UNWRAP,
     KV_SET_ALWAYS = KV_SET_NEW | KV_SET_COPY | KV_SET_MODIFY,
-    KV_SET_RAISE = 1 << 5, /* copy and modify may only make it true */
-    KV_SET_LOWER = 1 << 6, /* copy and modify may only make it false */
-    KV_SET_NEEDED = 1 << 7 /* C_CreateObject must have it */
+    KV_SET_RAISE = 1 << 5,  /* copy and modify may only make it true */
+    KV_SET_LOWER = 1 << 6,  /* copy and modify may only make it false */
+    KV_SET_NEEDED = 1 << 7, /* C_CreateObject must have it */
+    /* In a template that makes a vault's key; read by manage_wish.c, never put. What may be generated in a session may stand there, too. */
+    KV_SET_VAULT_MAKE = 1 << 8
 };
 
 /* A value, borrowed from the object or standing in `store`. */
@@ -49,7 +54,7 @@ struct kv_attr_value {
     union {
         CK_BBOOL truth;
         CK_ULONG number;
-        CK_MECHANISM_TYPE mechanisms[48];
+        CK_MECHANISM_TYPE mechanisms[KV_MECHANISM_TYPES];
         unsigned char bytes[KV_KID_SIZE + 16];
     } store;
 };

@@ -2,6 +2,7 @@
 
 #include <string.h>
 #include "call.h"
+#include "manage.h"
 
 static bool hidden(const struct kv_object *object, const struct kv_attr_rule *rule)
 {
@@ -137,9 +138,12 @@ static CK_RV put_flag(struct kv_call *call, struct kv_object *object, const stru
     return CKR_OK;
 }
 
-static CK_RV apply_one(struct kv_call *call, struct kv_object *object, const CK_ATTRIBUTE *item, unsigned how)
+/* May this attribute be named here? *ret: its rule, NULL when there is nothing to set. `how`: any of these KV_SET_*. */
+static CK_RV admit(struct kv_call *call, const struct kv_object *object, const CK_ATTRIBUTE *item,
+                   unsigned how, const struct kv_attr_rule **ret)
 {
     const struct kv_attr_rule *rule = kv_attr_rule(object, item->type);
+    *ret = NULL;
     if (!rule)
         return kv_call_refuse(call, CKR_ATTRIBUTE_TYPE_INVALID, "attribute 0x%lx is not offered", item->type);
     if (!well_formed(rule->form, item))
@@ -147,11 +151,21 @@ static CK_RV apply_one(struct kv_call *call, struct kv_object *object, const CK_
                               item->type);
     /* What is false for ever may be said to be false: templates of real clients do. */
     if (rule->form == KV_FORM_BOOL && !(rule->set & how) && !*(CK_BBOOL *)item->pValue &&
-        !(object->flags & rule->flag) && how != KV_SET_MODIFY)
+        !(object->flags & rule->flag) && !(how & KV_SET_MODIFY))
         return CKR_OK;
     if (!(rule->set & how))
         return kv_call_refuse(call, CKR_ATTRIBUTE_READ_ONLY, "attribute 0x%lx cannot be set here",
                               item->type);
+    *ret = rule;
+    return CKR_OK;
+}
+
+static CK_RV apply_one(struct kv_call *call, struct kv_object *object, const CK_ATTRIBUTE *item, unsigned how)
+{
+    const struct kv_attr_rule *rule;
+    CK_RV rv = admit(call, object, item, how, &rule);
+    if (rv || !rule)
+        return rv;
     if (rule->form == KV_FORM_BOOL)
         return put_flag(call, object, rule, *(CK_BBOOL *)item->pValue, how);
     enum kv_status status = rule->put(object, (struct kv_view){ item->pValue, item->ulValueLen });
@@ -165,21 +179,38 @@ static CK_RV apply_one(struct kv_call *call, struct kv_object *object, const CK_
     return kv_call_status(call, status, 0);
 }
 
+static CK_RV check_once(struct kv_call *call, struct kv_template template, CK_ULONG i)
+{
+    struct kv_template before = { template.items, i };
+    if (!kv_attrs_find(before, template.items[i].type))
+        return CKR_OK;
+    return kv_call_refuse(call, CKR_TEMPLATE_INCONSISTENT, "attribute 0x%lx stands there twice",
+                          template.items[i].type);
+}
+
 CK_RV kv_attrs_apply(struct kv_call *call, struct kv_object *object, struct kv_template template,
                      unsigned how)
 {
-    if (!kv_attrs_sound(template))
-        return CKR_ARGUMENTS_BAD;
-    for (CK_ULONG i = 0; i < template.count; i++) {
-        struct kv_template before = { template.items, i };
-        if (kv_attrs_find(before, template.items[i].type))
-            return kv_call_refuse(call, CKR_TEMPLATE_INCONSISTENT, "attribute 0x%lx stands there twice",
-                                  template.items[i].type);
-        CK_RV rv = apply_one(call, object, &template.items[i], how);
-        if (rv)
-            return rv;
+    CK_RV rv = kv_attrs_sound(template) ? CKR_OK : CKR_ARGUMENTS_BAD;
+    for (CK_ULONG i = 0; i < template.count && !rv; i++) {
+        rv = check_once(call, template, i);
+        if (!rv)
+            rv = apply_one(call, object, &template.items[i], how);
     }
-    return CKR_OK;
+    return rv;
+}
+
+CK_RV kv_attrs_check(struct kv_call *call, const struct kv_object *object, struct kv_template template,
+                     unsigned how)
+{
+    CK_RV rv = kv_attrs_sound(template) ? CKR_OK : CKR_ARGUMENTS_BAD;
+    const struct kv_attr_rule *rule;
+    for (CK_ULONG i = 0; i < template.count && !rv; i++) {
+        rv = check_once(call, template, i);
+        if (!rv)
+            rv = admit(call, object, &template.items[i], how, &rule);
+    }
+    return rv;
 }
 
 CK_RV kv_attrs_complete(struct kv_call *call, const struct kv_object *object, struct kv_template template)
@@ -199,7 +230,13 @@ CK_RV kv_attrs_modify(struct kv_call *call, CK_OBJECT_HANDLE handle, struct kv_t
     if (!object)
         return CKR_OBJECT_HANDLE_INVALID;
     if (!(object->flags & KV_IS_MODIFIABLE))
-        return kv_call_refuse(call, CKR_ACTION_PROHIBITED, "this object cannot be modified");
+        return kv_call_refuse(call, CKR_ACTION_PROHIBITED,
+                              object->version
+                                  ? "a vault's keys are not changed without `manage = yes`, and their "
+                                    "names never"
+                                  : "this object cannot be modified");
+    if (object->version)
+        return kv_manage_modify(call, object, template);
     KV_AUTO_OBJECT struct kv_object *changed = NULL;
     if (kv_object_clone(object, &changed))
         return CKR_HOST_MEMORY;

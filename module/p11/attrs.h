@@ -27,6 +27,9 @@ bool kv_attrs_sound(struct kv_template template);
 /* Sets what the template says on an object that nobody else has; `how` is one KV_SET_* of CREATE, GENERATE, UNWRAP, COPY, MODIFY. */
 CK_RV kv_attrs_apply(struct kv_call *call, struct kv_object *object, struct kv_template template,
                      unsigned how);
+/* Nothing is set; may the template stand there? `how` is any number of KV_SET_*: what one of them allows is allowed. */
+CK_RV kv_attrs_check(struct kv_call *call, const struct kv_object *object, struct kv_template template,
+                     unsigned how);
 /* C_CreateObject: is all there that must be? */
 CK_RV kv_attrs_complete(struct kv_call *call, const struct kv_object *object, struct kv_template template);
 

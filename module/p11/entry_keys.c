@@ -1,6 +1,7 @@
 /* PKCS#11 §5.14 key management. */
 #include "call.h"
 #include "derive.h"
+#include "manage.h"
 #include "pair.h"
 #include "secret.h"
 #include "wrap.h"
@@ -10,7 +11,9 @@ CK_RV C_GenerateKey(CK_SESSION_HANDLE h, CK_MECHANISM *mechanism, CK_ATTRIBUTE *
 {
     KV_CALL(call, h);
     if (!call.rv)
-        call.rv = kv_secret_generate(&call, mechanism, (struct kv_template){ items, count }, key);
+        call.rv = (kv_manage_wanted((struct kv_template){ items, count })
+                       ? kv_manage_generate
+                       : kv_secret_generate)(&call, mechanism, (struct kv_template){ items, count }, key);
     return call.rv;
 }
 

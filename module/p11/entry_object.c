@@ -1,12 +1,15 @@
 /* PKCS#11 §5.7 objects. */
 #include "call.h"
 #include "create.h"
+#include "manage.h"
 
 CK_RV C_CreateObject(CK_SESSION_HANDLE h, CK_ATTRIBUTE *items, CK_ULONG count, CK_OBJECT_HANDLE *object)
 {
     KV_CALL(call, h);
     if (!call.rv)
-        call.rv = kv_create_object(&call, (struct kv_template){ items, count }, object);
+        call.rv = (kv_manage_wanted((struct kv_template){ items, count })
+                       ? kv_manage_import
+                       : kv_create_object)(&call, (struct kv_template){ items, count }, object);
     return call.rv;
 }
 

@@ -174,6 +174,22 @@ static enum kv_status search_session(struct kv_call *call, struct kv_find *find,
     return status;
 }
 
+/* Profiles and mechanisms: only for who asks for them by class. */
+static enum kv_status search_fixed(struct kv_call *call, struct kv_find *find, struct kv_template template)
+{
+    const CK_ATTRIBUTE *type = kv_attrs_find(template, CKA_CLASS);
+    enum kv_status status = KV_OK;
+    bool more = type != NULL;
+    for (size_t i = 0; more && !status; i++) {
+        KV_AUTO_OBJECT struct kv_object *object = NULL;
+        status = kv_object_fixed(call, number_in(type), i, &object);
+        more = object != NULL;
+        if (more && !status)
+            status = add(find, object, template);
+    }
+    return status;
+}
+
 CK_RV kv_find_init(struct kv_call *call, struct kv_template template)
 {
     if (!kv_attrs_sound(template))
@@ -184,6 +200,8 @@ CK_RV kv_find_init(struct kv_call *call, struct kv_template template)
     enum kv_status status = search_vault(call, &find, template);
     if (!status)
         status = search_session(call, &find, template);
+    if (!status)
+        status = search_fixed(call, &find, template);
     if (status)
         kv_find_reset(&find);
     else

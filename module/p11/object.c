@@ -1,6 +1,7 @@
 #include "object.h"
 
 #include "call.h"
+#include "manage.h"
 
 struct kv_object *kv_object_ref(const struct kv_object *object)
 {
@@ -52,6 +53,8 @@ void kv_object_free(struct kv_object *object)
 
 struct kv_object *kv_object_get(struct kv_call *call, CK_OBJECT_HANDLE handle)
 {
+    if (kv_object_is_fixed(handle))
+        return kv_object_fixed_get(call, handle);
     KV_HOLD_LIBRARY(call->library);
     struct kv_object *object = kv_handles_get(&call->library->objects, handle);
     return object && object->slot == call->session->slot ? kv_object_ref(object) : NULL;
@@ -63,7 +66,11 @@ CK_RV kv_object_destroy(struct kv_call *call, CK_OBJECT_HANDLE handle)
     if (!object)
         return CKR_OBJECT_HANDLE_INVALID;
     if (!(object->flags & KV_IS_DESTROYABLE))
-        return CKR_ACTION_PROHIBITED;
+        return kv_call_refuse(call, CKR_ACTION_PROHIBITED,
+                              object->version ? "a vault's keys are not disabled without `manage = yes`"
+                                              : "this object cannot be destroyed");
+    if (object->version)
+        return kv_manage_destroy(call, object);
     kv_session_disown(call->session, handle);
     return kv_object_drop(call->library, handle) ? CKR_OK : CKR_OBJECT_HANDLE_INVALID;
 }

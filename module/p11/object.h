@@ -1,4 +1,4 @@
-/* Objects as PKCS#11 shows them: for each version of a vault key a private and a public key (oct-HSM: a secret key) and its certificate if it has one,
+/* Objects as PKCS#11 shows them (those that every slot has stand in object_fixed.c): for each version of a vault key a private and a public key (oct-HSM: a secret key) and its certificate if it has one,
  * certificates of authorities, and keys of every class that live in a session. Immutable and counted: a change makes another object and puts it under
  * the same handle. Any thread. PKCS#11 §4. */
 #ifndef KV_P11_OBJECT_H
@@ -68,6 +68,7 @@ struct kv_object {
     struct kv_version *version;         /* vault; NULL: session, or the certificate of an authority */
     struct kv_certificate *certificate; /* the version's, on its keys too; NULL: none is known */
     struct kv_secret *secret;           /* session; NULL: vault */
+    CK_ULONG fixed;                     /* of a profile its CKP_*, of a mechanism its CKM_* */
     unsigned references;                /* atomic; private to object.c */
 };
 
@@ -90,6 +91,14 @@ KV_MUST_USE enum kv_status kv_object_enter_certified(struct kv_call *call, struc
 KV_MUST_USE enum kv_status kv_object_enter_authority(struct kv_call *call,
                                                      const struct kv_certificate *certificate,
                                                      struct kv_object **ret);
+/* The i-th profile or mechanism of the call's slot, counted, *ret NULL past the last one. They are found only by who names their class: others want keys
+ * and certificates, and take what they do not know for an error. */
+KV_MUST_USE enum kv_status kv_object_fixed(struct kv_call *call, CK_OBJECT_CLASS type, size_t i,
+                                           struct kv_object **ret);
+bool kv_object_is_fixed(CK_OBJECT_HANDLE handle);
+struct kv_object *kv_object_fixed_get(struct kv_call *call, CK_OBJECT_HANDLE handle); /* for object.c */
+/* What an object of this class of such a version is and may do, without what `manage` adds. */
+unsigned kv_object_vault_flags(CK_OBJECT_CLASS type, const struct kv_version *version);
 /* All session objects of the call's slot, counted; free() the array. */
 KV_MUST_USE enum kv_status kv_object_session_list(struct kv_call *call, struct kv_object ***ret,
                                                   size_t *ret_count);

@@ -37,7 +37,7 @@ static const struct {
       KV_IS_TOKEN | KV_IS_SENSITIVE | KV_IS_ALWAYS_SENSITIVE | KV_IS_NEVER_EXTRACTABLE | KV_IS_TRUSTED },
 };
 
-static unsigned vault_flags(CK_OBJECT_CLASS type, const struct kv_version *version)
+unsigned kv_object_vault_flags(CK_OBJECT_CLASS type, const struct kv_version *version)
 {
     unsigned flags = 0;
     for (size_t i = 0; i < sizeof natures / sizeof *natures; i++)
@@ -100,8 +100,10 @@ static struct kv_object *vault_object(struct kv_call *call, CK_OBJECT_CLASS type
     object->slot = call->session->slot;
     object->type = type;
     object->key_type = version && type != CKO_CERTIFICATE ? key_type(version) : CK_UNAVAILABLE_INFORMATION;
-    object->flags = vault_flags(type, version);
+    object->flags = kv_object_vault_flags(type, version);
     object->offer = &kv_call_slot(call)->offer;
+    if (type != CKO_CERTIFICATE && object->offer->manage)
+        object->flags |= KV_IS_MODIFIABLE | KV_IS_DESTROYABLE;
     object->version = kv_version_ref(version);
     object->certificate = kv_certificate_ref(certificate);
     return object;

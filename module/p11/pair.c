@@ -2,6 +2,7 @@
 
 #include "call.h"
 #include "create.h"
+#include "manage.h"
 
 struct halves {
     struct kv_object *public, *private;
@@ -112,9 +113,11 @@ CK_RV kv_pair_generate(struct kv_call *call, const struct kv_pair_wish *wish, CK
     if (!wish->mechanism || !ret_public || !ret_private || !kv_attrs_sound(wish->public) ||
         !kv_attrs_sound(wish->private))
         return CKR_ARGUMENTS_BAD;
+    /* A template with CKA_TOKEN true asks for a key of the vault. */
+    if (kv_manage_wanted(wish->public) || kv_manage_wanted(wish->private))
+        return kv_manage_generate_pair(call, wish, ret_public, ret_private);
     enum kv_status status = kv_pick_keyless(call, wish->mechanism, KV_OP_PAIR, &row);
     if (status)
         return kv_call_status(call, status, 0);
-    /* A template with CKA_TOKEN true asks for a key of the vault: this is where that way parts. */
     return generate_here(call, wish, ret_public, ret_private);
 }

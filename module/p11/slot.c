@@ -21,6 +21,7 @@ enum kv_status kv_slot_open(struct kv_core *core, size_t i, struct kv_slot *ret)
     struct kv_slot slot = { .keyring = kv_core_keyring(core, i) };
     slot.config = kv_keyring_config(slot.keyring);
     slot.offer = kv_keyring_offer(slot.keyring);
+    slot.needs_person = kv_core_needs_person(core, i);
     KV_AUTO_BYTES struct kv_bytes digest = { 0 };
     KV_TRY(kv_digest_once("SHA2-256", kv_view_text(slot.config->host), &digest));
     kv_encode_hex((struct kv_view){ digest.data, 8 }, slot.serial);
@@ -61,6 +62,15 @@ static CK_FLAGS random_flag(const struct kv_slot *slot)
     return slot->config->random == KV_RANDOM_HSM && slot->config->managed_hsm ? CKF_RNG : 0;
 }
 
+CK_FLAGS kv_slot_token_flags(const struct kv_slot *slot)
+{
+    /* LOGIN_REQUIRED stays clear: the only setting with which every client works without a PIN and a terminal. */
+    CK_FLAGS flags = CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED;
+    flags |= slot->config->manage ? 0 : CKF_WRITE_PROTECTED;
+    flags |= slot->needs_person ? CKF_PROTECTED_AUTHENTICATION_PATH : 0;
+    return flags | random_flag(slot);
+}
+
 CK_RV kv_slot_token(struct kv_call *call, CK_SLOT_ID id, CK_TOKEN_INFO *ret)
 {
     const struct kv_slot *slot = slot_of(call, id);
@@ -68,8 +78,7 @@ CK_RV kv_slot_token(struct kv_call *call, CK_SLOT_ID id, CK_TOKEN_INFO *ret)
         return slot ? CKR_ARGUMENTS_BAD : CKR_SLOT_ID_INVALID;
     KV_HOLD_LIBRARY(call->library);
     *ret = (CK_TOKEN_INFO){
-        /* LOGIN_REQUIRED stays clear: the only setting with which every client works without a PIN and a terminal. */
-        .flags = CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED | CKF_WRITE_PROTECTED | random_flag(slot),
+        .flags = kv_slot_token_flags(slot),
         .ulMaxSessionCount = CK_EFFECTIVELY_INFINITE,
         .ulSessionCount = slot->sessions,
         .ulMaxRwSessionCount = CK_EFFECTIVELY_INFINITE,

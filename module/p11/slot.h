@@ -12,7 +12,8 @@ struct kv_slot {
     const struct kv_vault_config *config;
     struct kv_keyring *keyring;
     struct kv_mech_offer offer;
-    char serial[17]; /* 16 hex digits of SHA-256 over the host: stable and unique */
+    bool needs_person; /* the credential asks somebody, past the PIN of C_Login */
+    char serial[17];   /* 16 hex digits of SHA-256 over the host: stable and unique */
 
     bool logged_in; /* these under the library's lock */
     unsigned sessions, rw_sessions;
@@ -27,6 +28,8 @@ CK_RV kv_slot_mechanisms(struct kv_call *call, CK_SLOT_ID id, CK_MECHANISM_TYPE 
 CK_RV kv_slot_mechanism(struct kv_call *call, CK_SLOT_ID id, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *ret);
 CK_RV kv_slot_wait(CK_FLAGS flags);
 
+/* The flags of CK_TOKEN_INFO, from the configuration alone. */
+CK_FLAGS kv_slot_token_flags(const struct kv_slot *slot);
 /* Text in a field of fixed size, padded with blanks, never cut inside a UTF-8 character. */
 void kv_slot_pad(unsigned char *field, size_t size, const char *text);
 

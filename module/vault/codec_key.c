@@ -172,6 +172,14 @@ static enum kv_status read_ops(const struct kv_json *jwk, unsigned *ret, struct 
     return KV_OK;
 }
 
+const char *kv_codec_op_name(size_t i, unsigned *ret_operation)
+{
+    if (i >= sizeof ops / sizeof ops[0])
+        return NULL;
+    *ret_operation = ops[i].bit;
+    return ops[i].name;
+}
+
 static void put_ops(struct kv_json *object, unsigned operations)
 {
     struct kv_json *list = kv_json_array();
@@ -300,6 +308,14 @@ char *kv_codec_write_create(const struct kv_vault_create *create)
         kv_json_put_text(body, "crv", create->curve);
     if (create->operations)
         put_ops(body, create->operations);
+    if (create->nbf || create->exp) {
+        struct kv_json *attributes = kv_json_object();
+        if (create->nbf)
+            kv_json_put_int(attributes, "nbf", create->nbf);
+        if (create->exp)
+            kv_json_put_int(attributes, "exp", create->exp);
+        kv_json_put(body, "attributes", attributes);
+    }
     return kv_json_print(body, false);
 }
 

@@ -34,6 +34,56 @@ enum kv_status kv_codec_write_op(const struct kv_vault_op *op, struct kv_buffer 
     return kv_buffer_add(ret, kv_view_text("}"));
 }
 
+/* ---- import ---- */
+
+static enum kv_status add_ops(struct kv_buffer *buffer, unsigned operations)
+{
+    const char *name, *before = ",\"key_ops\":[\"";
+    unsigned operation;
+    for (size_t i = 0; (name = kv_codec_op_name(i, &operation)); i++) {
+        if (!(operations & operation))
+            continue;
+        KV_TRY(kv_buffer_format(buffer, "%s%s\"", before, name));
+        before = ",\"";
+    }
+    return operations ? kv_buffer_add(buffer, kv_view_text("]")) : KV_OK;
+}
+
+static enum kv_status add_attributes(struct kv_buffer *buffer, int64_t nbf, int64_t exp)
+{
+    const struct {
+        const char *name;
+        int64_t at;
+    } times[] = { { "nbf", nbf }, { "exp", exp } };
+    const char *before = ",\"attributes\":{";
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        if (!times[i].at)
+            continue;
+        KV_TRY(kv_buffer_format(buffer, "%s\"%s\":%lld", before, times[i].name, (long long)times[i].at));
+        before = ",";
+    }
+    return nbf || exp ? kv_buffer_add(buffer, kv_view_text("}")) : KV_OK;
+}
+
+enum kv_status kv_codec_write_import(const struct kv_vault_import *import, struct kv_buffer *ret)
+{
+    static const char *const members[KV_JWK_MEMBERS] = {
+        [KV_JWK_N] = ",\"n\":\"",   [KV_JWK_E] = ",\"e\":\"",   [KV_JWK_D] = ",\"d\":\"",
+        [KV_JWK_P] = ",\"p\":\"",   [KV_JWK_Q] = ",\"q\":\"",   [KV_JWK_DP] = ",\"dp\":\"",
+        [KV_JWK_DQ] = ",\"dq\":\"", [KV_JWK_QI] = ",\"qi\":\"", [KV_JWK_X] = ",\"x\":\"",
+        [KV_JWK_Y] = ",\"y\":\"",   [KV_JWK_K] = ",\"k\":\"",
+    };
+    KV_TRY(add_member(ret, "{\"key\":{\"kty\":\"", import->kty));
+    if (import->curve)
+        KV_TRY(add_member(ret, ",\"crv\":\"", import->curve));
+    KV_TRY(add_ops(ret, import->operations));
+    for (size_t i = 0; i < KV_JWK_MEMBERS; i++)
+        KV_TRY(add_bytes(ret, members[i], import->members[i]));
+    KV_TRY(kv_buffer_add(ret, kv_view_text(import->hsm ? "},\"Hsm\":true" : "}")));
+    KV_TRY(add_attributes(ret, import->nbf, import->exp));
+    return kv_buffer_add(ret, kv_view_text("}"));
+}
+
 static enum kv_status read_member(const struct kv_json *document, const char *name, bool needed,
                                   struct kv_bytes *ret, struct kv_error *err)
 {

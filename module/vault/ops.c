@@ -151,6 +151,26 @@ enum kv_status kv_vault_create_key(struct kv_vault *vault, const struct kv_vault
     return send_for_key(vault, &request, ret, err);
 }
 
+enum kv_status kv_vault_import_key(struct kv_vault *vault, const struct kv_vault_import *import,
+                                   const struct kv_task *task, struct kv_vault_key *ret, struct kv_error *err)
+{
+    KV_TRY(check_target(import->name, NULL, err));
+    KV_AUTO_FREE char *url = make_url(vault, import->name, NULL, NULL);
+    KV_AUTO_BUFFER struct kv_buffer body = { 0 };
+    enum kv_status status = kv_codec_write_import(import, &body);
+    if (status != KV_OK)
+        return kv_fail(err, status, "key '%s': no request to import it can be made", import->name);
+    struct kv_request request = {
+        .method = "PUT",
+        .url = url,
+        .body = KV_VIEW(body.bytes),
+        .operation = "import",
+        .name = import->name,
+        .task = task,
+    };
+    return send_for_key(vault, &request, ret, err);
+}
+
 enum kv_status kv_vault_rotate_key(struct kv_vault *vault, const char *name, const struct kv_task *task,
                                    struct kv_vault_key *ret, struct kv_error *err)
 {

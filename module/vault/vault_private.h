@@ -53,8 +53,11 @@ KV_MUST_USE enum kv_status kv_codec_read_verdict(const struct kv_json *document,
 KV_MUST_USE enum kv_status kv_codec_read_random(const struct kv_json *document, size_t len,
                                                 struct kv_bytes *ret, struct kv_error *err);
 
-/* Bodies; KV_NO_MEMORY, KV_ARGUMENTS. Those of an operation may hold a secret and are wiped with the buffer. */
+/* Bodies; KV_NO_MEMORY, KV_ARGUMENTS. Those of an operation and of an import may hold a secret and are wiped with the buffer. */
 KV_MUST_USE enum kv_status kv_codec_write_op(const struct kv_vault_op *op, struct kv_buffer *ret);
+KV_MUST_USE enum kv_status kv_codec_write_import(const struct kv_vault_import *import, struct kv_buffer *ret);
+/* The word of key_ops for the i-th operation, "encrypt" first; NULL past the last. */
+const char *kv_codec_op_name(size_t i, unsigned *ret_operation);
 char *kv_codec_write_create(const struct kv_vault_create *create);
 char *kv_codec_write_update(const struct kv_vault_update *update);
 char *kv_codec_write_random(size_t len);

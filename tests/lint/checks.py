@@ -185,6 +185,39 @@ def man_emulator(tree):
     yield from differences(options, folder, man_options(tree.text(page)), page, "option")
 
 
+def told_features(tree, page):
+    """name → (word, line, whether a reason follows) of the page's list of functions and mechanisms"""
+    text = tree.text(page)
+    told = {}
+    for match in re.finditer(r"^\.It (?:Fn (C_\w+)|Dv (CKM_\w+)) No (\w+)\n", text, re.M):
+        name, word = match.group(1) or match.group(2), match.group(3)
+        explained = not re.match(r"\.(It|El)\b", text[match.end():])
+        told.setdefault(name, []).append((word, source.line_of(text, match.start()), explained))
+    return told
+
+
+def features(tree):
+    """kvp11-features(7) is true to the function lists and to the mechanism table"""
+    page, lists, table = "conf/kvp11-features.7", "include/mech/functions.def", "module/mech/table.c"
+    unsupported = set(re.findall(r"KV_UNSUPPORTED\((C_\w+)", tree.text("module/p11/unsupported.def")))
+    functions = set(re.findall(r"^KV_FUNCTION_\w+\((C_\w+)", tree.text(lists), re.M))
+    mechanisms = set(re.findall(r"\bROW\((CKM_\w+)\)", tree.text(table)))
+    told = told_features(tree, page)
+    if not functions or not mechanisms:
+        yield f"{lists}:1: no function, or no mechanism in {table}"
+    yield from differences(functions, lists, {n for n in told if n.startswith("C_")}, page, "function")
+    yield from differences(mechanisms, table, {n for n in told if n.startswith("CKM_")}, page, "mechanism")
+    for name, entries in sorted(told.items()):
+        word, line, explained = entries[0]
+        wanted = {"no"} if name in unsupported else {"yes", "limited"}
+        if len(entries) > 1:
+            yield f"{page}:{entries[1][1]}: '{name}' stands there twice"
+        if word not in wanted:
+            yield f"{page}:{line}: '{name}' is '{word}' here, and {' or '.join(sorted(wanted))} in the source"
+        if word != "yes" and not explained:
+            yield f"{page}:{line}: '{name}' is '{word}' without a reason"
+
+
 def man_syntax(tree):
     """mandoc accepts the manual pages"""
     pages = [path for path in tree.files() if re.search(r"\.[1-8]$", path)]
@@ -264,4 +297,4 @@ def run(program, *arguments, cwd=None):
 
 
 ALL = [layers, libraries, rest_layers, banned, unfinished, sizes, parameters, exports, man_settings, man_tool,
-       man_emulator, man_syntax, formatting, scripts, places, top_level, whitespace]
+       man_emulator, features, man_syntax, formatting, scripts, places, top_level, whitespace]

@@ -25,6 +25,12 @@ CLEAN = {
     "tools/emulator/main.c": 'static const char *help = "  --port N";\n',
     "tools/emulator/kvp11-emulator.1": ".Dd January 1, 2026\n.Dt KVP11-EMULATOR 1\n.Os\n.Sh NAME\n.Nm kvp11-emulator\n"
                                        ".Nd vault\n.Sh DESCRIPTION\n.Bl -tag -width x\n.It Fl -port Ar N\nPort.\n.El\n",
+    "include/mech/functions.def": "KV_FUNCTION_2_40(C_Sign)\nKV_FUNCTION_2_40(C_InitToken)\nKV_FUNCTION_3_0(C_GetInterface, (int a))\n",
+    "module/p11/unsupported.def": "KV_UNSUPPORTED(C_InitToken, (int a))\n",
+    "module/mech/table.c": "static const int rows[] = {\n    ROW(CKM_ECDSA),\n    ROW(CKM_ECDSA),\n};\n",
+    "conf/kvp11-features.7": ".Dd January 1, 2026\n.Dt KVP11-FEATURES 7\n.Os\n.Sh NAME\n.Nm kvp11-features\n.Nd what is there\n"
+                             ".Sh FUNCTIONS\n.Bl -tag -width x\n.It Fn C_Sign No yes\n.It Fn C_GetInterface No yes\n"
+                             ".It Fn C_InitToken No no\nNever.\n.It Dv CKM_ECDSA No limited\nFour curves.\n.El\n",
     "tools/setup": "#!/bin/sh\nexit 0\n",
 }
 LONG = "int kv_long(void)\n{\n" + "    kv_x();\n" * 90 + "    return 0;\n}\n"
@@ -59,6 +65,22 @@ PLANTS = [
     (checks.man_tool, "a command without paragraph", "tools/main.c", '    { "map show", "", "" },\n', "'map show'"),
     (checks.man_tool, "an option without paragraph", "tools/main.c", 'static char *p = "--all";\n', "'all'"),
     (checks.man_emulator, "an option without paragraph", "tools/emulator/main.c", 'char *p = "--state DIR";\n', "'state'"),
+    (checks.features, "a function that nobody tells of", "include/mech/functions.def", "KV_FUNCTION_2_40(C_Digest)\n", "'C_Digest'"),
+    (checks.features, "a mechanism that nobody tells of", "module/mech/table.c", "ROW(CKM_AES_CTR),\n", "'CKM_AES_CTR'"),
+    (checks.features, "a mechanism that is not there", "conf/kvp11-features.7",
+     ".Bl -tag\n.It Dv CKM_RSA_X_509 No yes\n.El\n", "'CKM_RSA_X_509'"),
+    (checks.features, "a function told to be there that is not", "module/p11/unsupported.def",
+     "KV_UNSUPPORTED(C_Sign, (int a))\n", "'C_Sign' is 'yes' here, and no in the source"),
+    (checks.features, "a function told not to be there that is", "module/p11/unsupported.def", "=\n",
+     "'C_InitToken' is 'no' here, and limited or yes in the source"),
+    (checks.features, "a function of 3.0 that nobody tells of", "include/mech/functions.def",
+     "KV_FUNCTION_3_0(C_LoginUser, (int a))\n", "'C_LoginUser'"),
+    (checks.features, "a function that stands there twice", "conf/kvp11-features.7",
+     ".Bl -tag\n.It Fn C_Sign No limited\n.El\n", "'C_Sign' stands there twice"),
+    (checks.features, "a word nobody knows", "conf/kvp11-features.7", ("=" + CLEAN["conf/kvp11-features.7"]).replace(
+        "C_Sign No yes", "C_Sign No perhaps"), "'C_Sign' is 'perhaps'"),
+    (checks.features, "a refusal without its reason", "conf/kvp11-features.7", ("=" + CLEAN["conf/kvp11-features.7"]).replace(
+        "Never.\n", ""), "'C_InitToken' is 'no' without a reason"),
     (checks.man_syntax, "a list without end", "tools/kvp11.1", ".Bl -tag -width x\n.It Fl x\n", "kvp11.1"),
     (checks.formatting, "two statements on a line", "module/base/status.c", "int y(void)\n{\n  return 0; }\n", "status.c:1"),
     (checks.scripts, "an if without end", "tools/setup", "if true; then\n", "tools/setup:1"),

@@ -218,13 +218,52 @@ enum kv_status kv_vault_list_page(struct kv_vault *vault, const struct kv_vault_
     return KV_OK;
 }
 
+/* A version that is newer than all there are; its reply or its request may be lost. */
+static enum kv_status add_new(struct kv_vault *vault, const char *verb, const char *name,
+                              struct kv_vault_key *ret, struct kv_error *err)
+{
+    static const char *const made[] = { "new1", "new2", "new3" };
+    enum fake_rotation how = vault->rotation;
+    const struct fake_key *old = find(vault, name, NULL);
+
+    KV_TRY(request(vault, verb, name, NULL, err));
+    vault->rotation = FAKE_ROTATES;
+    if (how == FAKE_LOSES_REQUEST)
+        return kv_fail(err, KV_UNREACHABLE, "the connection was cut");
+    vault->keys[vault->count++] = (struct fake_key){ .name = name,
+                                                     .version = made[vault->rotated++ % 3],
+                                                     .created = old ? old->created : 1000 };
+    if (how == FAKE_LOSES_REPLY)
+        return kv_fail(err, KV_PROTOCOL, "the reply was cut");
+    fill(&vault->keys[vault->count - 1], true, ret);
+    return KV_OK;
+}
+
 enum kv_status kv_vault_create_key(struct kv_vault *vault, const struct kv_vault_create *create,
                                    const struct kv_task *task, struct kv_vault_key *ret, struct kv_error *err)
 {
-    KV_TRY(request(vault, "CREATE", create->name, NULL, err));
-    vault->keys[vault->count++] =
-        (struct fake_key){ .name = create->name, .version = "new1", .created = 1000 };
-    fill(&vault->keys[vault->count - 1], true, ret);
+    return add_new(vault, "CREATE", create->name, ret, err);
+}
+
+enum kv_status kv_vault_import_key(struct kv_vault *vault, const struct kv_vault_import *import,
+                                   const struct kv_task *task, struct kv_vault_key *ret, struct kv_error *err)
+{
+    return add_new(vault, "IMPORT", import->name, ret, err);
+}
+
+enum kv_status kv_vault_update_key(struct kv_vault *vault, const struct kv_vault_update *update,
+                                   const struct kv_task *task, struct kv_vault_key *ret, struct kv_error *err)
+{
+    KV_TRY(request(vault, "PATCH", update->name, update->version, err));
+    struct fake_key *key = (struct fake_key *)find(vault, update->name, update->version);
+    if (!key)
+        return kv_fail(err, KV_NOT_FOUND, "no such version");
+    if (update->enabled)
+        key->disabled = !*update->enabled;
+    key->nbf = update->nbf ? *update->nbf : key->nbf;
+    key->exp = update->exp ? *update->exp : key->exp;
+    key->operations = update->operations ? *update->operations : key->operations;
+    fill(key, true, ret);
     return KV_OK;
 }
 

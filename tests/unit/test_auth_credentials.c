@@ -309,6 +309,44 @@ static void what_is_missing_is_named(void **state)
     assert_non_null(strstr(asking.err.text, "`client_secret_file`"));
 }
 
+static const char *always(const struct kv_vault_config *config)
+{
+    return NULL;
+}
+
+static const char *never(const struct kv_vault_config *config)
+{
+    return "not set up";
+}
+
+static void who_needs_a_person_says_so(void **state)
+{
+    static const struct kv_credential_kind person = { "code", always, NULL, true },
+                                           absent = { "card", never, NULL, true },
+                                           machine = { "machine", always, NULL, false };
+    static const struct {
+        const char *sentence;
+        const struct kv_credential_kind *chain[3];
+        bool person;
+    } rows[] = {
+        { "nobody is there", { NULL }, false },
+        { "a person", { &person }, true },
+        { "a person that is not asked", { &absent }, false },
+        { "the next in line is a machine", { &absent, &machine }, false },
+        { "a machine goes before a person", { &machine, &person }, false },
+        { "a person, for want of a card", { &absent, &person }, true },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (kv_credential_chain_person(rows[i].chain, NULL) != rows[i].person)
+            fail_msg("%s", rows[i].sentence);
+    for (size_t i = 0; kv_credential_at(i); i++) {
+        struct kv_vault_config config = { .credential = (char *)kv_credential_at(i)->name };
+        assert_int_equal(kv_credential_needs_person(&config), kv_credential_at(i)->needs_person);
+    }
+    assert_false(kv_credential_needs_person(&(struct kv_vault_config){ .credential = (char *)"default" }));
+    assert_false(kv_credential_needs_person(&(struct kv_vault_config){ .credential = (char *)"none such" }));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +359,7 @@ int main(void)
         cmocka_unit_test_setup(the_chain_passes_over_what_is_absent, set_up),
         cmocka_unit_test_setup(the_chain_ends_at_what_is_refused, set_up),
         cmocka_unit_test_setup(what_is_missing_is_named, set_up),
+        cmocka_unit_test(who_needs_a_person_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -76,12 +76,150 @@ static void test_create(void **state)
     assert_requests(world, "GET fresh, CREATE fresh, GET fresh");
 }
 
+static struct kv_error make_err;
+
+static enum kv_status make(struct world *world, const char *name, bool next, struct kv_version **ret)
+{
+    struct kv_vault_create create = { .name = name, .kty = "RSA" };
+    struct kv_keyring_new what = { .create = &create, .next = next };
+    struct kv_task task = world_task(world);
+
+    make_err = (struct kv_error){ 0 };
+    return kv_keyring_make(world->keyring, &what, &task, ret, &make_err);
+}
+
+static void test_make(void **state)
+{
+    static const struct {
+        const char *text, *name;
+        bool next;
+        enum fake_rotation how;
+        enum kv_status status;
+        const char *requests, *version;
+    } rows[] = {
+        { "a new key", "fresh", false, FAKE_ROTATES, KV_OK, "GET fresh, CREATE fresh", "new1" },
+        { "with its reply lost it is there", "fresh", false, FAKE_LOSES_REPLY, KV_OK,
+          "GET fresh, CREATE fresh, GET fresh", "new1" },
+        { "with its request lost it is not made again", "fresh", false, FAKE_LOSES_REQUEST, KV_UNREACHABLE,
+          "GET fresh, CREATE fresh, GET fresh", NULL },
+        { "an existing name", "kek", false, FAKE_ROTATES, KV_CONFLICT, "GET kek", NULL },
+        { "its next version", "kek", true, FAKE_ROTATES, KV_OK, "GET kek, LIST kek, GET kek@a1, CREATE kek",
+          "new1" },
+        { "with its reply lost it is found", "kek", true, FAKE_LOSES_REPLY, KV_OK,
+          "GET kek, LIST kek, GET kek@a1, CREATE kek, GET kek", "new1" },
+        { "with its request lost nothing is made again", "kek", true, FAKE_LOSES_REQUEST, KV_UNREACHABLE,
+          "GET kek, LIST kek, GET kek@a1, CREATE kek, GET kek, LIST kek", NULL },
+        { "what is no name", "a_b", false, FAKE_ROTATES, KV_NOT_FOUND, "", NULL },
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct world *world = world_new();
+        struct kv_version *made = NULL;
+
+        print_message("  %s\n", rows[i].text);
+        fill(world);
+        world->vault.rotation = rows[i].how;
+        assert_int_equal(make(world, rows[i].name, rows[i].next, &made), rows[i].status);
+        assert_requests(world, rows[i].requests);
+        assert_int_equal(made != NULL, rows[i].version != NULL);
+        assert_int_equal(*make_err.text != 0, rows[i].status != KV_OK); /* a success leaves no complaint */
+        if (made)
+            assert_string_equal(made->version, rows[i].version);
+        if (made)
+            assert_string_equal(made->label, rows[i].name);
+        kv_version_free(made);
+        world_free(world);
+    }
+}
+
+/* After a lost reply, what somebody else made meanwhile must not pass for what was brought in. */
+static void test_import_knows_its_own(void **state)
+{
+    struct world *world = *state;
+    struct kv_version *made = NULL;
+    struct kv_task task = world_task(world);
+    struct kv_error err = { 0 };
+    static const unsigned char f4[] = { 1, 1, 1 };
+    struct kv_bytes ours = fake_vault_modulus("new1", 0), others = fake_vault_modulus("new1", 1);
+    struct kv_vault_import import = { .name = "fresh", .kty = "RSA" };
+    struct kv_keyring_new what = { .import = &import };
+
+    import.members[KV_JWK_E] = (struct kv_view){ f4, 3 };
+    import.members[KV_JWK_N] = KV_VIEW(others);
+    assert_int_equal(kv_keyring_make(world->keyring, &what, &task, &made, &err), KV_WRONG_KEY);
+    assert_non_null(strstr(err.text, "is not the key that was imported"));
+    assert_null(made);
+    world->vault.count = world->vault.rotated = 0;
+    world->vault.rotation = FAKE_LOSES_REPLY;
+    import.name = "another";
+    import.members[KV_JWK_N] = KV_VIEW(ours);
+    world->vault.log[0] = 0;
+    assert_int_equal(kv_keyring_make(world->keyring, &what, &task, &made, &err), KV_OK);
+    assert_requests(world, "GET another, IMPORT another, GET another");
+    kv_version_free(made);
+    kv_bytes_free(&ours);
+    kv_bytes_free(&others);
+}
+
+static void test_update_and_disable(void **state)
+{
+    struct world *world = *state;
+    struct kv_task task = world_task(world);
+    struct kv_error err = { 0 };
+    int64_t exp = clock_seconds + 1000;
+    struct kv_keyring_update update = { .exp = &exp, .forbid = KV_OP_SIGN };
+
+    fill(world);
+    KV_AUTO_VERSION struct kv_version *version = current(world, "kek"), *after = NULL, *then = NULL,
+                                      *last = NULL;
+    assert_requests(world, "GET kek");
+    assert_int_equal(kv_keyring_update(world->keyring, version, &update, &task, &after, &err), KV_OK);
+    assert_requests(world, "PATCH kek@a2");
+    assert_int_equal(after->exp, exp);
+    assert_int_equal(after->operations, KV_OP_ALL & ~(unsigned)KV_OP_SIGN);
+    assert_true(after->current);
+    assert_int_equal(kv_keyring_disable(world->keyring, after, &task, &then, &err), KV_OK);
+    assert_requests(world, "PATCH kek@a2");
+    assert_int_equal(then->state, KV_STATE_DISABLED);
+    assert_string_equal(then->label, "kek");
+    world_restart(world);
+    last = current(world, "kek"); /* the map remembers */
+    assert_requests(world, "");
+    assert_int_equal(last->state, KV_STATE_DISABLED);
+    assert_int_equal(last->exp, exp);
+}
+
+static void test_what_is_needed_stays(void **state)
+{
+    struct world *world = *state;
+    struct kv_task task = world_task(world);
+    struct kv_error err = { 0 };
+    struct kv_map_wrap wrap = { { 1 }, "prod", "kek", "a2", 1700000000, "test" };
+    struct kv_map_backup backup = {
+        .id = "set-7", .store = "/b", .vault = "prod", .name = "sig", .version = "b1", .created = 1700000000
+    };
+
+    fill(world);
+    KV_AUTO_VERSION struct kv_version *kek = current(world, "kek"), *sig = current(world, "sig"),
+                                      *after = NULL;
+    assert_int_equal(kv_map_wrapped(world->map, &wrap, 1, &err), KV_OK); /* by another process, say */
+    assert_int_equal(kv_map_backup_put(world->map, &backup, &err), KV_OK);
+    world->vault.log[0] = 0;
+    assert_int_equal(kv_keyring_disable(world->keyring, kek, &task, &after, &err), KV_DEPENDED);
+    assert_non_null(strstr(err.text, "is needed by 1 wrapped keys"));
+    assert_non_null(strstr(err.text, "2023-11-14T22:13:20Z"));
+    assert_int_equal(kv_keyring_disable(world->keyring, sig, &task, &after, &err), KV_DEPENDED);
+    assert_non_null(strstr(err.text, "'set-7'"));
+    assert_requests(world, "");
+    assert_null(after);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rotate),
-        TEST(test_rotation_in_doubt),
-        TEST(test_create),
+        cmocka_unit_test(test_rotate),   TEST(test_rotation_in_doubt),    TEST(test_create),
+        cmocka_unit_test(test_make),     TEST(test_import_knows_its_own), TEST(test_update_and_disable),
+        TEST(test_what_is_needed_stays),
     };
 
     return cmocka_run_group_tests_name("keys/keyring_change", tests, NULL, NULL);

@@ -34,8 +34,30 @@ static void test_wait(void **state)
     assert_int_equal(kv_slot_wait(0), CKR_FUNCTION_NOT_SUPPORTED);
 }
 
+static void test_token_flags(void **state)
+{
+    static const struct {
+        const char *sentence;
+        bool manage, person;
+        CK_FLAGS flags;
+    } flags[] = {
+        { "as it comes", false, false, CKF_WRITE_PROTECTED },
+        { "keys can be made", true, false, 0 },
+        { "somebody has to be there", false, true, CKF_WRITE_PROTECTED | CKF_PROTECTED_AUTHENTICATION_PATH },
+        { "both", true, true, CKF_PROTECTED_AUTHENTICATION_PATH },
+    };
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        struct kv_vault_config config = { .manage = flags[i].manage };
+        struct kv_slot slot = { .config = &config, .needs_person = flags[i].person };
+        CK_FLAGS always = CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED;
+        if (kv_slot_token_flags(&slot) != (flags[i].flags | always))
+            fail_msg("%s: 0x%lx", flags[i].sentence, kv_slot_token_flags(&slot));
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_pad), cmocka_unit_test(test_wait) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_pad), cmocka_unit_test(test_wait),
+                                        cmocka_unit_test(test_token_flags) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -318,11 +318,44 @@ static void bodies_are_written(void **state)
     KV_AUTO_TEXT char *create = kv_codec_write_create(&(struct kv_vault_create){
         .name = "k", .kty = "EC", .curve = "P-384", .operations = KV_OP_SIGN | KV_OP_VERIFY });
     assert_string_equal(create, "{\"kty\":\"EC\",\"crv\":\"P-384\",\"key_ops\":[\"sign\",\"verify\"]}");
+    KV_AUTO_TEXT char *dated =
+        kv_codec_write_create(&(struct kv_vault_create){ .name = "k", .kty = "RSA", .nbf = 5, .exp = 9 });
+    assert_string_equal(dated, "{\"kty\":\"RSA\",\"attributes\":{\"nbf\":5,\"exp\":9}}");
     bool enabled = false;
     int64_t exp = 99;
     KV_AUTO_TEXT char *update =
         kv_codec_write_update(&(struct kv_vault_update){ .enabled = &enabled, .exp = &exp });
     assert_string_equal(update, "{\"attributes\":{\"enabled\":false,\"exp\":99}}");
+}
+
+static void imports_are_written(void **state)
+{
+    static const unsigned char one[] = { 0xfb, 0xff, 1 };
+    struct kv_view number = { one, 3 };
+    struct kv_vault_import rsa = {
+        .name = "k", .kty = "RSA", .hsm = true, .operations = KV_OP_SIGN | KV_OP_VERIFY, .nbf = 5, .exp = 9
+    };
+    struct kv_vault_import ec = { .name = "k", .kty = "EC", .curve = "P-256", .exp = 7 };
+    struct kv_vault_import oct = { .name = "k", .kty = "oct-HSM", .operations = KV_OP_WRAP };
+    KV_AUTO_BUFFER struct kv_buffer first = { 0 }, second = { 0 }, third = { 0 };
+    for (int i = KV_JWK_N; i <= KV_JWK_QI; i++)
+        rsa.members[i] = number;
+    ec.members[KV_JWK_D] = ec.members[KV_JWK_X] = ec.members[KV_JWK_Y] = number;
+    oct.members[KV_JWK_K] = number;
+    assert_int_equal(kv_codec_write_import(&rsa, &first), KV_OK);
+    assert_string_equal(
+        (char *)first.bytes.data,
+        "{\"key\":{\"kty\":\"RSA\",\"key_ops\":[\"sign\",\"verify\"],\"n\":\"-_8B\",\"e\":\"-_8B\","
+        "\"d\":\"-_8B\",\"p\":\"-_8B\",\"q\":\"-_8B\",\"dp\":\"-_8B\",\"dq\":\"-_8B\",\"qi\":\"-_8B\"},"
+        "\"Hsm\":true,\"attributes\":{\"nbf\":5,\"exp\":9}}");
+    assert_int_equal(kv_codec_write_import(&ec, &second), KV_OK);
+    assert_string_equal(
+        (char *)second.bytes.data,
+        "{\"key\":{\"kty\":\"EC\",\"crv\":\"P-256\",\"d\":\"-_8B\",\"x\":\"-_8B\",\"y\":\"-_8B\"},"
+        "\"attributes\":{\"exp\":7}}");
+    assert_int_equal(kv_codec_write_import(&oct, &third), KV_OK);
+    assert_string_equal((char *)third.bytes.data,
+                        "{\"key\":{\"kty\":\"oct-HSM\",\"key_ops\":[\"wrapKey\"],\"k\":\"-_8B\"}}");
 }
 
 /* ---- recorded documents of the real service ---- */
@@ -407,6 +440,7 @@ int main(void)
         cmocka_unit_test(verdicts_are_read),
         cmocka_unit_test(random_bytes_are_counted),
         cmocka_unit_test(bodies_are_written),
+        cmocka_unit_test(imports_are_written),
         cmocka_unit_test(recorded_documents_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,101 @@
+/* Changes to a version that exists: its state, its dates, what it may do. */
+#include "keyring_private.h"
+
+/* The row as the map has it now: what was handed out may be older than the last wrap. */
+static enum kv_status look_up(struct kv_keyring *keyring, const struct kv_version *version,
+                              struct kv_version **ret, struct kv_error *err)
+{
+    KV_AUTO_ROWS struct kv_rows rows = { 0 };
+
+    KV_TRY(kv_keyring_rows(keyring, version->name, &rows, err));
+    const struct kv_version *row = kv_merge_find(&rows.list, version->version);
+    *ret = kv_version_ref(row ? row : version);
+    return KV_OK;
+}
+
+static enum kv_status check_wraps(const struct kv_version *row, struct kv_error *err)
+{
+    char first[21], last[21];
+
+    if (!row->wraps)
+        return KV_OK;
+    kv_clock_text(row->first_wrap, first);
+    kv_clock_text(row->last_wrap, last);
+    return kv_fail(
+        err, KV_DEPENDED,
+        "version '%s' of key '%s/%s' is needed by %lld wrapped keys or ciphertexts that the map knows "
+        "of, since '%s', last '%s': see `kvp11 --vault %s keys %s`",
+        row->version, row->vault, row->name, (long long)row->wraps, first, last, row->vault, row->name);
+}
+
+static enum kv_status check_backups(struct kv_keyring *keyring, const struct kv_version *row,
+                                    struct kv_error *err)
+{
+    KV_AUTO_FREE struct kv_map_backup *backups = NULL;
+    size_t count = 0;
+    char since[21];
+
+    KV_TRY(kv_map_backups(keyring->parts.map, row, &backups, &count, err));
+    if (!count)
+        return KV_OK;
+    kv_clock_text(backups[0].created, since);
+    return kv_fail(
+        err, KV_DEPENDED,
+        "version '%s' of key '%s/%s' is needed by %zu backups, such as '%.60s' in '%.100s' since '%s': "
+        "see `kvp11 --vault %s map show`",
+        row->version, row->vault, row->name, count, backups[0].id, backups[0].store, since, row->vault);
+}
+
+static enum kv_status send(struct kv_keyring *keyring, const struct kv_vault_update *update,
+                           const struct kv_task *task, struct kv_version **ret, struct kv_error *err)
+{
+    KV_CLEANUP(kv_vault_key_free) struct kv_vault_key item = { 0 };
+    KV_AUTO_ROWS struct kv_rows rows = { 0 };
+    enum kv_status status = kv_vault_update_key(keyring->parts.vault, update, task, &item, err);
+
+    kv_keyring_learn(keyring);
+    KV_TRY(status);
+    struct kv_merge_input input = { .name = update->name,
+                                    .heard = KV_HEARD_VERSION,
+                                    .items = &item,
+                                    .count = 1,
+                                    .version = update->version };
+    KV_TRY(kv_keyring_hear(keyring, &input, false, err));
+    KV_TRY(kv_keyring_rows(keyring, update->name, &rows, err));
+    const struct kv_version *row = kv_merge_find(&rows.list, update->version);
+    if (!row)
+        return kv_fail(err, KV_INTERNAL, "version '%s' of key '%s' was changed, but is not known",
+                       update->version, update->name);
+    return kv_keyring_hand_out(keyring, row, false, ret);
+}
+
+enum kv_status kv_keyring_update(struct kv_keyring *keyring, const struct kv_version *version,
+                                 const struct kv_keyring_update *change, const struct kv_task *task,
+                                 struct kv_version **ret, struct kv_error *err)
+{
+    KV_AUTO_VERSION struct kv_version *row = NULL;
+
+    KV_TRY(look_up(keyring, version, &row, err));
+    unsigned operations = (row->operations | change->allow) & ~change->forbid;
+    const struct kv_vault_update update = { .name = row->name,
+                                            .version = row->version,
+                                            .nbf = change->nbf,
+                                            .exp = change->exp,
+                                            .operations =
+                                                change->allow || change->forbid ? &operations : NULL };
+    return send(keyring, &update, task, ret, err);
+}
+
+enum kv_status kv_keyring_disable(struct kv_keyring *keyring, const struct kv_version *version,
+                                  const struct kv_task *task, struct kv_version **ret, struct kv_error *err)
+{
+    static const bool enabled = false;
+    KV_AUTO_VERSION struct kv_version *row = NULL;
+
+    kv_ledger_flush(keyring->ledger);
+    KV_TRY(look_up(keyring, version, &row, err));
+    KV_TRY(check_wraps(row, err));
+    KV_TRY(check_backups(keyring, row, err));
+    const struct kv_vault_update update = { .name = row->name, .version = row->version, .enabled = &enabled };
+    return send(keyring, &update, task, ret, err);
+}
