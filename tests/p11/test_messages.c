@@ -244,7 +244,7 @@ static void test_random_vectors_differ(void **state)
 static void test_wrong_parameters(void **state)
 {
     struct message message;
-    struct result cipher;
+    struct result cipher = { .len = 0 };
     prepare(&message, CKG_GENERATE);
     const CK_GCM_MESSAGE_PARAMS good = message.params;
     struct {
