@@ -10,6 +10,9 @@ static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t door = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+/* The numbers that earlier lives of the library gave to sessions and objects, under the door: an old handle never names something new. */
+static uint64_t handles_spent;
+
 /* What must stay in memory though nobody will use it again: a parent's library in its child, and the one that exit found open. */
 static struct kv_library *volatile left_alone;
 
@@ -57,6 +60,7 @@ static CK_RV begin(const CK_C_INITIALIZE_ARGS *args, struct kv_library **ret)
         return CKR_HOST_MEMORY;
     made->pid = getpid();
     made->references = 1;
+    made->last_handle = handles_spent;
     if (args && kv_lock_means_needed(args)) {
         made->given = *args;
         made->means = &made->given;
@@ -134,6 +138,14 @@ CK_RV kv_library_open(const CK_C_INITIALIZE_ARGS *args, struct kv_error *err)
     return rv;
 }
 
+static void spend_handles(struct kv_library *former)
+{
+    if (!former)
+        return;
+    KV_HOLD_LIBRARY(former);
+    handles_spent = former->last_handle;
+}
+
 CK_RV kv_library_close(void)
 {
     pthread_mutex_lock(&door);
@@ -141,6 +153,7 @@ CK_RV kv_library_close(void)
     if (!drop_inherited()) {
         struct kv_library *former = swap(NULL);
         rv = former ? CKR_OK : CKR_CRYPTOKI_NOT_INITIALIZED;
+        spend_handles(former);
         kv_library_unref(former);
     }
     pthread_mutex_unlock(&door);

@@ -340,11 +340,30 @@ static void test_many_begin_at_once(void **state)
     }
 }
 
+/* Whoever kept a handle over C_Finalize must not meet a stranger under it. */
+static void test_no_life_gives_the_handles_of_another(void **state)
+{
+    CK_SESSION_INFO info;
+    CK_BYTE value[16] = { 1 };
+    initialize();
+    CK_SESSION_HANDLE first = open_session(PROD);
+    CK_OBJECT_HANDLE key = aes_key(first, value, sizeof value, true);
+    finalize();
+    initialize();
+    for (int i = 0; i < 16; i++) {
+        CK_SESSION_HANDLE now = open_session(PROD);
+        CK_OBJECT_HANDLE made = aes_key(now, value, sizeof value, true);
+        assert_true(now != first && now != key && made != first && made != key);
+    }
+    expect(CKR_SESSION_HANDLE_INVALID, world.p11->C_GetSessionInfo(first, &info));
+}
+
 int main(void)
 {
 #define ENDING(test) cmocka_unit_test_teardown(test, end)
     const struct CMUnitTest tests[] = {
         ENDING(test_many_begin_at_once),
+        ENDING(test_no_life_gives_the_handles_of_another),
         ENDING(test_ends_under_way),
         ENDING(test_everything_at_once),
         ENDING(test_a_thousand_lives_without_growth),

@@ -1,34 +1,4 @@
-#include "../../module/keys/merge.h"
-
-#include "keys_help.h"
-
-enum { NOW = 1800000000 };
-
-/* One version, before or after; a row of the tables below. */
-struct row {
-    const char *version;
-    int64_t created;
-    enum kv_state state;
-    bool current;
-};
-
-/* What the vault says of a version. */
-struct item {
-    const char *version;
-    int64_t created;
-    bool listed; /* as in a list: without the public key */
-    bool disabled;
-    unsigned other_key;
-    int64_t exp;
-};
-
-#define NEW    KV_STATE_ENABLED
-#define ON     KV_STATE_ENABLED
-#define OFF    KV_STATE_DISABLED
-#define GONE   KV_STATE_DELETED
-#define LOST   KV_STATE_MISSING
-#define PAST   KV_STATE_EXPIRED
-#define PURGED KV_STATE_PURGED
+#include "merge_help.h"
 
 static const struct sentence {
     const char *text;
@@ -313,50 +283,6 @@ static const struct sentence {
       { { "a1", 10, ON, true } } },
 };
 
-static void fill_item(const struct item *from, const char *name, struct kv_vault_key *ret)
-{
-    assert_true(kv_text_fit(ret->name, sizeof(ret->name), name));
-    assert_true(kv_text_fit(ret->version, sizeof(ret->version), from->version));
-    ret->created = from->created;
-    ret->enabled = !from->disabled;
-    ret->exp = from->exp;
-    if (from->listed)
-        return;
-    ret->has_public = true;
-    ret->bits = 2048;
-    ret->operations = KV_OP_ALL;
-    ret->n = fake_vault_modulus(from->version, from->other_key);
-    assert_int_equal(kv_bytes_copy(kv_view_text("\x01\x01\x01"), &ret->e), KV_OK);
-}
-
-static struct kv_version *known_version(const struct row *row)
-{
-    struct kv_bytes n = fake_vault_modulus(row->version, 0);
-    struct kv_public *key = NULL;
-    struct kv_version *version = kv_version_new();
-
-    assert_non_null(version);
-    assert_int_equal(kv_public_from_rsa(KV_VIEW(n), kv_view_text("\x01\x01\x01"), &key, NULL), KV_OK);
-    assert_int_equal(kv_bytes_copy(kv_public_spki(key), &version->spki), KV_OK);
-    kv_public_free(key);
-    kv_bytes_free(&n);
-    snprintf(version->vault, sizeof(version->vault), "prod");
-    snprintf(version->name, sizeof(version->name), "kek");
-    snprintf(version->version, sizeof(version->version), "%s", row->version);
-    version->bits = 2048;
-    version->operations = KV_OP_ALL;
-    version->created = row->created;
-    version->state = row->state;
-    version->enabled = row->state != OFF;
-    version->current = row->current;
-    version->first_seen = version->seen = 77;
-    version->first_wrap = 5;
-    version->last_wrap = 6;
-    version->wraps = 3;
-    assert_int_equal(kv_version_identify(version), KV_OK);
-    return version;
-}
-
 static void check_row(const struct sentence *sentence, const struct row *row, const struct kv_version *is)
 {
     char label[KV_LABEL_SIZE];
@@ -449,83 +375,9 @@ static void test_other_name(void **state)
     kv_vault_key_free(&item);
 }
 
-/* What a key backs and what protects it: told by the vault, kept when it is not told again, and one version speaks for its siblings. */
-static void test_managed_and_platform(void **state)
-{
-    KV_AUTO_VERSION struct kv_version *old = known_version(&(struct row){ "a1", 10, GONE, true });
-    struct kv_version_list known = { &old, 1 };
-    struct kv_vault_key item = { 0 };
-    struct kv_merge_result merged = { 0 };
-    struct kv_merge_input input = { .vault = "prod",
-                                    .url = "https://prod.vault.localhost",
-                                    .name = "kek",
-                                    .known = &known,
-                                    .heard = KV_HEARD_CURRENT,
-                                    .items = &item,
-                                    .count = 1,
-                                    .now = NOW };
-
-    fill_item(&(struct item){ "a2", 20 }, "kek", &item);
-    item.managed = true;
-    assert_true(kv_text_fit(item.hsm_platform, sizeof(item.hsm_platform), "2"));
-    assert_int_equal(kv_merge(&input, &merged, NULL), KV_OK);
-    assert_int_equal(merged.all.count, 2);
-    assert_int_equal(merged.changed.count, 2);
-    assert_true(merged.all.items[0]->managed && merged.all.items[1]->managed && !old->managed);
-    assert_int_equal(merged.all.items[1]->state, KV_STATE_DELETED);
-    assert_string_equal(merged.all.items[0]->hsm_platform, "2");
-    assert_string_equal(merged.all.items[1]->hsm_platform, "");
-
-    struct kv_merge_result again = { 0 };
-    input.known = &merged.all;
-    item.managed = false;
-    item.hsm_platform[0] = '\0';
-    assert_int_equal(kv_merge(&input, &again, NULL), KV_OK);
-    assert_true(again.all.items[0]->managed);
-    assert_string_equal(again.all.items[0]->hsm_platform, "2");
-    kv_merge_result_free(&again);
-    kv_merge_result_free(&merged);
-    kv_vault_key_free(&item);
-}
-
-/* A secret key's size is told by some vaults and found out with others: what is known stays, and what is told is taken. */
-static void test_sizes(void **state)
-{
-    static const struct {
-        unsigned known;
-        int told;
-        unsigned after;
-    } rows[] = { { 0, 0, 0 }, { 0, 192, 192 }, { 192, 0, 192 }, { 192, 192, 192 }, { 256, 128, 128 } };
-
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        KV_CLEANUP(kv_version_list_free) struct kv_version_list known = { 0 };
-        KV_CLEANUP(kv_merge_result_free) struct kv_merge_result result = { 0 };
-        KV_AUTO_VERSION struct kv_version *version = kv_version_new();
-        struct kv_vault_key item = { .name = "kek", .version = "a1", .kind = KV_OCT, .bits = rows[i].told };
-        struct kv_merge_input input = { .vault = "prod",
-                                        .url = "https://prod.vault.localhost",
-                                        .name = "kek",
-                                        .known = &known,
-                                        .items = &item,
-                                        .count = 1,
-                                        .now = NOW };
-
-        assert_true(kv_text_fit(version->name, sizeof(version->name), "kek"));
-        assert_true(kv_text_fit(version->version, sizeof(version->version), "a1"));
-        version->kind = KV_OCT;
-        version->bits = rows[i].known;
-        assert_int_equal(kv_version_list_add(&known, version), KV_OK);
-        assert_int_equal(kv_merge(&input, &result, NULL), KV_OK);
-        assert_int_equal(result.all.count, 1);
-        assert_int_equal(result.all.items[0]->bits, rows[i].after);
-    }
-}
-
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_sentences), cmocka_unit_test(test_sizes),
-                                        cmocka_unit_test(test_other_name),
-                                        cmocka_unit_test(test_managed_and_platform) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_sentences), cmocka_unit_test(test_other_name) };
 
     return cmocka_run_group_tests_name("keys/merge", tests, NULL, NULL);
 }

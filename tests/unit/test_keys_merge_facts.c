@@ -1,0 +1,82 @@
+/* Facts of a version that merge carries over beside its state: what protects it, what it backs, how large it is. */
+#include "merge_help.h"
+
+/* What a key backs and what protects it: told by the vault, kept when it is not told again, and one version speaks for its siblings. */
+static void test_managed_and_platform(void **state)
+{
+    KV_AUTO_VERSION struct kv_version *old = known_version(&(struct row){ "a1", 10, GONE, true });
+    struct kv_version_list known = { &old, 1 };
+    struct kv_vault_key item = { 0 };
+    struct kv_merge_result merged = { 0 };
+    struct kv_merge_input input = { .vault = "prod",
+                                    .url = "https://prod.vault.localhost",
+                                    .name = "kek",
+                                    .known = &known,
+                                    .heard = KV_HEARD_CURRENT,
+                                    .items = &item,
+                                    .count = 1,
+                                    .now = NOW };
+
+    fill_item(&(struct item){ "a2", 20 }, "kek", &item);
+    item.managed = true;
+    assert_true(kv_text_fit(item.hsm_platform, sizeof(item.hsm_platform), "2"));
+    assert_int_equal(kv_merge(&input, &merged, NULL), KV_OK);
+    assert_int_equal(merged.all.count, 2);
+    assert_int_equal(merged.changed.count, 2);
+    assert_true(merged.all.items[0]->managed && merged.all.items[1]->managed && !old->managed);
+    assert_int_equal(merged.all.items[1]->state, KV_STATE_DELETED);
+    assert_string_equal(merged.all.items[0]->hsm_platform, "2");
+    assert_string_equal(merged.all.items[1]->hsm_platform, "");
+
+    struct kv_merge_result again = { 0 };
+    input.known = &merged.all;
+    item.managed = false;
+    item.hsm_platform[0] = '\0';
+    assert_int_equal(kv_merge(&input, &again, NULL), KV_OK);
+    assert_true(again.all.items[0]->managed);
+    assert_string_equal(again.all.items[0]->hsm_platform, "2");
+    kv_merge_result_free(&again);
+    kv_merge_result_free(&merged);
+    kv_vault_key_free(&item);
+}
+
+/* A secret key's size is told by some vaults and found out with others: what is known stays, and what is told is taken. */
+static void test_sizes(void **state)
+{
+    static const struct {
+        unsigned known;
+        int told;
+        unsigned after;
+    } rows[] = { { 0, 0, 0 }, { 0, 192, 192 }, { 192, 0, 192 }, { 192, 192, 192 }, { 256, 128, 128 } };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        KV_CLEANUP(kv_version_list_free) struct kv_version_list known = { 0 };
+        KV_CLEANUP(kv_merge_result_free) struct kv_merge_result result = { 0 };
+        KV_AUTO_VERSION struct kv_version *version = kv_version_new();
+        struct kv_vault_key item = { .name = "kek", .version = "a1", .kind = KV_OCT, .bits = rows[i].told };
+        struct kv_merge_input input = { .vault = "prod",
+                                        .url = "https://prod.vault.localhost",
+                                        .name = "kek",
+                                        .known = &known,
+                                        .items = &item,
+                                        .count = 1,
+                                        .now = NOW };
+
+        assert_true(kv_text_fit(version->name, sizeof(version->name), "kek"));
+        assert_true(kv_text_fit(version->version, sizeof(version->version), "a1"));
+        version->kind = KV_OCT;
+        version->bits = rows[i].known;
+        assert_int_equal(kv_version_list_add(&known, version), KV_OK);
+        assert_int_equal(kv_merge(&input, &result, NULL), KV_OK);
+        assert_int_equal(result.all.count, 1);
+        assert_int_equal(result.all.items[0]->bits, rows[i].after);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_managed_and_platform),
+                                        cmocka_unit_test(test_sizes) };
+
+    return cmocka_run_group_tests_name("keys/merge", tests, NULL, NULL);
+}
