@@ -266,7 +266,7 @@ void control_do(const char *method, const char *path, const char *body)
     kv_json_free(control(method, path, body));
 }
 
-static const char *version_of(struct kv_json *bundle)
+const char *bundle_version(struct kv_json *bundle)
 {
     static char ids[16][KV_VERSION_SIZE];
     static unsigned next;
@@ -282,14 +282,14 @@ const char *create_key(const char *vault, const char *name, const char *body)
 {
     char path[256];
     snprintf(path, sizeof path, "/vaults/%s/keys/%s/create", vault, name);
-    return version_of(control("POST", path, body));
+    return bundle_version(control("POST", path, body));
 }
 
 const char *rotate_key(const char *vault, const char *name)
 {
     char path[256];
     snprintf(path, sizeof path, "/vaults/%s/keys/%s/rotate", vault, name);
-    return version_of(control("POST", path, NULL));
+    return bundle_version(control("POST", path, NULL));
 }
 
 void change_key(const char *vault, const char *name, const char *version, const char *body)

@@ -51,6 +51,8 @@ struct kv_json *control(const char *method, const char *path, const char *body);
 void control_do(const char *method, const char *path, const char *body);
 /* Creates a key or its next version in a vault ("prod"); the version id in a static buffer of its own for each of the last 16 calls. */
 const char *create_key(const char *vault, const char *name, const char *body);
+/* Of a key bundle, which it frees; in such a buffer, too. */
+const char *bundle_version(struct kv_json *bundle);
 const char *rotate_key(const char *vault, const char *name);
 void change_key(const char *vault, const char *name, const char *version, const char *body);
 void clear_log(void);
