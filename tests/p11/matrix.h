@@ -68,6 +68,8 @@ int matrix_stop(void **state);
  * one that no key serves. */
 typedef void matrix_arm(const struct matrix_case *it);
 size_t matrix_walk(unsigned operation, matrix_arm *arm);
+/* The rows that have it, and refuse it by its classic function for good: AES-GCM of a Managed HSM takes no nonce. */
+size_t matrix_walk_refused(unsigned operation, matrix_arm *arm);
 /* The same without keys: digests, generation, derivation. */
 size_t matrix_walk_keyless(unsigned operation, matrix_arm *arm);
 size_t matrix_keys(const struct matrix_key **ret); /* all keys */

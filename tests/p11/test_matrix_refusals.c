@@ -49,6 +49,7 @@ static void walk_all(matrix_arm *arm)
     for (size_t i = 0; i < OPERATIONS; i++) {
         operation = operations[i];
         matrix_walk(operation, arm);
+        matrix_walk_refused(operation, arm);
     }
     assert_int_equal(requests(NULL), 0);
 }
@@ -337,12 +338,31 @@ static void test_wrong_parameters(void **state)
     walk_all(wrong_parameters);
 }
 
+/* Right in itself, and refused all the same: the service takes no nonce from outside. */
+static void foreign_nonce(const struct matrix_case *it)
+{
+    struct matrix_mechanism made;
+    EXPECT(it, CKR_MECHANISM_PARAM_INVALID,
+           attempt(it, matrix_mechanism(it, &made), matrix_half(it->key, operation)));
+}
+
+static void test_nonces_that_the_service_makes(void **state)
+{
+    clear_log();
+    for (size_t i = 0; i < OPERATIONS; i++) {
+        operation = operations[i];
+        matrix_walk_refused(operation, foreign_nonce);
+    }
+    assert_int_equal(requests(NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wrong_keys),
         cmocka_unit_test(test_mechanisms_that_are_not_offered),
         cmocka_unit_test(test_wrong_parameters),
+        cmocka_unit_test(test_nonces_that_the_service_makes),
     };
     return cmocka_run_group_tests(tests, start, matrix_stop);
 }
