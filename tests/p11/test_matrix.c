@@ -8,7 +8,7 @@
 /* The words of the table that these programs walk. A new one needs a program before it needs a row. */
 enum {
     WALKED = KV_OP_SIGN | KV_OP_VERIFY | KV_OP_ENCRYPT | KV_OP_DECRYPT | KV_OP_WRAP | KV_OP_UNWRAP |
-             KV_OP_DIGEST | KV_OP_GENERATE | KV_OP_PAIR | KV_OP_DERIVE
+             KV_OP_DIGEST | KV_OP_GENERATE | KV_OP_PAIR | KV_OP_DERIVE | KV_OP_MESSAGE /* test_messages*.c */
 };
 
 static CK_FUNCTION_LIST *p11;
@@ -83,6 +83,7 @@ static void within_info(const struct matrix_case *it)
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
         if (it->row->operations & flags[i].operation)
             HOLDS(it, info.flags & flags[i].flag);
+    HOLDS(it, !(it->row->operations & KV_OP_MESSAGE) || info.flags & CKF_MESSAGE_ENCRYPT);
     HOLDS(it, info.ulMinKeySize <= info.ulMaxKeySize);
     if (it->row->operations & (KV_OP_DIGEST | KV_OP_GENERATE))
         return;

@@ -64,6 +64,15 @@ static void find(struct matrix_key *key)
     }
 }
 
+/* Pairs of a Managed HSM behave like those of a vault, but for the words in which a disabled version is refused. */
+static bool is_tried(const struct state *state, const struct matrix_key *key)
+{
+    if (key->in_session || (state->kind != EVERY && state->kind != (int)key->kind))
+        return false;
+    return key->slot != HSM || key->kind == KV_OCT ||
+           (state->rv == CKR_KVP11_VERSION_DISABLED && !state->rotated);
+}
+
 static int start(void **state)
 {
     const struct matrix_key *keys;
@@ -72,7 +81,7 @@ static int start(void **state)
     assert_true(count <= KEYS_MAX);
     for (size_t s = 0; s < STATES; s++)
         for (size_t i = 0; i < count; i++) {
-            if (keys[i].in_session || (states[s].kind != EVERY && states[s].kind != (int)keys[i].kind))
+            if (!is_tried(&states[s], &keys[i]))
                 continue;
             bring_about(&states[s], &keys[i], labels[s][i]);
             stated[s][i] = keys[i];
