@@ -54,7 +54,7 @@ static void test_every_attribute_finds(void **state)
             struct result value = { .len = 0 };
             CK_OBJECT_CLASS type = class_of(&all[i]);
             size_t others;
-            value.len = attribute(all[i].session, all[i].object, rows[k].type, value.data, 512);
+            value.len = attribute(all[i].session, all[i].object, rows[k].type, value.data, 1000);
             CK_ATTRIBUTE template[] = { { CKA_CLASS, &type, sizeof type },
                                         { CKA_LABEL, (void *)all[i].label, strlen(all[i].label) },
                                         { rows[k].type, value.data, value.len } };
@@ -87,20 +87,19 @@ static void test_names_find(void **state)
     }
 }
 
-/* Any one attribute alone: the object is found among all others of its slot that have it. */
+/* Any one attribute alone: the object is found among all others of its slot that have it. Each is a walk over the vault: one of every form will do. */
 static void test_one_attribute_alone(void **state)
 {
+    static const CK_ATTRIBUTE_TYPE types[] = { CKA_CLASS, CKA_SENSITIVE, CKA_MODULUS, CKA_ALLOWED_MECHANISMS,
+                                               CKA_KVP11_VERSION };
     const struct subject *subject = &all[0];
-    for (size_t k = 0; k < row_count; k++) {
-        if (expectation(subject, rows[k].type) != &rows[k] || rows[k].how == IS_HIDDEN ||
-            rows[k].how == IS_ABSENT)
-            continue;
+    for (size_t k = 0; k < sizeof types / sizeof *types; k++) {
         struct result value = { .len = 0 };
         size_t others;
-        value.len = attribute(subject->session, subject->object, rows[k].type, value.data, 512);
-        CK_ATTRIBUTE template = { rows[k].type, value.data, value.len };
+        value.len = attribute(subject->session, subject->object, types[k], value.data, 1000);
+        CK_ATTRIBUTE template = { types[k], value.data, value.len };
         if (!finds(subject, &template, 1, &others))
-            fail_msg("'%s': attribute 0x%lx alone does not find it", subject->label, rows[k].type);
+            fail_msg("'%s': attribute 0x%lx alone does not find it", subject->label, types[k]);
     }
 }
 
