@@ -83,7 +83,8 @@ static enum kv_status refused_for(const struct kv_key_use *use, unsigned operati
     if (status != KV_DENIED || (err && !kv_text_equal_case(err->code, "Forbidden")) ||
         kv_keyring_look_version(use->keyring, &wanted, use->task, &now, &unreachable, NULL) != KV_OK)
         return status;
-    enum kv_status told = usable_now(use, now, operation, &why);
+    /* A code that the HSM verifies needs an enabled version, as what it opens does. */
+    enum kv_status told = usable_now(use, now, operation == KV_OP_VERIFY ? KV_OP_DECRYPT : operation, &why);
     if (told == KV_OK)
         return status;
     if (err)
