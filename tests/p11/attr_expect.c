@@ -4,6 +4,8 @@
 #include <openssl/core_names.h>
 #include <openssl/x509.h>
 #include "base/encode.h"
+#include "attr_certificate.h"
+#include "kvp11.h"
 #include "matrix_session.h"
 #include "reference.h"
 
@@ -24,7 +26,8 @@ VALUE(class)
 {
     number(ret, subject->nature & ON_PRIVATE  ? CKO_PRIVATE_KEY
                 : subject->nature & ON_PUBLIC ? CKO_PUBLIC_KEY
-                                              : CKO_SECRET_KEY);
+                : subject->nature & ON_SECRET ? CKO_SECRET_KEY
+                                              : CKO_CERTIFICATE);
 }
 
 VALUE(key_type)
@@ -71,6 +74,33 @@ VALUE(start_date)
 VALUE(end_date)
 {
     bytes(ret, subject->end, strlen(subject->end));
+}
+
+VALUE(zero)
+{
+    number(ret, 0);
+}
+
+VALUE(one)
+{
+    number(ret, 1);
+}
+
+VALUE(sha1)
+{
+    number(ret, CKM_SHA_1);
+}
+
+/* Keys of a vault without HSM: platform 0; a Managed HSM's are of hardware and tell no platform. */
+VALUE(platform)
+{
+    bytes(ret, "0", 1);
+}
+
+VALUE(hardware)
+{
+    CK_BBOOL truth = subject->key->slot == HSM;
+    bytes(ret, &truth, sizeof truth);
 }
 
 VALUE(unknown)
@@ -238,13 +268,13 @@ static const struct expected rows[] = {
     { CKA_LABEL,               ON_CLASSES,            IS_VALUE,  label },
     { CKA_UNIQUE_ID,           ON_CLASSES,            IS_SOME,   NULL },
 
-    { CKA_KEY_TYPE,            ON_CLASSES,            IS_VALUE,  key_type },
+    { CKA_KEY_TYPE,            ON_KEYS,               IS_VALUE,  key_type },
     { CKA_ID,                  ON_CLASSES,            IS_VALUE,  id },
     { CKA_START_DATE,          ON_CLASSES,            IS_VALUE,  start_date },
     { CKA_END_DATE,            ON_CLASSES,            IS_VALUE,  end_date },
-    { CKA_DERIVE,              ON_CLASSES,            IS_FALSE,  NULL },
-    { CKA_LOCAL,               ON_CLASSES,            IS_FALSE,  NULL }, /* all of them came from outside */
-    { CKA_KEY_GEN_MECHANISM,   ON_CLASSES,            IS_VALUE,  unknown },
+    { CKA_DERIVE,              ON_KEYS,               IS_FALSE,  NULL },
+    { CKA_LOCAL,               ON_KEYS,               IS_FALSE,  NULL }, /* all of them came from outside */
+    { CKA_KEY_GEN_MECHANISM,   ON_KEYS,               IS_VALUE,  unknown },
     { CKA_ALLOWED_MECHANISMS,  ON_PAIR | ON_VAULT,    IS_VALUE,  mechanisms },
     { CKA_ALLOWED_MECHANISMS,  ON_SECRET | ON_VAULT,  IS_SOME,   NULL },
 
@@ -328,11 +358,29 @@ static const struct expected rows[] = {
     { CKA_VALUE,               LIVING,                IS_VALUE,  secret },
     { CKA_VALUE_LEN,           LIVING,                IS_VALUE,  value_len },
 
+    { CKA_KVP11_HSM_PLATFORM,  ON_KEYS | ON_VAULT,    IS_OPTION, platform }, /* a Managed HSM tells none */
+    { CKA_KVP11_HARDWARE,      ON_KEYS | ON_VAULT,    IS_VALUE,  hardware },
+
+    { CKA_CERTIFICATE_TYPE,    ON_CERTIFICATE,        IS_VALUE,  zero }, /* CKC_X_509 */
+    { CKA_CERTIFICATE_CATEGORY, ON_CERTIFICATE,       IS_VALUE,  one },  /* of the token's user */
+    { CKA_TRUSTED,             ON_CERTIFICATE,        IS_FALSE,  NULL },
+    { CKA_SUBJECT,             ON_CERTIFICATE,        IS_VALUE,  certificate_holder },
+    { CKA_ISSUER,              ON_CERTIFICATE,        IS_VALUE,  certificate_issuer },
+    { CKA_SERIAL_NUMBER,       ON_CERTIFICATE,        IS_VALUE,  certificate_serial },
+    { CKA_VALUE,               ON_CERTIFICATE,        IS_SOME,   NULL }, /* from which the others are read */
+    { CKA_CHECK_VALUE,         ON_CERTIFICATE,        IS_VALUE,  certificate_check },
+    { CKA_PUBLIC_KEY_INFO,     ON_CERTIFICATE,        IS_VALUE,  spki },
+    { CKA_URL,                 ON_CERTIFICATE,        IS_VALUE,  nothing },
+    { CKA_HASH_OF_SUBJECT_PUBLIC_KEY, ON_CERTIFICATE, IS_VALUE,  nothing },
+    { CKA_HASH_OF_ISSUER_PUBLIC_KEY, ON_CERTIFICATE,  IS_VALUE,  nothing },
+    { CKA_NAME_HASH_ALGORITHM, ON_CERTIFICATE,        IS_VALUE,  sha1 },
+    { CKA_JAVA_MIDP_SECURITY_DOMAIN, ON_CERTIFICATE,  IS_VALUE,  zero },
+
     { CKA_KVP11_KID,           VAULT,                 IS_VALUE,  kid },
     { CKA_KVP11_VERSION,       VAULT,                 IS_VALUE,  version },
     { CKA_KVP11_STATE,         VAULT,                 IS_VALUE,  state },
     { CKA_KVP11_CREATED,       VAULT,                 IS_SOME,   NULL },
-    { CKA_KVP11_SPKI_SHA256,   ON_PAIR | ON_VAULT,    IS_VALUE,  spki_sha256 },
+    { CKA_KVP11_SPKI_SHA256,   ON_PAIR | ON_CERTIFICATE | ON_VAULT, IS_VALUE,  spki_sha256 },
 };
 /* clang-format on */
 
@@ -476,6 +524,7 @@ int subjects_start(void **state)
     add_import(matrix_find("m-rsa"), "old", false, true);
     add_import(matrix_find("m-oct256"), "old", false, true);
     add_session(matrix_find("session AES-256"));
+    all[count++] = certificate_subject(matrix_find("m-rsa")->session);
     add_pair("session RSA");
     add_pair("session P-384");
     return rc;

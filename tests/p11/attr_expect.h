@@ -9,7 +9,9 @@ enum {
     ON_PRIVATE = 1 << 0,
     ON_PUBLIC = 1 << 1,
     ON_SECRET = 1 << 2,
-    ON_CLASSES = ON_PRIVATE | ON_PUBLIC | ON_SECRET,
+    ON_CERTIFICATE = 1 << 3,
+    ON_KEYS = ON_PRIVATE | ON_PUBLIC | ON_SECRET,
+    ON_CLASSES = ON_KEYS | ON_CERTIFICATE,
     ON_PAIR = ON_PRIVATE | ON_PUBLIC,
     /* and only if: */
     ON_VAULT = 1 << 8,

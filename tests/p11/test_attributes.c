@@ -174,7 +174,8 @@ static size_t bad_ones(const struct subject *subject, struct bad ret[8])
     ret[found++] = (struct bad){ 0x80001234UL, 100, CKR_ATTRIBUTE_TYPE_INVALID };
     ret[found++] =
         (struct bad){ subject->nature & ON_EC ? CKA_MODULUS : CKA_EC_POINT, 512, CKR_ATTRIBUTE_TYPE_INVALID };
-    ret[found++] = (struct bad){ CKA_CERTIFICATE_TYPE, 8, CKR_ATTRIBUTE_TYPE_INVALID };
+    ret[found++] = (struct bad){ subject->nature & ON_CERTIFICATE ? CKA_KEY_TYPE : CKA_CERTIFICATE_TYPE, 8,
+                                 CKR_ATTRIBUTE_TYPE_INVALID };
     ret[found++] = (struct bad){ CKA_LABEL, 1, CKR_BUFFER_TOO_SMALL };
     ret[found++] = (struct bad){ CKA_CLASS, sizeof(CK_ULONG) - 1, CKR_BUFFER_TOO_SMALL };
     ret[found++] = (struct bad){ CKA_TOKEN, 0, CKR_BUFFER_TOO_SMALL };
@@ -291,7 +292,7 @@ static void test_allowed_mechanisms(void **state)
     for (size_t i = 0; i < count; i++) {
         CK_MECHANISM_TYPE list[64];
         CK_MECHANISM_INFO info;
-        if (!(all[i].nature & ON_VAULT))
+        if (!(all[i].nature & ON_VAULT) || !(all[i].nature & ON_KEYS))
             continue;
         size_t len = attribute(all[i].session, all[i].object, CKA_ALLOWED_MECHANISMS, list, sizeof list);
         assert_int_equal(len % sizeof *list, 0);
