@@ -36,14 +36,16 @@ enum matrix_form {
     MATRIX_GCM_PARAM,
     MATRIX_KW_PARAM, /* none, or the standard's own initial value */
     MATRIX_KWP_PARAM,
-    MATRIX_HKDF_PARAM
+    MATRIX_HKDF_PARAM,
+    MATRIX_LENGTH_PARAM /* of a MAC that is cut */
 };
+enum { MATRIX_MAC_LEN = 11 };
 
 struct matrix_key {
     const char *name; /* label; for failures, too */
     enum kv_kind kind;
     bool in_session; /* lives in a session, else in a vault */
-    bool mac;        /* a session's generic secret: HMAC only */
+    bool mac;        /* HMAC, and nothing else */
     CK_SLOT_ID slot;
     unsigned bits;
     const char *curve;
@@ -105,6 +107,7 @@ struct matrix_mechanism {
         CK_RSA_PKCS_OAEP_PARAMS oaep;
         CK_GCM_PARAMS gcm;
         CK_AES_CTR_PARAMS ctr;
+        CK_ULONG length;
         unsigned char bytes[32];
     } params;
     unsigned char iv[16], aad[8];

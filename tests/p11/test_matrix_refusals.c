@@ -252,6 +252,14 @@ CHANGE(gcm_tag_weak)
 {
     made->params.gcm.ulTagBits = 64;
 }
+CHANGE(mac_of_nothing)
+{
+    made->params.length = 0;
+}
+CHANGE(mac_too_long)
+{
+    made->params.length = 65;
+}
 CHANGE(wrap_iv_of_zeros)
 {
     made->mechanism.pParameter = many;
@@ -310,6 +318,10 @@ static const struct {
     { MATRIX_GCM_PARAM, "a tag of 127 bits", gcm_tag_uneven },
     { MATRIX_GCM_PARAM, "a tag of 136 bits", gcm_tag_too_long },
     { MATRIX_GCM_PARAM, "a tag of 64 bits", gcm_tag_weak },
+    { MATRIX_LENGTH_PARAM, "none at all", no_parameter },
+    { MATRIX_LENGTH_PARAM, "cut short", cut_short },
+    { MATRIX_LENGTH_PARAM, "no bytes", mac_of_nothing },
+    { MATRIX_LENGTH_PARAM, "more than the hash has", mac_too_long },
     { MATRIX_KW_PARAM, "an initial value of its own", wrap_iv_of_zeros },
     { MATRIX_KW_PARAM, "half of its initial value", wrap_iv_of_the_other },
     { MATRIX_KWP_PARAM, "an initial value of its own", wrap_iv_of_zeros },

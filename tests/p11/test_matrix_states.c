@@ -12,6 +12,7 @@ struct state {
     unsigned refused; /* operations; all others work */
     CK_RV rv;
     bool rotated;
+    bool mac; /* key_ops of a key that signs with HMAC */
 };
 enum { EVERY = -1 };
 
@@ -31,6 +32,8 @@ static const struct state states[] = {
     { "verifier", NULL, "verify", KV_EC, KV_OP_SIGN, CKR_KEY_FUNCTION_NOT_PERMITTED, false },
     { "shut", NULL, "encrypt,wrapKey", KV_OCT, OPENS | KV_OP_SIGN | KV_OP_VERIFY,
       CKR_KEY_FUNCTION_NOT_PERMITTED, false },
+    { "signs", NULL, "sign", KV_OCT, KV_OP_VERIFY, CKR_KEY_FUNCTION_NOT_PERMITTED, false, true },
+    { "checks", NULL, "verify", KV_OCT, KV_OP_SIGN, CKR_KEY_FUNCTION_NOT_PERMITTED, false, true },
     { "open", NULL, "decrypt,unwrapKey", KV_OCT, MAKES | KV_OP_VERIFY, CKR_KEY_FUNCTION_NOT_PERMITTED,
       false },
 };
@@ -68,6 +71,8 @@ static void find(struct matrix_key *key)
 static bool is_tried(const struct state *state, const struct matrix_key *key)
 {
     if (key->in_session || (state->kind != EVERY && state->kind != (int)key->kind))
+        return false;
+    if (state->ops && state->mac != key->mac)
         return false;
     return key->slot != HSM || key->kind == KV_OCT ||
            (state->rv == CKR_KVP11_VERSION_DISABLED && !state->rotated);
