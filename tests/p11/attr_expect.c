@@ -22,10 +22,12 @@ static void number(struct result *ret, CK_ULONG value)
 
 VALUE(class)
 {
-    number(ret, subject->nature & ON_PRIVATE  ? CKO_PRIVATE_KEY
-                : subject->nature & ON_PUBLIC ? CKO_PUBLIC_KEY
-                : subject->nature & ON_SECRET ? CKO_SECRET_KEY
-                                              : CKO_CERTIFICATE);
+    number(ret, subject->nature & ON_PRIVATE     ? CKO_PRIVATE_KEY
+                : subject->nature & ON_PUBLIC    ? CKO_PUBLIC_KEY
+                : subject->nature & ON_SECRET    ? CKO_SECRET_KEY
+                : subject->nature & ON_PROFILE   ? CKO_PROFILE
+                : subject->nature & ON_MECHANISM ? CKO_MECHANISM
+                                                 : CKO_CERTIFICATE);
 }
 
 VALUE(key_type)
@@ -82,6 +84,11 @@ VALUE(zero)
 VALUE(one)
 {
     number(ret, 1);
+}
+
+VALUE(rsa_pkcs)
+{
+    number(ret, CKM_RSA_PKCS);
 }
 
 VALUE(sha1)
@@ -243,7 +250,8 @@ VALUE(state)
 
 /* --- the tables of PKCS#11 §4.4 to §4.9, and ours --- */
 
-#define VAULT   (ON_CLASSES | ON_VAULT)
+#define TOKEN   (ON_CLASSES | ON_VAULT)
+#define VAULT   (ON_STORED | ON_VAULT)
 #define LIVING  (ON_SECRET | ON_SESSION)
 #define HERE    (ON_CLASSES | ON_SESSION)
 #define SHUT    (ON_PRIVATE | ON_VAULT)
@@ -254,22 +262,22 @@ VALUE(state)
 /* clang-format off */
 static const struct expected rows[] = {
     { CKA_CLASS,               ON_CLASSES,            IS_VALUE,  class },
-    { CKA_TOKEN,               VAULT,                 IS_TRUE,   NULL },
+    { CKA_TOKEN,               TOKEN,                 IS_TRUE,   NULL },
     { CKA_TOKEN,               HERE,                  IS_FALSE,  NULL },
     { CKA_PRIVATE,             ON_CLASSES,            IS_FALSE,  NULL },
-    { CKA_MODIFIABLE,          VAULT,                 IS_FALSE,  NULL },
+    { CKA_MODIFIABLE,          TOKEN,                 IS_FALSE,  NULL },
     { CKA_MODIFIABLE,            HERE,                  IS_TRUE,   NULL },
-    { CKA_COPYABLE,            VAULT,                 IS_FALSE,  NULL },
+    { CKA_COPYABLE,            TOKEN,                 IS_FALSE,  NULL },
     { CKA_COPYABLE,              HERE,                  IS_TRUE,   NULL },
-    { CKA_DESTROYABLE,         VAULT,                 IS_FALSE,  NULL },
+    { CKA_DESTROYABLE,         TOKEN,                 IS_FALSE,  NULL },
     { CKA_DESTROYABLE,           HERE,                  IS_TRUE,   NULL },
-    { CKA_LABEL,               ON_CLASSES,            IS_VALUE,  label },
+    { CKA_LABEL,               ON_STORED,             IS_VALUE,  label },
     { CKA_UNIQUE_ID,           ON_CLASSES,            IS_SOME,   NULL },
 
     { CKA_KEY_TYPE,            ON_KEYS,               IS_VALUE,  key_type },
-    { CKA_ID,                  ON_CLASSES,            IS_VALUE,  id },
-    { CKA_START_DATE,          ON_CLASSES,            IS_VALUE,  start_date },
-    { CKA_END_DATE,            ON_CLASSES,            IS_VALUE,  end_date },
+    { CKA_ID,                  ON_STORED,             IS_VALUE,  id },
+    { CKA_START_DATE,          ON_STORED,             IS_VALUE,  start_date },
+    { CKA_END_DATE,            ON_STORED,             IS_VALUE,  end_date },
     { CKA_DERIVE,              ON_KEYS,               IS_FALSE,  NULL },
     { CKA_LOCAL,               ON_KEYS,               IS_FALSE,  NULL }, /* all of them came from outside */
     { CKA_KEY_GEN_MECHANISM,   ON_KEYS,               IS_VALUE,  unknown },
@@ -355,6 +363,9 @@ static const struct expected rows[] = {
     { CKA_NEVER_EXTRACTABLE,   LIVING,                IS_FALSE,  NULL },
     { CKA_VALUE,               LIVING,                IS_VALUE,  secret },
     { CKA_VALUE_LEN,           LIVING,                IS_VALUE,  value_len },
+
+    { CKA_PROFILE_ID,          ON_PROFILE,            IS_VALUE,  one },      /* CKP_BASELINE_PROVIDER */
+    { CKA_MECHANISM_TYPE,      ON_MECHANISM,          IS_VALUE,  rsa_pkcs }, /* the first of the list */
 
     { CKA_KVP11_HSM_PLATFORM,  ON_KEYS | ON_VAULT,    IS_OPTION, platform }, /* a Managed HSM tells none */
     { CKA_KVP11_HARDWARE,      ON_KEYS | ON_VAULT,    IS_VALUE,  hardware },

@@ -11,7 +11,11 @@ enum {
     ON_SECRET = 1 << 2,
     ON_CERTIFICATE = 1 << 3,
     ON_KEYS = ON_PRIVATE | ON_PUBLIC | ON_SECRET,
-    ON_CLASSES = ON_KEYS | ON_CERTIFICATE,
+    ON_STORED = ON_KEYS | ON_CERTIFICATE,
+    ON_PROFILE = 1 << 4,
+    ON_MECHANISM = 1 << 5,
+    ON_FIXED = ON_PROFILE | ON_MECHANISM, /* found only by who names their class */
+    ON_CLASSES = ON_STORED | ON_FIXED,
     ON_PAIR = ON_PRIVATE | ON_PUBLIC,
     /* and only if: */
     ON_VAULT = 1 << 8,

@@ -105,6 +105,17 @@ static void add_import(const struct matrix_key *key, const char *suffix, bool da
     add_version(key, name, version, label);
 }
 
+/* The first of its class. */
+static void add_fixed(const char *label, unsigned nature, CK_OBJECT_CLASS type)
+{
+    const struct matrix_key *key = matrix_find("m-rsa");
+    struct subject subject = {
+        .label = label, .nature = nature | ON_VAULT, .session = key->session, .key = key
+    };
+    assert_true(find_all(key->session, type, NULL, NULL, &subject.object, 1) >= 1);
+    all[count++] = subject;
+}
+
 int subjects_start(void **state)
 {
     static const char *const names[] = { "m-rsa",  "m-rsa-hsm", "m-p256",  "m-p384",
@@ -116,6 +127,8 @@ int subjects_start(void **state)
     add_import(matrix_find("m-rsa"), "old", false, true);
     add_import(matrix_find("m-oct256"), "old", false, true);
     add_session(matrix_find("session AES-256"));
+    add_fixed("a profile", ON_PROFILE, CKO_PROFILE);
+    add_fixed("a mechanism", ON_MECHANISM, CKO_MECHANISM);
     all[count++] = certificate_subject(matrix_find("m-rsa")->session);
     add_pair("session RSA");
     add_pair("session P-384");

@@ -47,9 +47,9 @@ static void test_every_attribute_finds(void **state)
 {
     for (size_t i = 0; i < count; i++)
         for (size_t k = 0; k < row_count; k++) {
-            if (expectation(&all[i], rows[k].type) != &rows[k] || rows[k].how == IS_HIDDEN ||
-                rows[k].how == IS_ABSENT || rows[k].how == IS_OPTION || rows[k].type == CKA_CLASS ||
-                rows[k].type == CKA_LABEL)
+            if (all[i].nature & ON_FIXED || expectation(&all[i], rows[k].type) != &rows[k] ||
+                rows[k].how == IS_HIDDEN || rows[k].how == IS_ABSENT || rows[k].how == IS_OPTION ||
+                rows[k].type == CKA_CLASS || rows[k].type == CKA_LABEL)
                 continue;
             struct result value = { .len = 0 };
             CK_OBJECT_CLASS type = class_of(&all[i]);
@@ -78,6 +78,8 @@ static void test_names_find(void **state)
 {
     for (size_t i = 0; i < count; i++) {
         CK_BYTE id[64];
+        if (all[i].nature & ON_FIXED)
+            continue;
         size_t others, len = attribute(all[i].session, all[i].object, CKA_ID, id, sizeof id);
         CK_ATTRIBUTE label = { CKA_LABEL, (void *)all[i].label, strlen(all[i].label) };
         assert_true(finds(&all[i], &label, 1, &others));
@@ -100,6 +102,30 @@ static void test_one_attribute_alone(void **state)
         CK_ATTRIBUTE template = { types[k], value.data, value.len };
         if (!finds(subject, &template, 1, &others))
             fail_msg("'%s': attribute 0x%lx alone does not find it", subject->label, types[k]);
+    }
+}
+
+/* Profiles and mechanisms are found by class, or by class and what they are; not by who walks over everything. */
+static void test_fixed_objects(void **state)
+{
+    for (size_t i = 0; i < count; i++) {
+        CK_OBJECT_CLASS type = class_of(&all[i]);
+        CK_ULONG value = 0, none = 0x7ffffff0;
+        CK_BBOOL token = CK_TRUE;
+        size_t others;
+        if (!(all[i].nature & ON_FIXED))
+            continue;
+        CK_ATTRIBUTE_TYPE what = all[i].nature & ON_PROFILE ? CKA_PROFILE_ID : CKA_MECHANISM_TYPE;
+        attribute(all[i].session, all[i].object, what, &value, sizeof value);
+        CK_ATTRIBUTE template[] = { { CKA_CLASS, &type, sizeof type }, { what, &value, sizeof value } };
+        assert_true(finds(&all[i], template, 2, &others));
+        assert_int_equal(others, 0);
+        template[1].pValue = &none;
+        assert_false(finds(&all[i], template, 2, &others));
+        assert_int_equal(others, 0);
+        CK_ATTRIBUTE on_token = { CKA_TOKEN, &token, 1 };
+        assert_false(finds(&all[i], &on_token, 1, &others));
+        assert_false(finds(&all[i], NULL, 0, &others));
     }
 }
 
@@ -157,11 +183,9 @@ static void test_templates(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_attribute_finds),
-        cmocka_unit_test(test_names_find),
-        cmocka_unit_test(test_one_attribute_alone),
-        cmocka_unit_test(test_secrets_find_nothing),
-        cmocka_unit_test(test_templates),
+        cmocka_unit_test(test_every_attribute_finds), cmocka_unit_test(test_names_find),
+        cmocka_unit_test(test_one_attribute_alone),   cmocka_unit_test(test_secrets_find_nothing),
+        cmocka_unit_test(test_fixed_objects),         cmocka_unit_test(test_templates),
     };
     return cmocka_run_group_tests(tests, start, matrix_stop);
 }
