@@ -10,7 +10,6 @@
 #include "base/ossl.h"
 #include "mech_private.h"
 
-KV_DEFINE_CLEANUP(struct kv_public, kv_public_free)
 KV_DEFINE_CLEANUP(EVP_PKEY, EVP_PKEY_free)
 KV_DEFINE_CLEANUP(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
 KV_DEFINE_CLEANUP(EC_GROUP, EC_GROUP_free)

@@ -83,7 +83,7 @@ KV_ATTR_PUT(value)
 KV_ATTR_PUT(value_len)
 {
     object->secret->wanted_len = number_in(value);
-    return object->secret->wanted_len ? KV_OK : KV_KEY_SIZE;
+    return object->secret->wanted_len ? KV_OK : KV_BAD_DATA;
 }
 
 /* --- numbers that become a key when all of them are there --- */

@@ -251,6 +251,7 @@ static void test_generate(void **state)
         { CKM_AES_KEY_GEN, 16, CKR_OK },
         { CKM_AES_KEY_GEN, 24, CKR_OK },
         { CKM_AES_KEY_GEN, 32, CKR_OK },
+        { CKM_AES_KEY_GEN, 0, CKR_ATTRIBUTE_VALUE_INVALID },
         { CKM_AES_KEY_GEN, 17, CKR_ATTRIBUTE_VALUE_INVALID },
         { CKM_GENERIC_SECRET_KEY_GEN, 48, CKR_OK },
         { CKM_GENERIC_SECRET_KEY_GEN, 100000, CKR_ATTRIBUTE_VALUE_INVALID },
