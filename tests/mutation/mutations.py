@@ -115,9 +115,8 @@ ALL = [
              "                              .alg = use.mech->row->alg,", "secrets"),
     Mutation("a reply may name another key", "module/vault/ops.c",
              "        status = kv_kid_check(kid, request->name, request->version, err);", "        kid[0] = 0;", "operations"),
-    Mutation("versions are tried for RSA PKCS#1 v1.5, too", DECRYPT,
-             'return !strcmp(opening->use->mech->row->alg, "RSA1_5");',
-             'return !strcmp(opening->use->mech->row->alg, "RSA1_4");', "secrets"),
+    Mutation("versions are tried where a wrong key can seem to open anything", DECRYPT,
+             "return !kv_mech_proves(opening->use->mech->row);", "return !opening->use->mech->row;", "hsm"),
     # --- ciphers ---
     Mutation("a GCM tag is not checked", CIPHER,
              "        return cipher->encrypt ? KV_INTERNAL : KV_BAD_CIPHERTEXT;\n    enum kv_status status = kv_buffer_add(",
@@ -168,6 +167,20 @@ ALL = [
     Mutation("CKA_SENSITIVE can be lowered", ATTRS,
              "if (later && ((rule->set & KV_SET_RAISE && was && !truth) ||",
              "if (later && ((rule->set & KV_SET_RAISE && !was && !truth) ||", "secrets"),
+    Mutation("an HMAC is compared by its first byte", OPERATION,
+             "return kv_view_equal_ct(code, given) ? KV_OK : KV_BAD_SIGNATURE;",
+             "return *code.data == *given.data ? KV_OK : KV_BAD_SIGNATURE;", "codes"),
+    Mutation("an HMAC of a general length is as long as its hash", "module/p11/engine.c",
+             "if (wanted && wanted < ret->len) {", "if (wanted && wanted > ret->len) {", "codes"),
+    # --- key management ---
+    Mutation("manage = no lets everything through", "module/p11/manage.c",
+             "    if (!config->manage)\n", "    if (!config)\n", "manage"),
+    Mutation("a read-only session changes keys", "module/p11/manage.c",
+             "if (!(call->session->flags & CKF_RW_SESSION))", "if (!(call->session->flags | CKF_RW_SESSION))", "manage"),
+    # --- certificates ---
+    Mutation("a certificate has another CKA_ID than its key", GET,
+             "return borrowed(ret, (struct kv_view){ object->certificate->id, KV_ID_SIZE });",
+             "return borrowed(ret, (struct kv_view){ object->certificate->id, KV_ID_SIZE - 1 });", "certificate"),
     # --- the process ---
     Mutation("a child uses its parent's library", "module/p11/library.c",
              "struct kv_library *here = library && library->pid == getpid() ? library : NULL;",
