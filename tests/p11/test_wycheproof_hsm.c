@@ -154,6 +154,37 @@ static void test_gcm_of_the_hsm(void **state)
     walk_vectors("aes_gcm", DEVIATES, check_hsm);
 }
 
+/* --- AES-CBC with padding --- */
+
+/* What has not the length of blocks is refused without asking the service. */
+static enum verdict check_cbc(const struct vector *v)
+{
+    KV_AUTO_BYTES struct kv_bytes key = vector_bytes(v->test, "key"), iv = vector_bytes(v->test, "iv");
+    KV_AUTO_BYTES struct kv_bytes plain = vector_bytes(v->test, "msg"), cipher = vector_bytes(v->test, "ct");
+    CK_MECHANISM mechanism = { CKM_AES_CBC_PAD, iv.data, iv.len };
+    CK_OBJECT_HANDLE handle = import(v, KV_VIEW(key));
+    struct result out;
+    bool fits = cipher.len && cipher.len % 16 == 0;
+    clear_log();
+    CK_RV rv = run_decrypt(hsm, &mechanism, handle, KV_VIEW(cipher), &out);
+    if (!wanted(v, "requests", fits, requests("/decrypt")))
+        return DEVIATES;
+    if (!v->valid)
+        return wanted(v, "C_Decrypt", fits ? CKR_ENCRYPTED_DATA_INVALID : CKR_ENCRYPTED_DATA_LEN_RANGE, rv)
+                   ? REFUSED
+                   : DEVIATES;
+    bool good = wanted(v, "C_Decrypt", CKR_OK, rv) &&
+                same(v, "C_Decrypt", KV_VIEW(plain), BYTES(out.data, out.len)) &&
+                wanted(v, "C_Encrypt", CKR_OK, run_encrypt(hsm, &mechanism, handle, KV_VIEW(plain), &out)) &&
+                same(v, "C_Encrypt", KV_VIEW(cipher), BYTES(out.data, out.len));
+    return good ? ACCEPTED : DEVIATES;
+}
+
+static void test_cbc_of_the_hsm(void **state)
+{
+    walk_vectors("aes_cbc_pkcs5", DEVIATES, check_cbc);
+}
+
 /* --- AES key wrap --- */
 
 static CK_RV make_generic(struct kv_view value, CK_OBJECT_HANDLE *ret)
@@ -227,6 +258,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gcm_messages),
         cmocka_unit_test(test_gcm_of_the_hsm),
+        cmocka_unit_test(test_cbc_of_the_hsm),
         cmocka_unit_test(test_key_wrap_of_the_hsm),
     };
     return cmocka_run_group_tests(tests, start, world_stop);
