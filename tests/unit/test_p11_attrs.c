@@ -84,7 +84,7 @@ static const struct {
     { "a truth where a number belongs", ITEM(CKA_VALUE_LEN, yes), KV_SET_GENERATE,
       CKR_ATTRIBUTE_VALUE_INVALID },
     { "a length to generate", ITEM(CKA_VALUE_LEN, sixteen), KV_SET_GENERATE, CKR_OK },
-    { "no length", ITEM(CKA_VALUE_LEN, nothing), KV_SET_GENERATE, CKR_TEMPLATE_INCONSISTENT },
+    { "no length", ITEM(CKA_VALUE_LEN, nothing), KV_SET_GENERATE, CKR_ATTRIBUTE_VALUE_INVALID },
     { "a length cannot be created", ITEM(CKA_VALUE_LEN, sixteen), KV_SET_CREATE, CKR_ATTRIBUTE_READ_ONLY },
     { "a value cannot be generated",
       { CKA_VALUE, (void *)"0123456789abcdef", 16 },
