@@ -90,7 +90,7 @@ WRAP(EC_POINT *, EC_POINT_new, NULL, (const EC_GROUP *group), (group))
 WRAP(int, EC_POINT_mul, 0, (const EC_GROUP *g, EC_POINT *r, const BIGNUM *n, const EC_POINT *q, const BIGNUM *m, BN_CTX *c), (g, r, n, q, m, c))
 WRAP(size_t, EC_POINT_point2oct, 0, (const EC_GROUP *g, const EC_POINT *p, point_conversion_form_t form, unsigned char *to, size_t len, BN_CTX *c), (g, p, form, to, len, c))
 WRAP(BN_CTX *, BN_CTX_new_ex, NULL, (OSSL_LIB_CTX *c), (c))
-WRAP(BIGNUM *, BN_new, NULL, (void), ())
+WRAP(BIGNUM *, BN_new, (ERR_raise(ERR_LIB_BN, ERR_R_MALLOC_FAILURE), NULL), (void), ())
 
 WRAP(EVP_MAC *, EVP_MAC_fetch, NULL, (OSSL_LIB_CTX *c, const char *name, const char *query), (c, name, query))
 WRAP(EVP_MAC_CTX *, EVP_MAC_CTX_new, NULL, (EVP_MAC *mac), (mac))
