@@ -19,7 +19,7 @@ struct kv_folder {
     struct kv_log *log;
     const struct kv_clock *clock;
     pthread_mutex_t lock;
-    bool read, failed;
+    bool read, failed, torn; /* torn: something of it is missing only because memory or files were short */
     bool
         unsettled; /* it had just been changed when it was read: something may have come in the same tick of its clock */
     struct timespec changed;
@@ -60,6 +60,12 @@ static const char *check_owner(const struct stat *info)
     return "";
 }
 
+/* Is it that there is too little of something now, rather than something wrong with the folder? */
+static bool is_shortage(int number)
+{
+    return number == ENOMEM || number == EMFILE || number == ENFILE;
+}
+
 /* --- one file --- */
 
 static enum kv_status read_bytes(int fd, struct kv_bytes *ret)
@@ -87,14 +93,17 @@ static enum kv_status read_file(int folder, const char *name, struct kv_bytes *r
     struct stat info;
 
     if (fd < 0 || fstat(fd, &info)) {
-        *ret_why = "it cannot be read: look at its permissions";
-        return KV_IO;
+        bool is_short = is_shortage(errno);
+        *ret_why = is_short ? "too many files are open" : "it cannot be read: look at its permissions";
+        return is_short ? KV_NO_MEMORY : KV_IO;
     }
     *ret_why = S_ISREG(info.st_mode) ? check_owner(&info) : "it is not a regular file";
     if (**ret_why)
         return KV_CONFIG;
     enum kv_status status = read_bytes(fd, ret);
-    *ret_why = status == KV_DATA_LENGTH ? "it is larger than 1 MiB" : "it cannot be read";
+    *ret_why = status == KV_DATA_LENGTH ? "it is larger than 1 MiB"
+               : status == KV_NO_MEMORY ? "out of memory"
+                                        : "it cannot be read";
     return status;
 }
 
@@ -120,7 +129,9 @@ static void take_file(struct kv_folder *folder, int directory, const char *name)
     const char *why = "";
     size_t count = 0;
 
-    if (read_file(directory, name, &text, &why)) {
+    enum kv_status status = read_file(directory, name, &text, &why);
+    if (status) {
+        folder->torn = folder->torn || status == KV_NO_MEMORY;
         kv_log_line(folder->log, KV_LOG_WARN, "certificate file '%s/%s' is left out: %s", folder->path, name,
                     why);
         return;
@@ -128,7 +139,9 @@ static void take_file(struct kv_folder *folder, int directory, const char *name)
     struct kv_view rest = KV_VIEW(text);
     do {
         struct kv_error err = { 0 };
-        if (take_certificate(folder, &rest, &count, &err))
+        status = take_certificate(folder, &rest, &count, &err);
+        folder->torn = folder->torn || status == KV_NO_MEMORY;
+        if (status)
             kv_log_line(folder->log, KV_LOG_WARN, "certificate file '%s/%s': %s, so that one is left out",
                         folder->path, name, *err.text ? err.text : "out of memory");
         else if (!rest.len && !count)
@@ -213,25 +226,33 @@ static void give_up(struct kv_folder *folder, const char *why)
     folder->failed = true;
 }
 
+static void give_up_now(struct kv_folder *folder, int number)
+{
+    folder->torn = is_shortage(number);
+    give_up(folder, strerror(number));
+}
+
 static void refresh(struct kv_folder *folder)
 {
     KV_AUTO_FD int fd = open(folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
     struct stat info;
 
     if (fd < 0 || fstat(fd, &info)) {
-        give_up(folder, strerror(errno));
+        give_up_now(folder, errno);
         return;
     }
     const char *why = check_owner(&info);
     if (*why) {
+        folder->torn = false;
         give_up(folder, why);
         return;
     }
     if (is_unchanged(folder, &info))
         return;
+    folder->torn = false;
     DIR *directory = fdopendir(fd);
     if (!directory) {
-        give_up(folder, strerror(errno));
+        give_up_now(folder, errno);
         return;
     }
     fd = -1; /* closedir has it now */
@@ -243,14 +264,17 @@ static void refresh(struct kv_folder *folder)
     folder->device = info.st_dev;
     folder->inode = info.st_ino;
     folder->changed = info.st_mtim;
-    folder->unsettled = folder->clock->unix_seconds(folder->clock) - info.st_mtim.tv_sec < SETTLED;
+    folder->unsettled =
+        folder->torn || folder->clock->unix_seconds(folder->clock) - info.st_mtim.tv_sec < SETTLED;
 }
 
-void kv_folder_refresh(struct kv_folder *folder)
+enum kv_status kv_folder_refresh(struct kv_folder *folder)
 {
     pthread_mutex_lock(&folder->lock);
     refresh(folder);
+    enum kv_status status = folder->torn ? KV_NO_MEMORY : KV_OK;
     pthread_mutex_unlock(&folder->lock);
+    return status;
 }
 
 /* The first with this key or a greater one. */

@@ -17,6 +17,7 @@ struct batch {
     bool ask;    /* requests are allowed */
     bool closed; /* this identity may not get certificates */
     size_t denials, answers;
+    enum kv_status failed; /* of this process, not of the vault: what is missing by that is no answer */
 };
 
 /* --- the vault --- */
@@ -143,6 +144,12 @@ static enum kv_status make_self(struct batch *batch, const struct kv_version *ve
 
 /* --- one version --- */
 
+static void note_failure(struct batch *batch, enum kv_status status)
+{
+    if (status == KV_NO_MEMORY || status == KV_INTERNAL)
+        batch->failed = status;
+}
+
 /* Lets one thread at a time do it for this version; the others wait for what came of it. */
 static void singly(struct batch *batch, const struct kv_version *version, const char *part,
                    enum kv_status (*work)(struct batch *, const struct kv_version *))
@@ -157,10 +164,12 @@ static void singly(struct batch *batch, const struct kv_version *version, const 
         return;
     enum kv_status status = kv_keyring_enter(batch->keyring, &ask, batch->task, &go, &why);
     if (!go) {
+        note_failure(batch, status);
         batch->ask = batch->ask && !kv_keyring_is_vault_wide(status);
         return;
     }
     status = work(batch, version);
+    note_failure(batch, status);
     kv_keyring_leave(batch->keyring, key, status, NULL);
 }
 
@@ -204,6 +213,7 @@ static enum kv_status certificate_of(struct batch *batch, const struct kv_versio
         return KV_OK;
     if (in_vault)
         KV_TRY(vault_certificate(batch, version, &known, &none));
+    KV_TRY(batch->failed);
     if (known.vault)
         *ret = kv_certificate_ref(known.vault);
     else if (keyring->folder)
@@ -212,6 +222,7 @@ static enum kv_status certificate_of(struct batch *batch, const struct kv_versio
     if (*ret || !none || !keyring->parts.config->self_signed)
         return KV_OK;
     KV_TRY(self_certificate(batch, version, &known));
+    KV_TRY(batch->failed);
     *ret = kv_certificate_ref(known.self);
     return KV_OK;
 }
@@ -234,7 +245,7 @@ enum kv_status kv_keyring_certificates(struct kv_keyring *keyring, const struct 
     if (!kv_keyring_certifies(keyring))
         return KV_OK;
     if (keyring->folder)
-        kv_folder_refresh(keyring->folder);
+        KV_TRY(kv_folder_refresh(keyring->folder));
     if (ask && versions->count > DENIALS_MAX) {
         struct kv_map_visit denied = kv_keyring_visited(keyring, "", "/certificates");
         batch.closed = denied.status == KV_DENIED && kv_keyring_is_fresh(keyring, &denied);
@@ -250,7 +261,7 @@ enum kv_status kv_keyring_authorities(struct kv_keyring *keyring, struct kv_cert
 
     if (!keyring->folder)
         return KV_OK;
-    kv_folder_refresh(keyring->folder);
+    KV_TRY(kv_folder_refresh(keyring->folder));
     KV_TRY(kv_folder_authorities(keyring->folder, &all));
     for (size_t i = 0; i < all.count; i++) {
         const struct kv_map_query query = { .vault = keyring->parts.config->name,

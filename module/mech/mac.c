@@ -1,6 +1,5 @@
 #include "mech/local.h"
 
-#include <pthread.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
@@ -13,15 +12,19 @@ struct kv_mac {
 
 KV_DEFINE_CLEANUP(struct kv_mac, kv_mac_free)
 
-/* Fetched once, as digests and ciphers are (fetch.c). */
-static EVP_MAC *hmac;
-static pthread_once_t fetched = PTHREAD_ONCE_INIT;
-
-static void fetch(void)
+/* Fetched once, as digests and ciphers are (fetch.c), and like them tried again when that failed. */
+static EVP_MAC *fetch(void)
 {
-    OSSL_LIB_CTX *context = kv_ossl_context();
-    if (context)
-        hmac = EVP_MAC_fetch(context, "HMAC", NULL);
+    static EVP_MAC *hmac;
+    EVP_MAC *mac = __atomic_load_n(&hmac, __ATOMIC_ACQUIRE), *none = NULL;
+    OSSL_LIB_CTX *context = mac ? NULL : kv_ossl_context();
+
+    if (context && (mac = EVP_MAC_fetch(context, "HMAC", NULL)) &&
+        !__atomic_compare_exchange_n(&hmac, &none, mac, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        EVP_MAC_free(mac);
+        mac = none;
+    }
+    return mac;
 }
 
 enum kv_status kv_mac_open(const char *evp, struct kv_view key, struct kv_mac **ret)
@@ -30,7 +33,7 @@ enum kv_status kv_mac_open(const char *evp, struct kv_view key, struct kv_mac **
     OSSL_PARAM params[] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)evp, 0),
                             OSSL_PARAM_construct_end() };
 
-    pthread_once(&fetched, fetch);
+    EVP_MAC *hmac = fetch();
     if (!hmac || !kv_fetch_md(evp))
         return KV_INTERNAL;
     KV_CLEANUP(kv_mac_free_cleanup) struct kv_mac *mac = calloc(1, sizeof *mac);

@@ -62,8 +62,11 @@ enum kv_status kv_private_decrypt(const struct kv_private *key, const struct kv_
     KV_AUTO_BYTES struct kv_bytes plain = { 0 };
     KV_TRY(kv_bytes_alloc_locked(cipher.len, &plain));
     size_t len = plain.len;
-    if (EVP_PKEY_decrypt(context, plain.data, &len, cipher.data, cipher.len) != 1 || len > plain.len)
-        return KV_BAD_CIPHERTEXT;
+    kv_public_ask();
+    bool good = EVP_PKEY_decrypt(context, plain.data, &len, cipher.data, cipher.len) == 1 && len <= plain.len,
+         short_of_memory = kv_public_no_memory();
+    if (!good)
+        return short_of_memory ? KV_NO_MEMORY : KV_BAD_CIPHERTEXT;
     plain.len = len;
     *ret = kv_bytes_take(&plain);
     return KV_OK;

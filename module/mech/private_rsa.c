@@ -4,6 +4,7 @@
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include "base/ossl.h"
+#include "public_private.h"
 
 enum { EXPONENT_MAX = 8, FACTOR_TRIES = 100 };
 
@@ -139,7 +140,11 @@ enum kv_status kv_private_from_rsa(const struct kv_view parts[KV_RSA_PARTS], str
             return kv_fail(err, KV_BAD_DATA, "a number of the RSA key is longer than its modulus");
     if (!rsa_load(&rsa, parts))
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
-    if (!complete(&rsa))
+    kv_public_ask();
+    bool good = complete(&rsa), short_of_memory = kv_public_no_memory();
+    if (!good && short_of_memory)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    if (!good)
         return kv_fail(err, KV_BAD_DATA, "the numbers of the RSA key do not belong together");
     return from_numbers(&rsa, ret, err);
 }

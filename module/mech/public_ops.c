@@ -110,8 +110,11 @@ static enum kv_status verify_bytes(const struct kv_public *key, struct kv_view b
         return KV_INTERNAL;
     KV_TRY(kv_bytes_alloc(key->modulus.len, &found));
     size_t len = found.len;
-    if (EVP_PKEY_verify_recover(context, found.data, &len, signature.data, signature.len) != 1)
-        return KV_BAD_SIGNATURE;
+    kv_public_ask();
+    bool good = EVP_PKEY_verify_recover(context, found.data, &len, signature.data, signature.len) == 1,
+         short_of_memory = kv_public_no_memory();
+    if (!good)
+        return short_of_memory ? KV_NO_MEMORY : KV_BAD_SIGNATURE;
     return kv_view_equal_ct((struct kv_view){ found.data, len }, bytes) ? KV_OK : KV_BAD_SIGNATURE;
 }
 

@@ -8,6 +8,9 @@
 /* What a step returns is the module's answer, or this: CKR_OK, and yet something wrong. */
 #define WRONG ((CK_RV)0xdead)
 
+/* Or this: what is out of reach is left out of a search, which says so in the log. */
+#define MISSING ((CK_RV)0xdeae)
+
 /* What the codes say beside "something is missing here": an error of decryption is also what OpenSSL's own failure in the last block looks like. */
 struct step {
     const char *name;
@@ -16,6 +19,13 @@ struct step {
 };
 extern const struct step steps[];
 extern const size_t step_count;
+
+/* Made before the seeds run: what stands in the certificate folder for key 'rsa', and an RSA key's modulus and exponents, public and private. */
+struct prepared {
+    CK_BYTE certificate[2048], numbers[3][256];
+    CK_ULONG certificate_len, number_lens[3];
+};
+extern const struct prepared *prepared;
 
 /* The module's functions, set by the program. */
 extern CK_FUNCTION_LIST *p11;

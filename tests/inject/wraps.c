@@ -3,7 +3,9 @@
 
 #include <curl/curl.h>
 #include <cJSON.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/bn.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
@@ -13,6 +15,7 @@
 #include <openssl/provider.h>
 #include <openssl/rand.h>
 #include <openssl/x509.h>
+#include <search.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -87,8 +90,36 @@ WRAP(EC_POINT *, EC_POINT_new, NULL, (const EC_GROUP *group), (group))
 WRAP(int, EC_POINT_mul, 0, (const EC_GROUP *g, EC_POINT *r, const BIGNUM *n, const EC_POINT *q, const BIGNUM *m, BN_CTX *c), (g, r, n, q, m, c))
 WRAP(size_t, EC_POINT_point2oct, 0, (const EC_GROUP *g, const EC_POINT *p, point_conversion_form_t form, unsigned char *to, size_t len, BN_CTX *c), (g, p, form, to, len, c))
 WRAP(BN_CTX *, BN_CTX_new_ex, NULL, (OSSL_LIB_CTX *c), (c))
-WRAP(BIGNUM *, BN_new, NULL, (void), ())
+WRAP(BIGNUM *, BN_new, (ERR_raise(ERR_LIB_BN, ERR_R_MALLOC_FAILURE), NULL), (void), ())
 
+WRAP(EVP_MAC *, EVP_MAC_fetch, NULL, (OSSL_LIB_CTX *c, const char *name, const char *query), (c, name, query))
+WRAP(EVP_MAC_CTX *, EVP_MAC_CTX_new, NULL, (EVP_MAC *mac), (mac))
+WRAP(int, EVP_MAC_init, 0, (EVP_MAC_CTX *c, const unsigned char *key, size_t len, const OSSL_PARAM *params), (c, key, len, params))
+WRAP(int, EVP_MAC_update, 0, (EVP_MAC_CTX *c, const unsigned char *data, size_t len), (c, data, len))
+WRAP(int, EVP_MAC_final, 0, (EVP_MAC_CTX *c, unsigned char *to, size_t *to_len, size_t room), (c, to, to_len, room))
+WRAP(int, EVP_PKEY_verify_recover_init, 0, (EVP_PKEY_CTX *c), (c))
+WRAP(int, EVP_PKEY_verify_recover, (ERR_raise(ERR_LIB_EVP, ERR_R_MALLOC_FAILURE), -1), (EVP_PKEY_CTX *c, unsigned char *to, size_t *to_len, const unsigned char *sig, size_t len), (c, to, to_len, sig, len))
+WRAP(int, EVP_PKEY_decrypt_init, 0, (EVP_PKEY_CTX *c), (c))
+WRAP(int, EVP_PKEY_decrypt, (ERR_raise(ERR_LIB_EVP, ERR_R_MALLOC_FAILURE), -1), (EVP_PKEY_CTX *c, unsigned char *to, size_t *to_len, const unsigned char *from, size_t len), (c, to, to_len, from, len))
+WRAP(int, EVP_PKEY_CTX_set_params, 0, (EVP_PKEY_CTX *c, const OSSL_PARAM *params), (c, params))
+WRAP(EVP_PKEY *, EVP_PKEY_new_raw_private_key_ex, NULL, (OSSL_LIB_CTX *c, const char *type, const char *query, const unsigned char *key, size_t len), (c, type, query, key, len))
+WRAP(int, EVP_DigestSignInit_ex, 0, (EVP_MD_CTX *c, EVP_PKEY_CTX **pkey, const char *md, OSSL_LIB_CTX *lib, const char *query, EVP_PKEY *key, const OSSL_PARAM *params), (c, pkey, md, lib, query, key, params))
+WRAP(int, EVP_DigestSign, 0, (EVP_MD_CTX *c, unsigned char *to, size_t *to_len, const unsigned char *data, size_t len), (c, to, to_len, data, len))
+WRAP(BIGNUM *, BN_copy, (ERR_raise(ERR_LIB_BN, ERR_R_MALLOC_FAILURE), NULL), (BIGNUM *to, const BIGNUM *from), (to, from))
+WRAP(int, BN_div, (ERR_raise(ERR_LIB_BN, ERR_R_MALLOC_FAILURE), 0), (BIGNUM *q, BIGNUM *r, const BIGNUM *a, const BIGNUM *b, BN_CTX *c), (q, r, a, b, c))
+WRAP(int, BN_gcd, (ERR_raise(ERR_LIB_BN, ERR_R_MALLOC_FAILURE), 0), (BIGNUM *r, const BIGNUM *a, const BIGNUM *b, BN_CTX *c), (r, a, b, c))
+WRAP(int, BN_mod_exp, (ERR_raise(ERR_LIB_BN, ERR_R_MALLOC_FAILURE), 0), (BIGNUM *r, const BIGNUM *a, const BIGNUM *p, const BIGNUM *m, BN_CTX *c), (r, a, p, m, c))
+WRAP(BIGNUM *, BN_mod_inverse, (ERR_raise(ERR_LIB_BN, ERR_R_MALLOC_FAILURE), NULL), (BIGNUM *r, const BIGNUM *a, const BIGNUM *m, BN_CTX *c), (r, a, m, c))
+WRAP(int, BN_mod_mul, (ERR_raise(ERR_LIB_BN, ERR_R_MALLOC_FAILURE), 0), (BIGNUM *r, const BIGNUM *a, const BIGNUM *b, const BIGNUM *m, BN_CTX *c), (r, a, b, m, c))
+WRAP(int, BN_mod_sqr, (ERR_raise(ERR_LIB_BN, ERR_R_MALLOC_FAILURE), 0), (BIGNUM *r, const BIGNUM *a, const BIGNUM *m, BN_CTX *c), (r, a, m, c))
+WRAP(int, BN_mul, (ERR_raise(ERR_LIB_BN, ERR_R_MALLOC_FAILURE), 0), (BIGNUM *r, const BIGNUM *a, const BIGNUM *b, BN_CTX *c), (r, a, b, c))
+WRAP(int, BN_priv_rand_range_ex, (ERR_raise(ERR_LIB_BN, ERR_R_MALLOC_FAILURE), 0), (BIGNUM *r, const BIGNUM *range, unsigned strength, BN_CTX *c), (r, range, strength, c))
+WRAP(int, BN_rshift, (ERR_raise(ERR_LIB_BN, ERR_R_MALLOC_FAILURE), 0), (BIGNUM *r, const BIGNUM *a, int n), (r, a, n))
+WRAP(int, BN_sub, (ERR_raise(ERR_LIB_BN, ERR_R_MALLOC_FAILURE), 0), (BIGNUM *r, const BIGNUM *a, const BIGNUM *b), (r, a, b))
+WRAP(int, BN_sub_word, (ERR_raise(ERR_LIB_BN, ERR_R_MALLOC_FAILURE), 0), (BIGNUM *a, BN_ULONG w), (a, w))
+
+WRAP(DIR *, fdopendir, (errno = ENOMEM, NULL), (int fd), (fd))
+WRAP(void *, tsearch, NULL, (const void *key, void **root, int (*compare)(const void *, const void *)), (key, root, compare))
 WRAP(void *, mmap64, MAP_FAILED, (void *at, size_t len, int protection, int flags, int fd, off64_t from), (at, len, protection, flags, fd, from))
 WRAP(int, mlock, (errno = EPERM, -1), (const void *at, size_t len), (at, len))
 
@@ -103,6 +134,10 @@ WRAP(cJSON *, cJSON_CreateString, NULL, (const char *text), (text))
 WRAP(cJSON *, cJSON_CreateRaw, NULL, (const char *text), (text))
 WRAP(cJSON_bool, cJSON_AddItemToObject, false, (cJSON *object, const char *name, cJSON *item), (object, name, item))
 
+WRAP(cJSON_bool, cJSON_AddItemToArray, false, (cJSON *array, cJSON *item), (array, item))
+WRAP(cJSON *, cJSON_CreateBool, NULL, (cJSON_bool truth), (truth))
+WRAP(cJSON *, cJSON_CreateNull, NULL, (void), ())
+
 WRAP(int, sqlite3_open_v2, SQLITE_CANTOPEN, (const char *file, sqlite3 **ret, int flags, const char *vfs), (file, ret, flags, vfs))
 WRAP(int, sqlite3_exec, SQLITE_IOERR, (sqlite3 *db, const char *sql, int (*row)(void *, int, char **, char **), void *arg, char **err), (db, sql, row, arg, err))
 WRAP(int, sqlite3_prepare_v2, SQLITE_NOMEM, (sqlite3 *db, const char *sql, int len, sqlite3_stmt **ret, const char **tail), (db, sql, len, ret, tail))
@@ -110,7 +145,31 @@ WRAP(int, sqlite3_prepare_v3, SQLITE_NOMEM, (sqlite3 *db, const char *sql, int l
 WRAP(int, sqlite3_step, SQLITE_IOERR, (sqlite3_stmt *s), (s))
 WRAP(int, sqlite3_bind_text, SQLITE_NOMEM, (sqlite3_stmt *s, int at, const char *text, int len, void (*end)(void *)), (s, at, text, len, end))
 WRAP(int, sqlite3_bind_blob, SQLITE_NOMEM, (sqlite3_stmt *s, int at, const void *data, int len, void (*end)(void *)), (s, at, data, len, end))
+WRAP(int, sqlite3_bind_int64, SQLITE_NOMEM, (sqlite3_stmt *s, int at, sqlite3_int64 value), (s, at, value))
 /* clang-format on */
+
+/* A file's mode follows only where one is made. */
+int __real_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...)
+{
+    va_list arguments;
+    va_start(arguments, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
+    va_end(arguments);
+    return inject_here("open64") ? (errno = ENFILE, -1) : __real_open64(path, flags, mode);
+}
+
+int __real_openat64(int folder, const char *path, int flags, ...);
+int __wrap_openat64(int folder, const char *path, int flags, ...);
+int __wrap_openat64(int folder, const char *path, int flags, ...)
+{
+    va_list arguments;
+    va_start(arguments, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
+    va_end(arguments);
+    return inject_here("openat64") ? (errno = ENFILE, -1) : __real_openat64(folder, path, flags, mode);
+}
 
 /* A transfer fails in many ways. */
 CURLcode __real_curl_easy_perform(CURL *c);
