@@ -40,10 +40,10 @@ CK_RV C_GenerateRandom(CK_SESSION_HANDLE h, CK_BYTE *out, CK_ULONG len)
     KV_CALL(call, h);
     if (call.rv)
         return call.rv;
-    if (kv_call_slot(&call)->config->random == KV_RANDOM_NONE)
-        return call.rv = CKR_RANDOM_NO_RNG;
     if (!out && len)
         return call.rv = CKR_ARGUMENTS_BAD;
+    if (kv_call_slot(&call)->config->random == KV_RANDOM_NONE)
+        return call.rv = CKR_RANDOM_NO_RNG;
     if (len && kv_call_slot(&call)->config->random == KV_RANDOM_HSM)
         return call.rv = from_vault(&call, out, len);
     if (len)

@@ -356,6 +356,7 @@ static void test_random(void **state)
     session = restart(PROD);
     expect(CKR_RANDOM_NO_RNG, world.p11->C_GenerateRandom(session, a, 32));
     expect(CKR_RANDOM_NO_RNG, world.p11->C_SeedRandom(session, a, 32));
+    expect(CKR_ARGUMENTS_BAD, world.p11->C_GenerateRandom(session, NULL, 32));
     configure("none", "");
     session = restart(PROD);
 }
