@@ -249,11 +249,19 @@ void kv_cipher_free(struct kv_cipher *cipher)
     free(cipher);
 }
 
-/* The input that is not out yet, a block that OpenSSL may hold, and a tag, a padding or KWP's length at the most. */
+/* What may come out beside the input that is not out yet: a block that OpenSSL may hold, and a tag, a padding or KWP's length at the most. Nothing
+ * where all input went straight through, in whole blocks if at all. */
+static size_t surplus(const struct kv_cipher *cipher)
+{
+    const struct mode *mode = cipher->mode;
+    bool plain = mode->type == CKM_AES_CBC || mode->type == CKM_AES_CTR;
+    return plain && cipher->taken % mode->encrypt_unit == 0 ? 0 : 2 * BLOCK;
+}
+
 size_t kv_cipher_bound(const struct kv_cipher *cipher, size_t more)
 {
     size_t bound;
-    if (__builtin_add_overflow(more, cipher->held.bytes.len + 2 * BLOCK, &bound))
+    if (__builtin_add_overflow(more, cipher->held.bytes.len + surplus(cipher), &bound))
         return SIZE_MAX;
     return bound;
 }

@@ -34,13 +34,17 @@ struct kv_call kv_call_enter(const char *name, enum kv_call_need need, CK_SESSIO
         call.rv = CKR_CRYPTOKI_NOT_INITIALIZED;
         return call;
     }
+    if (need != KV_NEED_NOTHING) {
+        call.library = kv_library_ref();
+        /* Before OpenSSL is entered: a child forked beside busy threads can ask this much whatever state they left memory in. */
+        if (!call.library) {
+            call.rv = CKR_CRYPTOKI_NOT_INITIALIZED;
+            return call;
+        }
+    }
     entered = call.inside = true;
     call.guard = kv_ossl_enter();
-    if (need == KV_NEED_NOTHING)
-        return call;
-    call.library = kv_library_ref();
-    call.rv = call.library ? CKR_OK : CKR_CRYPTOKI_NOT_INITIALIZED;
-    if (!call.rv && need == KV_NEED_SESSION)
+    if (need == KV_NEED_SESSION)
         call.rv = enter_session(&call, handle);
     return call;
 }

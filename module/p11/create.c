@@ -232,6 +232,13 @@ static CK_RV make(struct kv_call *call, struct kv_object *object)
     return rv;
 }
 
+/* Or a class that the template does not name, of which nothing can be said. */
+static bool is_key(CK_OBJECT_CLASS type)
+{
+    return type == CKO_SECRET_KEY || type == CKO_PUBLIC_KEY || type == CKO_PRIVATE_KEY ||
+           type == CK_UNAVAILABLE_INFORMATION;
+}
+
 CK_RV kv_create_object(struct kv_call *call, struct kv_template template, CK_OBJECT_HANDLE *ret)
 {
     KV_AUTO_OBJECT struct kv_object *object = NULL;
@@ -241,6 +248,9 @@ CK_RV kv_create_object(struct kv_call *call, struct kv_template template, CK_OBJ
     CK_RV rv = kv_create_kind(call, template, &kind);
     if (rv)
         return rv;
+    if (!is_key(kind.type))
+        return kv_call_refuse(call, CKR_TEMPLATE_INCONSISTENT,
+                              "objects of class 0x%lx are not offered: keys are", kind.type);
     if (kind.type == CK_UNAVAILABLE_INFORMATION || kind.key_type == CK_UNAVAILABLE_INFORMATION)
         return kv_call_refuse(call, CKR_TEMPLATE_INCOMPLETE, "CKA_CLASS or CKA_KEY_TYPE is missing");
     rv = kv_create_begin(call, kind, &object);

@@ -96,6 +96,14 @@ CK_RV C_DigestUpdate(CK_SESSION_HANDLE h, CK_BYTE *in, CK_ULONG in_len)
     return call.rv;
 }
 
+CK_RV C_DigestKey(CK_SESSION_HANDLE h, CK_OBJECT_HANDLE key)
+{
+    KV_CALL(call, h);
+    if (!call.rv)
+        call.rv = kv_operation_digest_key(&call, key);
+    return call.rv;
+}
+
 CK_RV C_DigestFinal(CK_SESSION_HANDLE h, CK_BYTE *out, CK_ULONG *out_len)
 {
     KV_CALL(call, h);

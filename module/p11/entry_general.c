@@ -13,13 +13,20 @@ static void tell_syslog(const struct kv_error *err)
     kv_log_free(log);
 }
 
+/* §5.4 has pReserved NULL; p11-kit and others hand a text in it over. What they cannot mean, since nothing is ever mapped there, is a small number:
+ * that is the standard's CKR_ARGUMENTS_BAD rather than a crash. */
+static bool is_text(const void *reserved)
+{
+    return !reserved || (uintptr_t)reserved >= 4096;
+}
+
 CK_RV C_Initialize(void *init_args)
 {
     const CK_C_INITIALIZE_ARGS *args = init_args;
     KV_CALL_BARE(call);
     if (call.rv)
         return call.rv;
-    if (args && !kv_lock_means_sound(args))
+    if (args && (!kv_lock_means_sound(args) || !is_text(args->pReserved)))
         return call.rv = CKR_ARGUMENTS_BAD;
     call.rv = kv_library_open(args, &call.err);
     if (call.rv)

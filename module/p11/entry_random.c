@@ -19,14 +19,20 @@ static CK_RV from_vault(struct kv_call *call, CK_BYTE *out, CK_ULONG len)
     return kv_call_status(call, status, 0);
 }
 
+static bool has_source(struct kv_call *call)
+{
+    const struct kv_vault_config *config = kv_call_slot(call)->config;
+    return config->random == KV_RANDOM_LOCAL || (config->random == KV_RANDOM_HSM && config->managed_hsm);
+}
+
 CK_RV C_SeedRandom(CK_SESSION_HANDLE h, CK_BYTE *seed, CK_ULONG seed_len)
 {
     KV_CALL(call, h);
-    (void)seed;
-    (void)seed_len;
-    if (!call.rv)
-        call.rv = CKR_RANDOM_SEED_NOT_SUPPORTED;
-    return call.rv;
+    if (call.rv)
+        return call.rv;
+    if (!seed && seed_len)
+        return call.rv = CKR_ARGUMENTS_BAD;
+    return call.rv = has_source(&call) ? CKR_RANDOM_SEED_NOT_SUPPORTED : CKR_RANDOM_NO_RNG;
 }
 
 CK_RV C_GenerateRandom(CK_SESSION_HANDLE h, CK_BYTE *out, CK_ULONG len)
@@ -34,10 +40,10 @@ CK_RV C_GenerateRandom(CK_SESSION_HANDLE h, CK_BYTE *out, CK_ULONG len)
     KV_CALL(call, h);
     if (call.rv)
         return call.rv;
-    if (kv_call_slot(&call)->config->random == KV_RANDOM_NONE)
-        return call.rv = CKR_RANDOM_NO_RNG;
     if (!out && len)
         return call.rv = CKR_ARGUMENTS_BAD;
+    if (kv_call_slot(&call)->config->random == KV_RANDOM_NONE)
+        return call.rv = CKR_RANDOM_NO_RNG;
     if (len && kv_call_slot(&call)->config->random == KV_RANDOM_HSM)
         return call.rv = from_vault(&call, out, len);
     if (len)

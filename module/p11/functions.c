@@ -2,11 +2,14 @@
 #include "interface.h"
 
 #include <string.h>
+#include "call.h"
 
+/* Before C_Initialize every function but four says so (PKCS#11 §5.1.5), these too. */
 #define KV_UNSUPPORTED(name, parameters)                                                                     \
     CK_RV name parameters                                                                                    \
     {                                                                                                        \
-        return CKR_FUNCTION_NOT_SUPPORTED;                                                                   \
+        KV_CALL_LIBRARY(call);                                                                               \
+        return call.rv ? call.rv : CKR_FUNCTION_NOT_SUPPORTED;                                               \
     }
 #include "unsupported.def"
 #undef KV_UNSUPPORTED

@@ -33,10 +33,6 @@ static CK_RV read_modulus_bits(struct kv_call *call, struct kv_template template
 static CK_RV read_pair(struct kv_call *call, const struct kv_pair_wish *pair, struct kv_wish *ret)
 {
     unsigned how = KV_SET_GENERATE | KV_SET_VAULT_MAKE;
-    if (kv_manage_said(pair->private, CKA_TOKEN) != 1)
-        return kv_call_refuse(call, CKR_TEMPLATE_INCONSISTENT,
-                              "CKA_TOKEN is true for the public key alone: both halves of a pair live in the "
-                              "same place");
     CK_RV rv = kv_manage_check(call, pair->public, CKO_PUBLIC_KEY, ret, how);
     if (!rv)
         rv = kv_manage_check(call, pair->private, CKO_PRIVATE_KEY, ret, how);
@@ -49,6 +45,16 @@ static CK_RV read_pair(struct kv_call *call, const struct kv_pair_wish *pair, st
     return rv ? rv : kv_manage_dates(call, pair->private, &ret->nbf, &ret->exp);
 }
 
+/* A contradiction is told of whether or not the vault may be written to. */
+static CK_RV check_place(struct kv_call *call, const struct kv_pair_wish *pair)
+{
+    if (kv_manage_said(pair->private, CKA_TOKEN) == 1 && kv_manage_said(pair->public, CKA_TOKEN) != 0)
+        return kv_manage_allowed(call);
+    return kv_call_refuse(
+        call, CKR_TEMPLATE_INCONSISTENT,
+        "CKA_TOKEN is true for one key alone: both halves of a pair live in the same place");
+}
+
 static CK_RV plan_pair(struct kv_call *call, const struct kv_pair_wish *pair, struct kv_wish *wish,
                        struct kv_vault_create *ret)
 {
@@ -56,7 +62,7 @@ static CK_RV plan_pair(struct kv_call *call, const struct kv_pair_wish *pair, st
     const struct kv_curve *curve = NULL;
     if (!pair->mechanism)
         return CKR_ARGUMENTS_BAD;
-    CK_RV rv = kv_manage_allowed(call);
+    CK_RV rv = check_place(call, pair);
     enum kv_status status = rv ? KV_OK : kv_pick_keyless(call, pair->mechanism, KV_OP_PAIR, &row);
     if (rv || status)
         return rv ? rv : kv_call_status(call, status, 0);

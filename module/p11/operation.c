@@ -21,6 +21,8 @@ static CK_RV conclude(struct kv_operation *operation, enum kv_step step, CK_RV r
     bool goes_on = rv == CKR_BUFFER_TOO_SMALL || (rv == CKR_OK && (size_query || step == KV_UPDATE));
     if (!goes_on)
         kv_operation_reset(operation);
+    else if (step == KV_ONCE)
+        operation->whole = true;
     return rv;
 }
 
@@ -78,7 +80,9 @@ static CK_RV check_step(const struct kv_operation *operation, struct kv_piece in
         return operation->parted ? CKR_OPERATION_ACTIVE : CKR_OK;
     /* Mechanisms that the standard marks "single-part only" (RSA PKCS#1, PSS and OAEP without a hash, ECDSA, AES key wrap). It names no code for
      * parts of theirs: CKR_MECHANISM_INVALID is for an Init, and CKR_OPERATION_NOT_INITIALIZED would deny what is under way. */
-    return kv_engine_takes_parts(operation) ? CKR_OK : CKR_FUNCTION_NOT_SUPPORTED;
+    if (!kv_engine_takes_parts(operation))
+        return CKR_FUNCTION_NOT_SUPPORTED;
+    return operation->whole ? CKR_OPERATION_ACTIVE : CKR_OK;
 }
 
 static enum kv_status run_cipher(struct kv_operation *operation, struct kv_piece in, struct kv_bytes *ret)
@@ -195,6 +199,24 @@ CK_RV kv_operation_absorb(struct kv_call *call, enum kv_operation_kind kind, str
         rv = kv_call_status(call, kv_engine_absorb(operation, view_of(in)), operation->pick.operation);
     }
     return conclude(operation, KV_UPDATE, rv, false);
+}
+
+CK_RV kv_operation_digest_key(struct kv_call *call, CK_OBJECT_HANDLE key)
+{
+    struct kv_operation *operation = &call->session->operations[KV_DIGESTION];
+    KV_AUTO_OBJECT struct kv_object *object = kv_object_get(call, key);
+    CK_RV rv = check_step(operation, (struct kv_piece){ KV_UPDATE, NULL, 0 });
+    if (!rv && !object)
+        rv = CKR_KEY_HANDLE_INVALID;
+    if (!rv && !kv_pick_digestible(object, operation->pick.mech.row))
+        rv = kv_call_refuse(
+            call, CKR_KEY_INDIGESTIBLE,
+            "only the secret keys of a session have a value that can be digested, and not where "
+            "their CKA_ALLOWED_MECHANISMS leave the digest out");
+    if (rv)
+        return conclude(operation, KV_UPDATE, rv, false);
+    const struct kv_bytes *value = &object->secret->value;
+    return kv_operation_absorb(call, KV_DIGESTION, (struct kv_piece){ KV_UPDATE, value->data, value->len });
 }
 
 static enum kv_status compare(struct kv_view code, struct kv_view given)

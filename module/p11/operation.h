@@ -18,6 +18,7 @@ enum kv_step { KV_ONCE, KV_UPDATE, KV_FINAL };
 
 struct kv_operation {
     bool active, parted; /* parted: an Update has been made */
+    bool whole;          /* a one-shot call has been made that waits for room */
     struct kv_pick pick;
     /* The engine (engine.h): one of these, or none for a single-part mechanism. */
     struct kv_digest *digest;   /* of a KV_MESSAGE mechanism */
@@ -45,6 +46,8 @@ CK_RV kv_operation_step(struct kv_call *call, enum kv_operation_kind kind, struc
                         struct kv_out out);
 /* A step that only takes bytes: C_DigestUpdate, C_SignUpdate, C_VerifyUpdate. */
 CK_RV kv_operation_absorb(struct kv_call *call, enum kv_operation_kind kind, struct kv_piece in);
+/* C_DigestKey: as if the key's value had been given. For secret keys of a session: a vault's has no value here. */
+CK_RV kv_operation_digest_key(struct kv_call *call, CK_OBJECT_HANDLE key);
 /* C_Verify, C_VerifyFinal. */
 CK_RV kv_operation_verify(struct kv_call *call, struct kv_piece in, struct kv_piece signature);
 

@@ -97,6 +97,12 @@ static enum kv_status check_allowed(const struct kv_object *object, CK_MECHANISM
     return kv_fail(err, KV_MECHANISM, "the key's CKA_ALLOWED_MECHANISMS leave out 0x%lx", type);
 }
 
+bool kv_pick_digestible(const struct kv_object *object, const struct kv_mech *row)
+{
+    struct kv_error err = { 0 };
+    return object->type == CKO_SECRET_KEY && object->secret && !check_allowed(object, row->type, &err);
+}
+
 static enum kv_status told(struct kv_call *call, enum kv_status status, const CK_MECHANISM *mechanism)
 {
     const char *name = kv_mech_type_name(mechanism->mechanism);

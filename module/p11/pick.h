@@ -29,6 +29,9 @@ KV_MUST_USE enum kv_status kv_pick_open(struct kv_call *call, const struct kv_pi
 KV_MUST_USE enum kv_status kv_pick_keyless(struct kv_call *call, const CK_MECHANISM *mechanism,
                                            unsigned operation, const struct kv_mech **ret);
 
+/* May its value go into a digest of this mechanism? A vault's key has none here. */
+bool kv_pick_digestible(const struct kv_object *object, const struct kv_mech *row);
+
 /* Encrypt, decrypt, wrap, unwrap in one piece. What a session's key opens stands in locked memory. */
 KV_MUST_USE enum kv_status kv_pick_run(struct kv_call *call, const struct kv_pick *pick, struct kv_view in,
                                        struct kv_bytes *ret);

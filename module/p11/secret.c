@@ -54,7 +54,7 @@ CK_RV kv_secret_generate(struct kv_call *call, const CK_MECHANISM *mechanism, st
 {
     const struct kv_mech *row;
     KV_AUTO_OBJECT struct kv_object *object = NULL;
-    if (!mechanism || !ret)
+    if (!mechanism || !ret || !kv_attrs_sound(template))
         return CKR_ARGUMENTS_BAD;
     enum kv_status status = kv_pick_keyless(call, mechanism, KV_OP_GENERATE, &row);
     if (status)

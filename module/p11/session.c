@@ -146,14 +146,26 @@ CK_RV kv_session_info(struct kv_call *call, CK_SESSION_INFO *ret)
     return CKR_OK;
 }
 
+/* A vault has no security officer. What would keep any out is said first, as the standard has it. */
+static CK_RV refuse_officer(struct kv_call *call, const struct kv_slot *slot)
+{
+    if (slot->rw_sessions < slot->sessions)
+        return CKR_SESSION_READ_ONLY_EXISTS;
+    if (slot->logged_in)
+        return CKR_USER_ANOTHER_ALREADY_LOGGED_IN;
+    return kv_call_refuse(call, CKR_USER_TYPE_INVALID, "a vault has no security officer: log in as CKU_USER");
+}
+
 CK_RV kv_session_login(struct kv_call *call, CK_USER_TYPE user)
 {
     if (user == CKU_CONTEXT_SPECIFIC)
         return CKR_OPERATION_NOT_INITIALIZED;
-    if (user != CKU_USER)
+    if (user != CKU_USER && user != CKU_SO)
         return CKR_USER_TYPE_INVALID;
     KV_HOLD_LIBRARY(call->library);
     struct kv_slot *slot = kv_call_slot(call);
+    if (user == CKU_SO)
+        return refuse_officer(call, slot);
     CK_RV rv = slot->logged_in ? CKR_USER_ALREADY_LOGGED_IN : CKR_OK;
     slot->logged_in = true;
     return rv;

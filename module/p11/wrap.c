@@ -220,7 +220,7 @@ static CK_RV unwrap(struct kv_call *call, const struct kv_wrap *wrap, const stru
 
 CK_RV kv_wrap_unwrap(struct kv_call *call, const struct kv_wrap *wrap, CK_OBJECT_HANDLE *ret)
 {
-    if (!wrap->mechanism || !ret || !wrap->wrapped.data)
+    if (!wrap->mechanism || !ret || !wrap->wrapped.data || !kv_attrs_sound(wrap->template))
         return CKR_ARGUMENTS_BAD;
     KV_AUTO_OBJECT struct kv_object *object = NULL;
     KV_AUTO_PICK struct kv_pick pick = { 0 };

@@ -70,6 +70,46 @@ static void exercise(CK_OBJECT_HANDLE key, CK_MECHANISM *mechanism, const struct
                                                         (CK_BYTE *)code->data, code->len - 1));
 }
 
+/* C_DigestKey is C_DigestUpdate with the key's value. */
+static void test_the_digest_of_a_key(void **state)
+{
+    CK_MECHANISM sha256 = { CKM_SHA256, NULL, 0 };
+    CK_MECHANISM_TYPE hmac = CKM_SHA256_HMAC;
+    CK_ATTRIBUTE allowed = { CKA_ALLOWED_MECHANISMS, &hmac, sizeof hmac };
+    CK_OBJECT_HANDLE key = session_key(CKK_GENERIC_SECRET, known, 20), bound = 0;
+    struct result got = { .len = 32 }, want = { .len = 32 };
+    CK_OBJECT_CLASS secret = CKO_SECRET_KEY;
+    CK_KEY_TYPE type = CKK_GENERIC_SECRET;
+    CK_ATTRIBUTE template[] = { { CKA_CLASS, &secret, sizeof secret },
+                                { CKA_KEY_TYPE, &type, sizeof type },
+                                { CKA_VALUE, (void *)known, 20 },
+                                allowed };
+    ok(world.p11->C_CreateObject(session, template, 4, &bound));
+    CK_OBJECT_HANDLE others[] = { bound, find_one(session, CKO_SECRET_KEY, "mac"), 0, key + 1000 };
+    const CK_RV refusals[] = { CKR_KEY_INDIGESTIBLE, CKR_KEY_INDIGESTIBLE, CKR_KEY_HANDLE_INVALID,
+                               CKR_KEY_HANDLE_INVALID };
+    CK_BYTE text[26] = "abc";
+    memcpy(text + 3, known, 20);
+    memcpy(text + 23, "xyz", 3);
+    ok(world.p11->C_DigestInit(session, &sha256));
+    ok(world.p11->C_Digest(session, text, sizeof text, want.data, &want.len));
+    clear_log();
+    expect(CKR_OPERATION_NOT_INITIALIZED, world.p11->C_DigestKey(session, key));
+    ok(world.p11->C_DigestInit(session, &sha256));
+    ok(world.p11->C_DigestUpdate(session, text, 3));
+    ok(world.p11->C_DigestKey(session, key));
+    ok(world.p11->C_DigestUpdate(session, text + 23, 3));
+    ok(world.p11->C_DigestFinal(session, got.data, &got.len));
+    same(&got, &want);
+    for (int i = 0; i < 4; i++) {
+        ok(world.p11->C_DigestInit(session, &sha256));
+        expect(refusals[i], world.p11->C_DigestKey(session, others[i]));
+        expect(CKR_OPERATION_NOT_INITIALIZED, world.p11->C_DigestFinal(session, got.data, &got.len));
+    }
+    assert_int_equal(requests(NULL), 0);
+    expect(CKR_SESSION_HANDLE_INVALID, world.p11->C_DigestKey(session + 1000, key));
+}
+
 static void test_codes_of_a_session_key(void **state)
 {
     static const CK_ULONG lens[] = { 1, 20, 64 };
@@ -285,6 +325,7 @@ static void test_random_bytes_of_the_vault(void **state)
     /* A vault has none, and nothing is put in its place. */
     CK_SESSION_HANDLE prod = open_session(PROD);
     expect(CKR_RANDOM_NO_RNG, world.p11->C_GenerateRandom(prod, a, 16));
+    expect(CKR_RANDOM_NO_RNG, world.p11->C_SeedRandom(prod, a, 16));
     char *log = module_log();
     assert_non_null(strstr(log, "`random = hsm` needs a Managed HSM"));
     free(log);
@@ -295,6 +336,7 @@ static void test_random_bytes_of_the_vault(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_digest_of_a_key),
         cmocka_unit_test(test_codes_of_a_session_key),
         cmocka_unit_test(test_keys_of_the_wrong_kind),
         cmocka_unit_test(test_codes_of_the_hsm),

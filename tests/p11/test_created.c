@@ -281,6 +281,20 @@ static void test_what_must_agree(void **state)
     expect_more(CKR_OK, true, 0, (CK_ATTRIBUTE)ITEM(CKA_DERIVE, no));
 }
 
+/* Its template lacks nothing: there are no such objects. */
+static void test_a_data_object(void **state)
+{
+    CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
+    CK_ATTRIBUTE template[] = { ITEM(CKA_CLASS, data_class),
+                                { CKA_APPLICATION, "a program", 9 },
+                                { CKA_VALUE, "its data", 8 } };
+    expect(CKR_TEMPLATE_INCONSISTENT, world.p11->C_CreateObject(session, template, 3, &object));
+    expect(CKR_TEMPLATE_INCOMPLETE, world.p11->C_CreateObject(session, template + 1, 2, &object));
+    expect(CKR_ARGUMENTS_BAD, world.p11->C_CreateObject(session, template, 3, NULL));
+    expect(CKR_ARGUMENTS_BAD, world.p11->C_CreateObject(session, NULL, 3, &object));
+    assert_int_equal(object, CK_INVALID_HANDLE);
+}
+
 /* --- what is read --- */
 
 static const CK_ATTRIBUTE_TYPE rsa_secrets[] = { CKA_PRIVATE_EXPONENT, CKA_PRIME_1,    CKA_PRIME_2,
@@ -397,6 +411,7 @@ int main(void)
         cmocka_unit_test(test_rsa_without_its_primes),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_what_must_agree),
+        cmocka_unit_test(test_a_data_object),
         cmocka_unit_test(test_batches),
         cmocka_unit_test(test_secret_parts_are_hidden),
         cmocka_unit_test(test_copy_change_destroy),

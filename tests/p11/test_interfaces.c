@@ -131,6 +131,41 @@ static void test_signing_messages_is_not_offered(void **state)
     finalize();
 }
 
+/* What module/p11/unsupported.def lists, before and after C_Initialize: the stubs do not look at their arguments. */
+static void each_that_is_not_offered(CK_RV should)
+{
+    CK_SESSION_HANDLE session = 1;
+    CK_BYTE out[16];
+    CK_ULONG len = sizeof out;
+    expect(should, world.p11->C_InitToken(0, out, 4, out));
+    expect(should, world.p11->C_InitPIN(session, out, 4));
+    expect(should, world.p11->C_SetPIN(session, out, 4, out, 4));
+    expect(should, world.p11->C_GetOperationState(session, NULL, &len));
+    expect(should, world.p11->C_SetOperationState(session, out, len, 0, 0));
+    expect(should, world.p11->C_SignRecoverInit(session, &ecdsa, 1));
+    expect(should, world.p11->C_SignRecover(session, out, 1, out, &len));
+    expect(should, world.p11->C_VerifyRecoverInit(session, &ecdsa, 1));
+    expect(should, world.p11->C_VerifyRecover(session, out, 1, out, &len));
+    expect(should, world.p11->C_DigestEncryptUpdate(session, out, 1, out, &len));
+    expect(should, world.p11->C_DecryptDigestUpdate(session, out, 1, out, &len));
+    expect(should, world.p11->C_SignEncryptUpdate(session, out, 1, out, &len));
+    expect(should, world.p11->C_DecryptVerifyUpdate(session, out, 1, out, &len));
+    expect(should, world.p11_3->C_MessageSignInit(session, &ecdsa, 1));
+    expect(should, world.p11_3->C_SignMessage(session, NULL, 0, out, 1, out, &len));
+    expect(should, world.p11_3->C_MessageVerifyInit(session, &ecdsa, 1));
+    expect(should, world.p11_3->C_MessageVerifyFinal(session));
+}
+
+static void test_what_is_not_offered(void **state)
+{
+    CK_RV rv = world.p11->C_Finalize(NULL);
+    assert_true(rv == CKR_OK || rv == CKR_CRYPTOKI_NOT_INITIALIZED);
+    each_that_is_not_offered(CKR_CRYPTOKI_NOT_INITIALIZED);
+    initialize();
+    each_that_is_not_offered(CKR_FUNCTION_NOT_SUPPORTED);
+    finalize();
+}
+
 static void test_a_login_with_a_name(void **state)
 {
     CK_UTF8CHAR *pin = (CK_UTF8CHAR *)"1234", *name = (CK_UTF8CHAR *)"an operator";
@@ -138,7 +173,7 @@ static void test_a_login_with_a_name(void **state)
     CK_SESSION_HANDLE session = restart(PROD);
     expect(CKR_SESSION_HANDLE_INVALID, world.p11_3->C_LoginUser(session + 1, CKU_USER, pin, 4, name, 11));
     expect(CKR_ARGUMENTS_BAD, world.p11_3->C_LoginUser(session, CKU_USER, pin, 4, NULL, 11));
-    expect(CKR_USER_TYPE_INVALID, world.p11_3->C_LoginUser(session, CKU_SO, pin, 4, name, 11));
+    expect(CKR_SESSION_READ_ONLY_EXISTS, world.p11_3->C_LoginUser(session, CKU_SO, pin, 4, name, 11));
     expect(CKR_OPERATION_NOT_INITIALIZED,
            world.p11_3->C_LoginUser(session, CKU_CONTEXT_SPECIFIC, pin, 4, name, 11));
     ok(world.p11_3->C_LoginUser(session, CKU_USER, pin, 4, name, 11));
@@ -183,6 +218,7 @@ int main(void)
         cmocka_unit_test(test_the_lists_are_complete),
         cmocka_unit_test(test_the_library_is_of_3_0),
         cmocka_unit_test(test_signing_messages_is_not_offered),
+        cmocka_unit_test(test_what_is_not_offered),
         cmocka_unit_test(test_a_login_with_a_name),
         cmocka_unit_test(test_cancelling),
     };

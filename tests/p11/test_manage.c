@@ -194,6 +194,12 @@ static void test_not_without_manage(void **state)
     CK_OBJECT_HANDLE key = find_one(session, CKO_PRIVATE_KEY, "taken");
     clear_log();
     expect(CKR_TOKEN_WRITE_PROTECTED, make_rsa(session, "never-made", &pair));
+    /* Halves in two places cannot be had anywhere. */
+    CK_ATTRIBUTE here[] = { ITEM(CKA_TOKEN, no) }, there[] = { ITEM(CKA_TOKEN, yes) };
+    expect(CKR_TEMPLATE_INCONSISTENT,
+           world.p11->C_GenerateKeyPair(session, &rsa_pair, here, 1, there, 1, &pair.public, &pair.private));
+    expect(CKR_TEMPLATE_INCONSISTENT,
+           world.p11->C_GenerateKeyPair(session, &rsa_pair, there, 1, here, 1, &pair.public, &pair.private));
     expect(CKR_ACTION_PROHIBITED, world.p11->C_DestroyObject(session, key));
     CK_ATTRIBUTE label = LABEL;
     expect(CKR_ACTION_PROHIBITED, world.p11->C_SetAttributeValue(session, key, &label, 1));

@@ -319,12 +319,28 @@ static void test_login(void **state)
     expect(CKR_USER_ALREADY_LOGGED_IN, world.p11->C_Login(mine, CKU_USER, NULL, 0));
     ok(world.p11->C_Logout(mine));
     ok(world.p11->C_Login(mine, CKU_USER, NULL, 0));
-    expect(CKR_USER_TYPE_INVALID, world.p11->C_Login(mine, CKU_SO, NULL, 0));
+    expect(CKR_USER_TYPE_INVALID, world.p11->C_Login(mine, 99, NULL, 0));
     expect(CKR_OPERATION_NOT_INITIALIZED, world.p11->C_Login(mine, CKU_CONTEXT_SPECIFIC, NULL, 0));
     ok(world.p11->C_CloseSession(mine));
     mine = open_session(DR);
     ok(world.p11->C_Login(mine, CKU_USER, (CK_UTF8CHAR *)"", 0));
     ok(world.p11->C_CloseSession(mine));
+}
+
+/* No vault has a security officer; what would keep one out is said first (§5.6, C_Login). */
+static void test_no_security_officer(void **state)
+{
+    CK_SESSION_HANDLE writer = CK_INVALID_HANDLE, reader = open_session(DR);
+    ok(world.p11->C_OpenSession(DR, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &writer));
+    expect(CKR_SESSION_READ_ONLY_EXISTS, world.p11->C_Login(reader, CKU_SO, NULL, 0));
+    expect(CKR_SESSION_READ_ONLY_EXISTS, world.p11->C_Login(writer, CKU_SO, NULL, 0));
+    ok(world.p11->C_CloseSession(reader));
+    ok(world.p11->C_Login(writer, CKU_USER, NULL, 0));
+    expect(CKR_USER_ANOTHER_ALREADY_LOGGED_IN, world.p11->C_Login(writer, CKU_SO, NULL, 0));
+    ok(world.p11->C_Logout(writer));
+    expect(CKR_USER_TYPE_INVALID, world.p11->C_Login(writer, CKU_SO, NULL, 0));
+    ok(world.p11->C_Login(writer, CKU_USER, NULL, 0));
+    ok(world.p11->C_CloseSession(writer));
 }
 
 static void test_random(void **state)
@@ -334,10 +350,13 @@ static void test_random(void **state)
     ok(world.p11->C_GenerateRandom(session, b, 32));
     assert_memory_not_equal(a, b, 32);
     expect(CKR_RANDOM_SEED_NOT_SUPPORTED, world.p11->C_SeedRandom(session, a, 32));
+    expect(CKR_ARGUMENTS_BAD, world.p11->C_SeedRandom(session, NULL, 32));
     expect(CKR_ARGUMENTS_BAD, world.p11->C_GenerateRandom(session, NULL, 32));
     configure("none", "random = none");
     session = restart(PROD);
     expect(CKR_RANDOM_NO_RNG, world.p11->C_GenerateRandom(session, a, 32));
+    expect(CKR_RANDOM_NO_RNG, world.p11->C_SeedRandom(session, a, 32));
+    expect(CKR_ARGUMENTS_BAD, world.p11->C_GenerateRandom(session, NULL, 32));
     configure("none", "");
     session = restart(PROD);
 }
@@ -356,6 +375,7 @@ int main(void)
         cmocka_unit_test(test_handles_are_stable_and_never_reused),
         cmocka_unit_test(test_sessions),
         cmocka_unit_test(test_login),
+        cmocka_unit_test(test_no_security_officer),
         cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, start, world_stop);

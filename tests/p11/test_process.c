@@ -51,6 +51,16 @@ static void test_a_configuration_by_argument(void **state)
     setenv("KVP11_CONFIG", path, 1);
 }
 
+/* A text is taken; what can be none is the standard's error, not a crash. */
+static void test_a_reserved_argument_that_is_no_text(void **state)
+{
+    CK_C_INITIALIZE_ARGS args = { .flags = CKF_OS_LOCKING_OK, .pReserved = (void *)1 };
+    expect(CKR_ARGUMENTS_BAD, world.p11->C_Initialize(&args));
+    args.pReserved = NULL;
+    ok(world.p11->C_Initialize(&args));
+    finalize();
+}
+
 static void test_nothing_works_before(void **state)
 {
     CK_ULONG count = 0;
@@ -351,6 +361,7 @@ int main(void)
         cmocka_unit_test(test_calls_after_openssl_is_gone), /* first: before this process has used OpenSSL */
         cmocka_unit_test(test_nothing_works_before),
         cmocka_unit_test(test_a_configuration_by_argument),
+        cmocka_unit_test(test_a_reserved_argument_that_is_no_text),
         cmocka_unit_test(test_a_wrong_configuration_fails_and_none_is_empty),
         cmocka_unit_test(test_cycles_with_unloading),
         cmocka_unit_test(test_three_symbols_and_no_more),

@@ -173,6 +173,8 @@ static void test_a_bad_template_costs_no_request(void **state)
            world.p11->C_UnwrapKey(session, &oaep_sha256, shut, blob.data, blob.len, wrong_type, 2, &key));
     expect(CKR_ATTRIBUTE_READ_ONLY,
            world.p11->C_UnwrapKey(session, &oaep_sha256, shut, blob.data, blob.len, with_value, 2, &key));
+    expect(CKR_ARGUMENTS_BAD,
+           world.p11->C_UnwrapKey(session, &ecdsa, shut, blob.data, blob.len, NULL, 2, &key));
     assert_int_equal(requests(NULL), 0);
     expect(CKR_WRAPPED_KEY_LEN_RANGE,
            world.p11->C_UnwrapKey(session, &oaep_sha256, shut, blob.data, blob.len, too_short, 2, &key));
@@ -281,6 +283,10 @@ static void test_generate(void **state)
     CK_ULONG len = 32;
     CK_ATTRIBUTE on_token[] = { ITEM(CKA_VALUE_LEN, len), ITEM(CKA_TOKEN, yes) };
     expect(CKR_TEMPLATE_INCOMPLETE, world.p11->C_GenerateKey(session, &mechanism, NULL, 0, &key));
+    /* Bad arguments are told of before a mechanism that is not offered. */
+    CK_MECHANISM other = { CKM_DES_KEY_GEN, NULL, 0 };
+    expect(CKR_ARGUMENTS_BAD, world.p11->C_GenerateKey(session, &other, NULL, 2, &key));
+    expect(CKR_ARGUMENTS_BAD, world.p11->C_GenerateKey(session, &other, on_token, 1, NULL));
     expect(CKR_TOKEN_WRITE_PROTECTED, world.p11->C_GenerateKey(session, &mechanism, on_token, 2, &key));
 }
 

@@ -23,11 +23,14 @@ static struct kv_mech_use gcm_use(size_t key_len, struct kv_view iv, struct kv_v
 static enum kv_status update(struct kv_cipher *cipher, struct kv_view in, bool stream, struct kv_buffer *ret)
 {
     static unsigned char out[(3u << 20) + 64];
-    size_t len = 0;
-    if (!stream || !kv_cipher_streams_to(cipher, in, out, sizeof out))
-        return kv_cipher_update(cipher, in, ret);
+    size_t len = 0, bound = kv_cipher_bound(cipher, in.len), before = ret->bytes.len;
+    if (!stream || !kv_cipher_streams_to(cipher, in, out, sizeof out)) {
+        enum kv_status status = kv_cipher_update(cipher, in, ret);
+        assert_true(status || ret->bytes.len - before <= bound);
+        return status;
+    }
     enum kv_status status = kv_cipher_stream(cipher, in, out, &len);
-    assert_true(status || len <= kv_cipher_bound(cipher, in.len));
+    assert_true(status || len <= bound);
     return status ? status : kv_buffer_add(ret, (struct kv_view){ out, len });
 }
 
@@ -155,6 +158,30 @@ static void nothing_unauthenticated_leaves(void **state)
         cipher.bytes.data[i] ^= 0x40;
     }
     kv_mech_use_free(&use);
+}
+
+/* What size queries tell of. A block that OpenSSL holds may come out with the next byte. */
+static void bounds(void **state)
+{
+    static unsigned char zeros[64];
+    static const struct {
+        CK_MECHANISM_TYPE type;
+        size_t before, more, least, most;
+    } rows[] = {
+        { CKM_AES_CBC, 0, 64, 64, 64 },     { CKM_AES_CBC, 16, 32, 32, 32 },
+        { CKM_AES_CBC, 15, 1, 16, 33 },     { CKM_AES_CBC, 16, 0, 0, 0 },
+        { CKM_AES_CBC_PAD, 0, 64, 80, 96 }, { CKM_AES_CBC_PAD, 16, 0, 16, 32 },
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct kv_mech_use use = use_for(rows[i].type, 16, zeros, 16);
+        struct kv_cipher *cipher = NULL;
+        KV_AUTO_BUFFER struct kv_buffer out = { 0 };
+        assert_int_equal(kv_cipher_open(&use, (struct kv_view){ zeros, 16 }, true, &cipher), KV_OK);
+        assert_int_equal(kv_cipher_update(cipher, (struct kv_view){ zeros, rows[i].before }, &out), KV_OK);
+        assert_in_range(kv_cipher_bound(cipher, rows[i].more), rows[i].least, rows[i].most);
+        kv_cipher_free(cipher);
+        kv_mech_use_free(&use);
+    }
 }
 
 static void lengths(void **state)
@@ -388,6 +415,7 @@ int main(void)
         cmocka_unit_test(block_vectors),
         cmocka_unit_test(gcm_vector),
         cmocka_unit_test(nothing_unauthenticated_leaves),
+        cmocka_unit_test(bounds),
         cmocka_unit_test(lengths),
         cmocka_unit_test(what_cannot_go_without_a_copy),
         cmocka_unit_test(keys_of_the_wrong_size),
