@@ -21,8 +21,6 @@ static CK_RV conclude(struct kv_operation *operation, enum kv_step step, CK_RV r
     bool goes_on = rv == CKR_BUFFER_TOO_SMALL || (rv == CKR_OK && (size_query || step == KV_UPDATE));
     if (!goes_on)
         kv_operation_reset(operation);
-    else if (step == KV_ONCE)
-        operation->whole = true;
     return rv;
 }
 
@@ -80,9 +78,7 @@ static CK_RV check_step(const struct kv_operation *operation, struct kv_piece in
         return operation->parted ? CKR_OPERATION_ACTIVE : CKR_OK;
     /* Mechanisms that the standard marks "single-part only" (RSA PKCS#1, PSS and OAEP without a hash, ECDSA, AES key wrap). It names no code for
      * parts of theirs: CKR_MECHANISM_INVALID is for an Init, and CKR_OPERATION_NOT_INITIALIZED would deny what is under way. */
-    if (!kv_engine_takes_parts(operation))
-        return CKR_FUNCTION_NOT_SUPPORTED;
-    return operation->whole ? CKR_OPERATION_ACTIVE : CKR_OK;
+    return kv_engine_takes_parts(operation) ? CKR_OK : CKR_FUNCTION_NOT_SUPPORTED;
 }
 
 static enum kv_status run_cipher(struct kv_operation *operation, struct kv_piece in, struct kv_bytes *ret)

@@ -18,7 +18,6 @@ enum kv_step { KV_ONCE, KV_UPDATE, KV_FINAL };
 
 struct kv_operation {
     bool active, parted; /* parted: an Update has been made */
-    bool whole;          /* a one-shot call has been made that waits for room */
     struct kv_pick pick;
     /* The engine (engine.h): one of these, or none for a single-part mechanism. */
     struct kv_digest *digest;   /* of a KV_MESSAGE mechanism */

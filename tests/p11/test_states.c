@@ -211,7 +211,7 @@ enum { KINDS = sizeof kinds / sizeof *kinds };
 
 /* --- the table --- */
 
-enum state { IDLE, BEGUN, WHOLE, PARTED, WAITING_ONCE, WAITING_FINAL, STATES, SAME };
+enum state { IDLE, BEGUN, PARTED, WAITING_ONCE, WAITING_FINAL, STATES, SAME };
 
 #define OK_    CKR_OK
 #define NOT    CKR_OPERATION_NOT_INITIALIZED
@@ -222,7 +222,7 @@ enum state { IDLE, BEGUN, WHOLE, PARTED, WAITING_ONCE, WAITING_FINAL, STATES, SA
 #define MECH   CKR_MECHANISM_INVALID
 
 /* §5.8.2 and its like: everything but a size query and CKR_BUFFER_TOO_SMALL ends the operation; Update goes on unless it fails; Init and what
- * cannot be told from it leave an active one alone. WHOLE: a one-shot call has told its size, and parts are over.
+ * cannot be told from it leave an active one alone. Asking a one-shot call for its size decides nothing: parts may follow.
  * WAITING: a result lies there, and only the call that made it may fetch it. */
 /* clang-format off */
 static const struct cell {
@@ -243,12 +243,6 @@ static const struct cell {
         [UPDATE_BAD] = { BAD, false }, [FINAL] = { OK_, false }, [FINAL_QUERY] = { OK_, true }, [FINAL_SHORT] = { SMALL, true },
         [FINAL_WRONG] = { WRONG, false },
     },
-    [WHOLE] = {
-        [INIT] = { ACTIVE, true }, [INIT_BAD] = { ACTIVE, true }, [CANCEL] = { OK_, false }, [SESSION_CANCEL] = { OK_, false },
-        [ONCE] = { OK_, false }, [ONCE_QUERY] = { OK_, true }, [ONCE_SHORT] = { SMALL, true }, [ONCE_BAD] = { BAD, false },
-        [UPDATE] = { ACTIVE, false }, [UPDATE_QUERY] = { ACTIVE, false }, [UPDATE_SHORT] = { ACTIVE, false },
-        [UPDATE_BAD] = { BAD, false }, [FINAL] = { ACTIVE, false }, [FINAL_QUERY] = { ACTIVE, false }, [FINAL_SHORT] = { ACTIVE, false },
-    },
     [PARTED] = {
         [INIT] = { ACTIVE, true }, [INIT_BAD] = { ACTIVE, true }, [CANCEL] = { OK_, false }, [SESSION_CANCEL] = { OK_, false },
         [ONCE] = { ACTIVE, false }, [ONCE_QUERY] = { ACTIVE, false }, [ONCE_SHORT] = { ACTIVE, false }, [ONCE_BAD] = { BAD, false },
@@ -259,8 +253,8 @@ static const struct cell {
     [WAITING_ONCE] = {
         [INIT] = { ACTIVE, true }, [INIT_BAD] = { ACTIVE, true }, [CANCEL] = { OK_, false }, [SESSION_CANCEL] = { OK_, false },
         [ONCE] = { OK_, false }, [ONCE_QUERY] = { OK_, true }, [ONCE_SHORT] = { SMALL, true }, [ONCE_BAD] = { BAD, false },
-        [UPDATE] = { ACTIVE, false }, [UPDATE_QUERY] = { ACTIVE, false }, [UPDATE_SHORT] = { ACTIVE, false }, [UPDATE_BAD] = { BAD, false },
-        [FINAL] = { ACTIVE, false }, [FINAL_QUERY] = { ACTIVE, false }, [FINAL_SHORT] = { ACTIVE, false },
+        [UPDATE] = { BAD, false }, [UPDATE_QUERY] = { BAD, false }, [UPDATE_SHORT] = { BAD, false }, [UPDATE_BAD] = { BAD, false },
+        [FINAL] = { BAD, false }, [FINAL_QUERY] = { BAD, false }, [FINAL_SHORT] = { BAD, false },
     },
     [WAITING_FINAL] = {
         [INIT] = { ACTIVE, true }, [INIT_BAD] = { ACTIVE, true }, [CANCEL] = { OK_, false }, [SESSION_CANCEL] = { OK_, false },
@@ -317,8 +311,8 @@ static const struct way {
     { "an Init that failed", IDLE, 0, { INIT_BAD }, 1 },
     { "begun", BEGUN, 0, { INIT }, 1 },
     { "begun twice", BEGUN, 0, { INIT, INIT }, 2 },
-    { "after a size query", WHOLE, GIVES, { INIT, ONCE_QUERY }, 2 },
-    { "after CKR_BUFFER_TOO_SMALL", WHOLE, GIVES, { INIT, ONCE_SHORT }, 2 },
+    { "after a size query", BEGUN, GIVES, { INIT, ONCE_QUERY }, 2 },
+    { "after CKR_BUFFER_TOO_SMALL", BEGUN, GIVES, { INIT, ONCE_SHORT }, 2 },
     { "after an Update", PARTED, 0, { INIT, UPDATE }, 2 },
     { "after Final's size query", PARTED, GIVES, { INIT, UPDATE, FINAL_QUERY }, 3 },
     { "after Final's CKR_BUFFER_TOO_SMALL", PARTED, GIVES, { INIT, UPDATE, FINAL_SHORT }, 3 },
