@@ -13,6 +13,7 @@ struct walk {
     char (*names)[KV_NAME_SIZE];
     size_t count, room;
     bool found;
+    bool unsure; /* something is left out for a reason of this host's, not of the vault's */
     struct kv_error *err;
 };
 
@@ -58,6 +59,7 @@ static enum kv_status note(struct walk *walk, const char *name, enum kv_status s
         return KV_OK;
     }
     walk->sweep->left_out++;
+    walk->unsure = walk->unsure || status == KV_IO || status == KV_MAP_CORRUPT;
     kv_keyring_tell(walk->keyring, name, status, why);
     return KV_OK;
 }
@@ -315,7 +317,8 @@ enum kv_status kv_keyring_sweep(struct kv_keyring *keyring, struct kv_sweep *swe
 
     if (status == KV_OK && !walk.found)
         status = walk_versions(&walk);
-    if (status == KV_OK && !walk.found)
+    /* What the map could not take in is asked for again at the next search, not after refresh_seconds. */
+    if (status == KV_OK && !walk.found && !walk.unsure)
         kv_keyring_visit(keyring, NULL, "", how);
     free(walk.names);
     return status;
