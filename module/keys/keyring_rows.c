@@ -180,14 +180,28 @@ bool kv_keyring_is_fresh(const struct kv_keyring *keyring, const struct kv_map_v
     return age < keyring->parts.config->refresh_seconds && age > -KV_KEYRING_SKEW;
 }
 
+static bool holds_any(struct kv_keyring *keyring)
+{
+    bool found = false;
+
+    pthread_mutex_lock(&keyring->lock);
+    for (const struct kv_slot *slot = keyring->first_slot; slot && !found; slot = slot->next)
+        found = slot->is_held;
+    pthread_mutex_unlock(&keyring->lock);
+    return found;
+}
+
+/* That the whole vault was listed stands in the map only when all of it stands there: another process would miss what lives in this one alone. */
 void kv_keyring_visit(struct kv_keyring *keyring, const char *name, const char *part, enum kv_status status)
 {
     struct kv_map_visit visit = { kv_keyring_now(keyring), status };
+    enum kv_status stored = KV_READ_ONLY;
     char key[KV_KEYRING_KEY];
 
     snprintf(key, sizeof(key), "%s%s", name ? name : "", part);
-    enum kv_status stored =
-        kv_map_visit(keyring->parts.map, keyring->parts.config->name, name ? key : NULL, &visit, NULL);
+    if (name || !holds_any(keyring))
+        stored =
+            kv_map_visit(keyring->parts.map, keyring->parts.config->name, name ? key : NULL, &visit, NULL);
 
     pthread_mutex_lock(&keyring->lock);
     struct kv_slot *slot = stored == KV_OK ? NULL : kv_keyring_slot(keyring, key);

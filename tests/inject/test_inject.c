@@ -39,7 +39,7 @@ static bool complain(unsigned seed, const struct step *step, const char *what, C
     char *log = module_log();
     size_t len = strlen(log);
     fprintf(stderr, "seed %u, %s: %s 0x%lx after '%s' failed\n%s\n", seed, step->name, what, rv,
-            inject_last() ? inject_last() : "nothing", log + (len > 6000 ? len - 6000 : 0));
+            inject_last() ? inject_last() : "nothing", log + (len > 2000 ? len - 2000 : 0));
     free(log);
     return false;
 }
