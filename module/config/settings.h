@@ -30,7 +30,7 @@ struct kv_setting {
     const char *fallback; /* the environment's word for it among Azure's own tools; NULL: none */
 };
 
-enum { KV_SETTING_ROOM = 48, KV_SECTION_MOST = 32 };
+enum { KV_SETTING_ROOM = 128, KV_SECTION_MOST = 32 };
 
 extern const struct kv_setting kv_settings[]; /* ends with a row without name */
 
