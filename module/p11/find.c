@@ -181,10 +181,9 @@ static enum kv_status search_fixed(struct kv_call *call, struct kv_find *find, s
     enum kv_status status = KV_OK;
     bool more = type != NULL;
     for (size_t i = 0; more && !status; i++) {
-        KV_AUTO_OBJECT struct kv_object *object = NULL;
-        status = kv_object_fixed(call, number_in(type), i, &object);
+        KV_AUTO_OBJECT struct kv_object *object = kv_object_fixed(call, number_in(type), i);
         more = object != NULL;
-        if (more && !status)
+        if (more)
             status = add(find, object, template);
     }
     return status;

@@ -46,6 +46,8 @@ static void library_free(struct kv_library *gone)
     kv_handles_free(&gone->identities);
     kv_handles_free(&gone->sessions);
     kv_core_close(gone->core);
+    for (size_t i = 0; gone->slots && i < gone->slot_count; i++)
+        kv_object_fixed_close(&gone->slots[i]);
     free(gone->slots);
     kv_lock_close(&gone->lock);
     free(gone);
@@ -84,8 +86,10 @@ static enum kv_status furnish(struct kv_library *made, const char *reserved, str
     made->slots = calloc(made->slot_count + 1, sizeof *made->slots);
     if (!made->slots)
         return kv_fail(err, KV_NO_MEMORY, "no memory for %zu slots", made->slot_count);
-    for (size_t i = 0; i < made->slot_count; i++)
+    for (size_t i = 0; i < made->slot_count; i++) {
         KV_TRY(kv_slot_open(made->core, i, &made->slots[i]));
+        KV_TRY(kv_object_fixed_open(&made->slots[i]));
+    }
     return KV_OK;
 }
 

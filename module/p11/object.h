@@ -11,6 +11,7 @@
 
 struct kv_call;
 struct kv_library;
+struct kv_slot;
 
 /* Attributes that are yes or no. */
 enum {
@@ -91,12 +92,14 @@ KV_MUST_USE enum kv_status kv_object_enter_certified(struct kv_call *call, struc
 KV_MUST_USE enum kv_status kv_object_enter_authority(struct kv_call *call,
                                                      const struct kv_certificate *certificate,
                                                      struct kv_object **ret);
-/* The i-th profile or mechanism of the call's slot, counted, *ret NULL past the last one. They are found only by who names their class: others want keys
+/* The i-th profile or mechanism of the call's slot, counted; NULL past the last one. They are found only by who names their class: others want keys
  * and certificates, and take what they do not know for an error. */
-KV_MUST_USE enum kv_status kv_object_fixed(struct kv_call *call, CK_OBJECT_CLASS type, size_t i,
-                                           struct kv_object **ret);
+struct kv_object *kv_object_fixed(struct kv_call *call, CK_OBJECT_CLASS type, size_t i);
 bool kv_object_is_fixed(CK_OBJECT_HANDLE handle);
 struct kv_object *kv_object_fixed_get(struct kv_call *call, CK_OBJECT_HANDLE handle); /* for object.c */
+/* For library.c: with the slot where it stays, and with its end. */
+KV_MUST_USE enum kv_status kv_object_fixed_open(struct kv_slot *slot);
+void kv_object_fixed_close(struct kv_slot *slot);
 /* What an object of this class of such a version is and may do, without what `manage` adds. */
 unsigned kv_object_vault_flags(CK_OBJECT_CLASS type, const struct kv_version *version);
 /* All session objects of the call's slot, counted; free() the array. */

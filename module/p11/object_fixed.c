@@ -1,5 +1,5 @@
-/* Objects that every slot has and nobody made: which profiles of PKCS#11 the token follows, and its mechanisms. They are built when they are asked for;
- * their handles come from what they are, above all that are counted. PKCS#11 3.0 §4.7 (mechanisms), §4.13 (profiles). */
+/* Objects that every slot has and nobody made: which profiles of PKCS#11 the token follows, and its mechanisms. They are built with their slot, so that
+ * looking one up needs no memory; their handles come from what they are, above all that are counted. PKCS#11 3.0 §4.7 (mechanisms), §4.13 (profiles). */
 #include "attr_rules.h"
 
 #include "call.h"
@@ -11,41 +11,50 @@
 static const CK_ULONG profiles[] = { CKP_BASELINE_PROVIDER, CKP_EXTENDED_PROVIDER, CKP_AUTHENTICATION_TOKEN };
 enum { PROFILES = sizeof profiles / sizeof *profiles };
 
-/* The i-th object of this class; false past the last. Mechanisms are named by their first row in the table. */
-static bool fixed_value(const struct kv_slot *slot, CK_OBJECT_CLASS type, size_t i, CK_ULONG *ret)
+static void add(struct kv_slot *slot, CK_OBJECT_CLASS type, size_t i, CK_ULONG value)
 {
-    if (type == CKO_PROFILE) {
-        *ret = i < PROFILES ? profiles[i] : 0;
-        return i < PROFILES;
-    }
-    CK_MECHANISM_TYPE types[KV_MECHANISM_TYPES];
-    size_t count = type == CKO_MECHANISM ? kv_mech_types(&slot->offer, types, KV_MECHANISM_TYPES) : 0;
-    if (i >= count || i >= KV_MECHANISM_TYPES)
-        return false;
-    *ret = types[i];
-    return true;
+    /* The slot keeps one reference for ever: kv_object_free never comes to the last. */
+    slot->fixed[slot->fixed_count++] = (struct kv_object){
+        .handle = FIXED_HANDLE | (type == CKO_MECHANISM ? FIXED_KIND : 0) | i,
+        .slot = slot->id,
+        .type = type,
+        .key_type = CK_UNAVAILABLE_INFORMATION,
+        .flags = KV_IS_TOKEN,
+        .offer = &slot->offer,
+        .fixed = value,
+        .references = 1,
+    };
 }
 
-enum kv_status kv_object_fixed(struct kv_call *call, CK_OBJECT_CLASS type, size_t i, struct kv_object **ret)
+enum kv_status kv_object_fixed_open(struct kv_slot *slot)
+{
+    CK_MECHANISM_TYPE types[KV_MECHANISM_TYPES];
+    size_t count = kv_mech_types(&slot->offer, types, KV_MECHANISM_TYPES);
+    slot->fixed = calloc(PROFILES + KV_MECHANISM_TYPES, sizeof *slot->fixed);
+    if (!slot->fixed)
+        return KV_NO_MEMORY;
+    for (size_t i = 0; i < PROFILES; i++)
+        add(slot, CKO_PROFILE, i, profiles[i]);
+    for (size_t i = 0; i < count && i < KV_MECHANISM_TYPES; i++) /* named by their first row in the table */
+        add(slot, CKO_MECHANISM, i, types[i]);
+    return KV_OK;
+}
+
+void kv_object_fixed_close(struct kv_slot *slot)
+{
+    free(slot->fixed);
+    slot->fixed = NULL;
+    slot->fixed_count = 0;
+}
+
+struct kv_object *kv_object_fixed(struct kv_call *call, CK_OBJECT_CLASS type, size_t i)
 {
     const struct kv_slot *slot = kv_call_slot(call);
-    CK_ULONG value;
-    *ret = NULL;
-    if (!fixed_value(slot, type, i, &value))
-        return KV_OK;
-    struct kv_object *object = calloc(1, sizeof *object);
-    if (!object)
-        return KV_NO_MEMORY;
-    object->references = 1;
-    object->handle = FIXED_HANDLE | (type == CKO_MECHANISM ? FIXED_KIND : 0) | i;
-    object->slot = call->session->slot;
-    object->type = type;
-    object->key_type = CK_UNAVAILABLE_INFORMATION;
-    object->flags = KV_IS_TOKEN;
-    object->offer = &slot->offer;
-    object->fixed = value;
-    *ret = object;
-    return KV_OK;
+    size_t first = type == CKO_PROFILE ? 0 : PROFILES,
+           end = type == CKO_PROFILE ? PROFILES : slot->fixed_count;
+    if ((type != CKO_PROFILE && type != CKO_MECHANISM) || i >= end - first)
+        return NULL;
+    return kv_object_ref(&slot->fixed[first + i]);
 }
 
 bool kv_object_is_fixed(CK_OBJECT_HANDLE handle)
@@ -56,6 +65,5 @@ bool kv_object_is_fixed(CK_OBJECT_HANDLE handle)
 struct kv_object *kv_object_fixed_get(struct kv_call *call, CK_OBJECT_HANDLE handle)
 {
     CK_OBJECT_CLASS type = handle & FIXED_KIND ? CKO_MECHANISM : CKO_PROFILE;
-    struct kv_object *object = NULL;
-    return kv_object_fixed(call, type, handle & ~(FIXED_HANDLE | FIXED_KIND), &object) ? NULL : object;
+    return kv_object_fixed(call, type, handle & ~(FIXED_HANDLE | FIXED_KIND));
 }

@@ -18,7 +18,7 @@ void kv_slot_pad(unsigned char *field, size_t size, const char *text)
 
 enum kv_status kv_slot_open(struct kv_core *core, size_t i, struct kv_slot *ret)
 {
-    struct kv_slot slot = { .keyring = kv_core_keyring(core, i) };
+    struct kv_slot slot = { .id = i, .keyring = kv_core_keyring(core, i) };
     slot.config = kv_keyring_config(slot.keyring);
     slot.offer = kv_keyring_offer(slot.keyring);
     slot.needs_person = kv_core_needs_person(core, i);

@@ -7,13 +7,17 @@
 #include "out.h"
 
 struct kv_call;
+struct kv_object;
 
 struct kv_slot {
+    CK_SLOT_ID id;
     const struct kv_vault_config *config;
     struct kv_keyring *keyring;
     struct kv_mech_offer offer;
-    bool needs_person; /* the credential asks somebody, past the PIN of C_Login */
-    char serial[17];   /* 16 hex digits of SHA-256 over the host: stable and unique */
+    bool needs_person;       /* the credential asks somebody, past the PIN of C_Login */
+    char serial[17];         /* 16 hex digits of SHA-256 over the host: stable and unique */
+    struct kv_object *fixed; /* what every slot has: object_fixed.c */
+    size_t fixed_count;
 
     bool logged_in; /* these under the library's lock */
     unsigned sessions, rw_sessions;
