@@ -39,6 +39,13 @@ static CK_RV check_wrappable(struct kv_call *call, const struct kv_object *key, 
         return kv_call_refuse(
             call, CKR_KEY_NOT_WRAPPABLE,
             "a key with CKA_WRAP_WITH_TRUSTED is wrapped by a vault's key only: those are the trusted ones");
+    /* RFC 3394 §2 wraps two blocks or more. The standard fills the last one up, which unwrapping takes back; a whole one it could not. */
+    if (pick->mech.row->type == CKM_AES_KEY_WRAP && key->type == CKO_SECRET_KEY &&
+        key->secret->value.len <= 8)
+        return kv_call_refuse(call, CKR_KEY_SIZE_RANGE,
+                              "CKM_AES_KEY_WRAP wraps keys of 9 bytes or more, this one has %zu: "
+                              "CKM_AES_KEY_WRAP_KWP wraps it",
+                              key->secret->value.len);
     bool plain_cbc = pick->mech.row->type == CKM_AES_CBC;
     if (key->type == CKO_PRIVATE_KEY && (pick->mech.row->kind != KV_OCT || plain_cbc))
         return kv_call_refuse(call, CKR_KEY_NOT_WRAPPABLE,
@@ -54,8 +61,6 @@ static enum kv_status bytes_of(const struct kv_object *key, CK_MECHANISM_TYPE me
     size_t block = zero_padded_block(mechanism), len = bytes.len;
     if (block)
         len = (len + block - 1) / block * block;
-    if (mechanism == CKM_AES_KEY_WRAP && len < 16)
-        len = 16;
     KV_TRY(kv_bytes_alloc_locked(len, ret));
     memcpy(ret->data, bytes.data, bytes.len);
     return KV_OK;

@@ -106,13 +106,16 @@ static void test_secrets_of_every_length(void **state)
         for (size_t k = 0; k < COUNT(lengths); k++) {
             struct blob blob;
             CK_OBJECT_HANDLE back, key = secret(prod, CKK_GENERIC_SECRET, value, lengths[k]);
-            bool tells = rows[i].zero_padded && !(rows[i].mechanism == &kw && lengths[k] < 9);
             struct growing template;
-            opened(&template, CKO_SECRET_KEY, CKK_GENERIC_SECRET, tells ? lengths[k] : 0);
+            opened(&template, CKO_SECRET_KEY, CKK_GENERIC_SECRET, rows[i].zero_padded ? lengths[k] : 0);
+            if (rows[i].mechanism == &kw && lengths[k] < 9) { /* RFC 3394: two blocks, or none */
+                expect(CKR_KEY_SIZE_RANGE, wrap(prod, &kw, wrapping, key, &blob));
+                ok(world.p11->C_DestroyObject(prod, key));
+                continue;
+            }
             ok(wrap(prod, rows[i].mechanism, wrapping, key, &blob));
             ok(unwrap(prod, rows[i].mechanism, wrapping, &blob, &template, &back));
-            if (tells || !rows[i].zero_padded)
-                has_value(prod, back, value, lengths[k]);
+            has_value(prod, back, value, lengths[k]);
             ok(world.p11->C_DestroyObject(prod, back));
             ok(world.p11->C_DestroyObject(prod, key));
         }
