@@ -3,7 +3,7 @@
 #include <string.h>
 #include "base/encode.h"
 
-/* RFC 8017 §9.2, notes; the digest follows. NULL parameters are what every client writes; their absence is allowed there too. */
+/* RFC 8017 §9.2, notes; the digest follows. */
 static const struct digest_info {
     const char *alg;
     unsigned char oid;
@@ -20,6 +20,7 @@ static const struct kv_mech *find_digestinfo_row(const char *alg)
     return NULL;
 }
 
+/* The parameters are NULL (RFC 8017 §A.2.4), which is what the service puts into its signatures. Without it these are other bytes to sign. */
 enum kv_status kv_mech_digestinfo(struct kv_view data, const struct kv_mech **ret_row,
                                   struct kv_view *ret_digest)
 {
@@ -28,10 +29,7 @@ enum kv_status kv_mech_digestinfo(struct kv_view data, const struct kv_mech **re
     KV_TRY(kv_der_read(&data, 0x30, &info));
     KV_TRY(kv_der_read(&info, 0x30, &algorithm));
     KV_TRY(kv_der_read(&algorithm, 0x06, &oid));
-    if (algorithm.len)
-        KV_TRY(kv_der_read(&algorithm, 0x05, &null));
-    else
-        null = (struct kv_view){ 0 };
+    KV_TRY(kv_der_read(&algorithm, 0x05, &null));
     KV_TRY(kv_der_read(&info, 0x04, &digest));
     if (data.len || info.len || algorithm.len || null.len || oid.len != sizeof arc + 1 ||
         !kv_view_equal((struct kv_view){ oid.data, sizeof arc }, (struct kv_view){ arc, sizeof arc }))

@@ -257,6 +257,28 @@ static void test_any_bytes_are_signed_when_asked_for(void **state)
     EVP_PKEY_free(key);
 }
 
+/* Byte for byte what was given: RS256 would put the NULL in. */
+static void test_a_digestinfo_without_its_null(void **state)
+{
+    static const CK_BYTE info[49] = "\x30\x2f\x30\x0b\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x04\x20"
+                                    "thirty-two bytes of some digest.";
+    CK_MECHANISM raw = { CKM_RSA_PKCS, NULL, 0 };
+    CK_BYTE out[256];
+    CK_ULONG room = sizeof out;
+    configure("none", "rsnull = yes");
+    CK_SESSION_HANDLE prod = restart(PROD);
+    EVP_PKEY *key = public_of(prod, "rsa");
+    struct result signature = sign(prod, &raw, find_one(prod, CKO_PRIVATE_KEY, "rsa"), info, sizeof info);
+    holds_bytes(key, &signature, info, sizeof info);
+    assert_true(
+        verifies(prod, &raw, find_one(prod, CKO_PUBLIC_KEY, "rsa"), BYTES(info, sizeof info), &signature));
+    EVP_PKEY_free(key);
+    configure("none", "");
+    prod = restart(PROD);
+    ok(world.p11->C_SignInit(prod, &raw, find_one(prod, CKO_PRIVATE_KEY, "rsa")));
+    expect(CKR_DATA_INVALID, world.p11->C_Sign(prod, (CK_BYTE *)info, sizeof info, out, &room));
+}
+
 static void test_any_bytes_are_refused_else(void **state)
 {
     CK_MECHANISM raw = { CKM_RSA_PKCS, NULL, 0 };
@@ -342,6 +364,7 @@ int main(void)
         cmocka_unit_test(test_codes_of_the_hsm),
         cmocka_unit_test(test_codes_of_the_hsm_can_be_turned_off),
         cmocka_unit_test(test_any_bytes_are_signed_when_asked_for),
+        cmocka_unit_test(test_a_digestinfo_without_its_null),
         cmocka_unit_test(test_any_bytes_are_refused_else),
         cmocka_unit_test(test_a_key_that_unwraps_decrypts),
         cmocka_unit_test(test_random_bytes_of_the_vault),
