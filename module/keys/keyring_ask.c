@@ -14,6 +14,11 @@ bool kv_keyring_is_vault_wide(enum kv_status status)
     return false;
 }
 
+bool kv_keyring_is_of_this_host(enum kv_status status)
+{
+    return status == KV_NO_MEMORY || status == KV_INTERNAL || status == KV_IO || status == KV_MAP_CORRUPT;
+}
+
 void kv_keyring_teach(struct kv_keyring *keyring)
 {
     const struct kv_vault_config *config = keyring->parts.config;

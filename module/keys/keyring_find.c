@@ -186,7 +186,7 @@ static enum kv_status find_all(struct search *search, struct kv_error *err)
 
     KV_TRY(kv_map_find(search->keyring->parts.map, &any, &before, err));
     enum kv_status status = sweep_when_due(search, before.count > 0, &unreachable, err);
-    if (status == KV_NO_MEMORY)
+    if (kv_keyring_is_of_this_host(status))
         return status;
     KV_TRY(kv_keyring_rows_all(search->keyring, (struct kv_view){ 0 }, &rows, status == KV_OK ? err : NULL));
     if (status != KV_OK && !rows.count)

@@ -119,6 +119,8 @@ struct kv_map_visit kv_keyring_visited(struct kv_keyring *keyring, const char *n
 /* --- keyring_ask.c: requests, merged and kept --- */
 /* A failure of the vault or the way to it, not of one key: asking for the next key would fail too. */
 bool kv_keyring_is_vault_wide(enum kv_status status);
+/* Memory, OpenSSL or the map failed here: what is missing by that is no answer, and a search says so. */
+bool kv_keyring_is_of_this_host(enum kv_status status);
 /* Merges what was heard of a name with what is known, and keeps it. */
 KV_MUST_USE enum kv_status kv_keyring_hear(struct kv_keyring *keyring, struct kv_merge_input *input,
                                            bool visit, struct kv_error *err);

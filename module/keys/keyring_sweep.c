@@ -13,7 +13,6 @@ struct walk {
     char (*names)[KV_NAME_SIZE];
     size_t count, room;
     bool found;
-    bool unsure; /* something is left out for a reason of this host's, not of the vault's */
     struct kv_error *err;
 };
 
@@ -49,7 +48,7 @@ static enum kv_status add_name(struct walk *walk, const char *name)
 /* What came of one key. Only what would hold for the next key as well ends the walk. */
 static enum kv_status note(struct walk *walk, const char *name, enum kv_status status, struct kv_error *why)
 {
-    if (kv_keyring_is_vault_wide(status)) {
+    if (kv_keyring_is_vault_wide(status) || kv_keyring_is_of_this_host(status)) {
         if (walk->err)
             *walk->err = *why;
         return status;
@@ -59,7 +58,6 @@ static enum kv_status note(struct walk *walk, const char *name, enum kv_status s
         return KV_OK;
     }
     walk->sweep->left_out++;
-    walk->unsure = walk->unsure || status == KV_IO || status == KV_MAP_CORRUPT;
     kv_keyring_tell(walk->keyring, name, status, why);
     return KV_OK;
 }
@@ -317,8 +315,7 @@ enum kv_status kv_keyring_sweep(struct kv_keyring *keyring, struct kv_sweep *swe
 
     if (status == KV_OK && !walk.found)
         status = walk_versions(&walk);
-    /* What the map could not take in is asked for again at the next search, not after refresh_seconds. */
-    if (status == KV_OK && !walk.found && !walk.unsure)
+    if (status == KV_OK && !walk.found)
         kv_keyring_visit(keyring, NULL, "", how);
     free(walk.names);
     return status;

@@ -8,9 +8,6 @@
 /* What a step returns is the module's answer, or this: CKR_OK, and yet something wrong. */
 #define WRONG ((CK_RV)0xdead)
 
-/* Or this: what is out of reach is left out of a search, which says so in the log. */
-#define MISSING ((CK_RV)0xdeae)
-
 /* What the codes say beside "something is missing here": an error of decryption is also what OpenSSL's own failure in the last block looks like. */
 struct step {
     const char *name;

@@ -62,6 +62,15 @@ CK_RV hsm_codes(void);
 CK_RV hsm_cbc(void);
 CK_RV hsm_random(void);
 
+/* scenario_calls.c */
+CK_RV interfaces(void);
+CK_RV login(void);
+CK_RV constant_answers(void);
+CK_RV digest_a_key(void);
+CK_RV ciphers_in_parts(void);
+CK_RV messages_in_parts(void);
+CK_RV close_all(void);
+
 /* scenario_vault.c */
 CK_RV vault_certificate(void);
 CK_RV folder_certificate(void);

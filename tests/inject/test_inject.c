@@ -51,13 +51,12 @@ static bool run_step(unsigned seed, const struct step *step)
     size_t failed = inject_off();
     if (rv == CKR_OK)
         return true;
-    /* A transfer that failed in an earlier step is remembered for some seconds, and what it was for is left out of searches until then. */
-    if (rv == WRONG || (!failed && rv != MISSING))
+    if (rv == WRONG || !failed)
         return complain(seed, step, "a wrong result,", rv);
     if (!is_legal(rv, step->also))
         return complain(seed, step, "a code that is not true,", rv);
     /* What failed on the way to the vault is not asked for again at once: the module remembers it for some seconds. What failed here must work now. */
-    if ((rv != CKR_HOST_MEMORY && rv != CKR_GENERAL_ERROR) || step->also == MISSING)
+    if (rv != CKR_HOST_MEMORY && rv != CKR_GENERAL_ERROR)
         inject_skip(10000);
     rv = step->run();
     return rv == CKR_OK || complain(seed, step, "the next call answers", rv);
