@@ -77,8 +77,7 @@ enum kv_status kv_keyring_hear(struct kv_keyring *keyring, struct kv_merge_input
     input->now = visited.at;
     KV_TRY(kv_merge(input, &merged, err));
     /* A name that was never seen leaves no trace: it may be created any moment. */
-    kv_keyring_keep(keyring, input->name, &merged, visit && merged.all.count ? &visited : NULL);
-    return KV_OK;
+    return kv_keyring_keep(keyring, input->name, &merged, visit && merged.all.count ? &visited : NULL);
 }
 
 enum kv_status kv_keyring_ask_current(struct kv_keyring *keyring, const char *name,

@@ -108,9 +108,10 @@ KV_MUST_USE enum kv_status kv_keyring_rows(struct kv_keyring *keyring, const cha
 /* All versions of the vault, or those with this CKA_ID. */
 KV_MUST_USE enum kv_status kv_keyring_rows_all(struct kv_keyring *keyring, struct kv_view id,
                                                struct kv_version_list *ret, struct kv_error *err);
-/* Stores a merge; visit NULL: not a visit of the name. What the map cannot take is held in memory. */
-void kv_keyring_keep(struct kv_keyring *keyring, const char *name, const struct kv_merge_result *merged,
-                     const struct kv_map_visit *visit);
+/* Stores a merge; visit NULL: not a visit of the name. What the map cannot take is held in memory; KV_NO_MEMORY when that cannot be either. */
+KV_MUST_USE enum kv_status kv_keyring_keep(struct kv_keyring *keyring, const char *name,
+                                           const struct kv_merge_result *merged,
+                                           const struct kv_map_visit *visit);
 bool kv_keyring_is_fresh(const struct kv_keyring *keyring, const struct kv_map_visit *visit);
 /* name NULL: the listing. `part` "" or "/versions". */
 void kv_keyring_visit(struct kv_keyring *keyring, const char *name, const char *part, enum kv_status status);

@@ -120,20 +120,25 @@ enum kv_status kv_keyring_rows_all(struct kv_keyring *keyring, struct kv_view id
     return KV_OK;
 }
 
-static void hold(struct kv_keyring *keyring, const char *name, const struct kv_merge_result *merged,
-                 const struct kv_map_visit *visit)
+/* All of it, or nothing. */
+static enum kv_status hold(struct kv_keyring *keyring, const char *name, const struct kv_merge_result *merged,
+                           const struct kv_map_visit *visit)
 {
+    KV_CLEANUP(kv_version_list_free) struct kv_version_list list = { 0 };
+
+    KV_TRY(add_all(&list, &merged->all));
     pthread_mutex_lock(&keyring->lock);
     struct kv_slot *slot = kv_keyring_slot(keyring, name);
-
     if (slot) {
         kv_version_list_free(&slot->held);
-        slot->held = (struct kv_version_list){ 0 };
-        slot->is_held = add_all(&slot->held, &merged->all) == KV_OK;
+        slot->held = list;
+        slot->is_held = true;
+        list = (struct kv_version_list){ 0 };
         if (visit)
             slot->held_visit = *visit;
     }
     pthread_mutex_unlock(&keyring->lock);
+    return slot ? KV_OK : KV_NO_MEMORY;
 }
 
 static void let_go(struct kv_keyring *keyring, const char *name)
@@ -150,8 +155,8 @@ static void let_go(struct kv_keyring *keyring, const char *name)
     pthread_mutex_unlock(&keyring->lock);
 }
 
-void kv_keyring_keep(struct kv_keyring *keyring, const char *name, const struct kv_merge_result *merged,
-                     const struct kv_map_visit *visit)
+enum kv_status kv_keyring_keep(struct kv_keyring *keyring, const char *name,
+                               const struct kv_merge_result *merged, const struct kv_map_visit *visit)
 {
     const char *vault = keyring->parts.config->name;
     struct kv_error err = { 0 };
@@ -163,12 +168,13 @@ void kv_keyring_keep(struct kv_keyring *keyring, const char *name, const struct 
         status = kv_map_visit(keyring->parts.map, vault, name, visit, &err);
     if (status == KV_OK) {
         let_go(keyring, name);
-        return;
+        return KV_OK;
     }
-    hold(keyring, name, merged, visit);
+    KV_TRY(hold(keyring, name, merged, visit));
     kv_log_once(keyring->parts.log, KV_LOG_WARN, "map-store",
                 "vault '%s': what was learnt is kept in memory only: %s", vault,
                 *err.text ? err.text : kv_status_text(status));
+    return KV_OK;
 }
 
 bool kv_keyring_is_fresh(const struct kv_keyring *keyring, const struct kv_map_visit *visit)

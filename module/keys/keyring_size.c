@@ -49,5 +49,5 @@ void kv_keyring_learn_size(struct kv_keyring *keyring, const struct kv_version *
     /* Memory that is short only costs another try in the next process. */
     if (kv_keyring_rows(keyring, version->name, &rows, NULL) == KV_OK &&
         resize(&rows, version, bits, &merged) == KV_OK && merged.changed.count)
-        kv_keyring_keep(keyring, version->name, &merged, NULL);
+        (void)!kv_keyring_keep(keyring, version->name, &merged, NULL);
 }
