@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <openssl/evp.h>
+#include "base/locked.h"
 #include "mech_private.h"
 
 enum { BLOCK = 16, SEMIBLOCK = 8, CHUNK = 1 << 20 };
@@ -111,6 +112,7 @@ enum kv_status kv_cipher_open(const struct kv_mech_use *use, struct kv_view key,
     if (!cipher)
         return KV_NO_MEMORY;
     *cipher = (struct kv_cipher){ .mode = mode, .use = use, .encrypt = encrypt, .room = UINT64_MAX };
+    cipher->held.locked = encrypt; /* then it is a key that is to be wrapped */
     if (mode->type == CKM_AES_CTR)
         cipher->room = counter_room(use);
     cipher->context = EVP_CIPHER_CTX_new();
@@ -121,25 +123,29 @@ enum kv_status kv_cipher_open(const struct kv_mech_use *use, struct kv_view key,
     return KV_OK;
 }
 
-/* Feeds OpenSSL, whose lengths are ints, in pieces, and appends what comes out. False: OpenSSL refused, or memory is short. */
-static bool push(struct kv_cipher *cipher, struct kv_view in, struct kv_buffer *ret)
-{
-    KV_AUTO_BYTES struct kv_bytes out = { 0 };
-    size_t most = in.len < CHUNK || holds(cipher) ? in.len : CHUNK;
-    if (most > INT_MAX - 2 * BLOCK || kv_bytes_alloc(most + 2 * BLOCK, &out) != KV_OK)
-        return false;
-    for (size_t at = 0; at < in.len; at += most) {
-        int len = 0, more = (int)(in.len - at < most ? in.len - at : most);
-        if (EVP_CipherUpdate(cipher->context, out.data, &len, in.data + at, more) != 1 ||
-            kv_buffer_add(ret, (struct kv_view){ out.data, (size_t)len }) != KV_OK)
-            return false;
-    }
-    return true;
-}
-
 static enum kv_status bad_length(const struct kv_cipher *cipher)
 {
     return cipher->encrypt ? KV_DATA_LENGTH : KV_CIPHERTEXT_LENGTH;
+}
+
+/* Feeds OpenSSL, whose lengths are ints, in pieces, and appends what comes out. KV_INTERNAL: OpenSSL refused. */
+static enum kv_status push(struct kv_cipher *cipher, struct kv_view in, struct kv_buffer *ret)
+{
+    KV_AUTO_BYTES struct kv_bytes out = { 0 };
+    size_t most = in.len < CHUNK || holds(cipher) ? in.len : CHUNK;
+    if (most > INT_MAX - 2 * BLOCK)
+        return bad_length(cipher);
+    if (ret->locked)
+        KV_TRY(kv_bytes_alloc_locked(most + 2 * BLOCK, &out));
+    else
+        KV_TRY(kv_bytes_alloc(most + 2 * BLOCK, &out));
+    for (size_t at = 0; at < in.len; at += most) {
+        int len = 0, more = (int)(in.len - at < most ? in.len - at : most);
+        if (EVP_CipherUpdate(cipher->context, out.data, &len, in.data + at, more) != 1)
+            return KV_INTERNAL;
+        KV_TRY(kv_buffer_add(ret, (struct kv_view){ out.data, (size_t)len }));
+    }
+    return KV_OK;
 }
 
 enum kv_status kv_cipher_update(struct kv_cipher *cipher, struct kv_view in, struct kv_buffer *ret)
@@ -151,7 +157,7 @@ enum kv_status kv_cipher_update(struct kv_cipher *cipher, struct kv_view in, str
         return KV_OK;
     if (holds(cipher))
         return kv_buffer_add(&cipher->held, in);
-    return push(cipher, in, ret) ? KV_OK : KV_INTERNAL;
+    return push(cipher, in, ret);
 }
 
 /* OpenSSL refuses buffers that overlap, but for one and the same in a mode without blocks. */
@@ -217,7 +223,7 @@ static enum kv_status add_tag(struct kv_cipher *cipher, struct kv_buffer *ret)
 /* What was held goes through a buffer of its own and is handed on only when OpenSSL has said yes to all of it. */
 static enum kv_status release(struct kv_cipher *cipher, struct kv_buffer *ret)
 {
-    KV_AUTO_BUFFER struct kv_buffer out = { 0 };
+    KV_AUTO_BUFFER struct kv_buffer out = { .locked = ret->locked };
     struct kv_view in = KV_VIEW(cipher->held.bytes);
     if (is_gcm(cipher)) {
         in.len -= cipher->use->tag_len;
@@ -225,8 +231,10 @@ static enum kv_status release(struct kv_cipher *cipher, struct kv_buffer *ret)
                                 cipher->held.bytes.data + in.len) != 1)
             return KV_INTERNAL;
     }
-    if (!push(cipher, in, &out))
-        return cipher->encrypt ? KV_INTERNAL : KV_BAD_CIPHERTEXT;
+    enum kv_status status = push(cipher, in, &out);
+    if (status == KV_INTERNAL && !cipher->encrypt)
+        return KV_BAD_CIPHERTEXT;
+    KV_TRY(status);
     KV_TRY(finish(cipher, &out));
     return kv_buffer_add(ret, KV_VIEW(out.bytes));
 }

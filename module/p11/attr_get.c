@@ -338,7 +338,8 @@ KV_ATTR_GET(thumbprint)
 {
     enum { LEN = 3 };
     KV_AUTO_BYTES struct kv_bytes digest = { 0 };
-    if (kv_digest_once("SHA1", KV_VIEW(object->certificate->der), &digest))
+    ret->failure = kv_digest_once("SHA1", KV_VIEW(object->certificate->der), &digest);
+    if (ret->failure)
         return false;
     memcpy(ret->store.bytes, digest.data, LEN);
     return borrowed(ret, (struct kv_view){ ret->store.bytes, LEN });

@@ -78,12 +78,6 @@ enum kv_status kv_attrs_compare(const struct kv_object *object, struct kv_templa
     return KV_OK;
 }
 
-bool kv_attrs_match(const struct kv_object *object, struct kv_template template)
-{
-    bool same = false;
-    return kv_attrs_compare(object, template, &same) == KV_OK && same;
-}
-
 const CK_ATTRIBUTE *kv_attrs_find(struct kv_template template, CK_ATTRIBUTE_TYPE type)
 {
     for (CK_ULONG i = 0; i < template.count; i++)

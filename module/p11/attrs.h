@@ -14,9 +14,7 @@ CK_RV kv_attrs_read(struct kv_call *call, CK_OBJECT_HANDLE handle, CK_ATTRIBUTE 
 /* C_SetAttributeValue. */
 CK_RV kv_attrs_modify(struct kv_call *call, CK_OBJECT_HANDLE handle, struct kv_template template);
 
-/* Does the object have every attribute of the template with this value? What is hidden equals nothing. */
-bool kv_attrs_match(const struct kv_object *object, struct kv_template template);
-/* The same for those who can tell "no" from "not known for lack of memory". */
+/* Does the object have every attribute of the template with this value? What is hidden equals nothing. A failure: not known for lack of memory. */
 KV_MUST_USE enum kv_status kv_attrs_compare(const struct kv_object *object, struct kv_template template,
                                             bool *ret);
 /* The value of one attribute in a template, NULL: not there. */

@@ -67,8 +67,9 @@ CK_RV kv_object_destroy(struct kv_call *call, CK_OBJECT_HANDLE handle)
         return CKR_OBJECT_HANDLE_INVALID;
     if (!(object->flags & KV_IS_DESTROYABLE))
         return kv_call_refuse(call, CKR_ACTION_PROHIBITED,
-                              object->version ? "a vault's keys are not disabled without `manage = yes`"
-                                              : "this object cannot be destroyed");
+                              object->version && object->type != CKO_CERTIFICATE
+                                  ? "a vault's keys are not disabled without `manage = yes`"
+                                  : "this object cannot be destroyed");
     if (object->version)
         return kv_manage_destroy(call, object);
     kv_session_disown(call->session, handle);

@@ -20,8 +20,11 @@ static CK_RV check_wrap_template(struct kv_call *call, const struct kv_object *k
                                  const struct kv_object *wrapping)
 {
     const struct kv_attr_list *wanted = wrapping->secret ? &wrapping->secret->wrap : NULL;
-    if (!wanted || kv_attrs_match(key, (struct kv_template){ wanted->items, wanted->count }))
-        return CKR_OK;
+    bool fits = true;
+    enum kv_status status =
+        wanted ? kv_attrs_compare(key, (struct kv_template){ wanted->items, wanted->count }, &fits) : KV_OK;
+    if (status || fits)
+        return kv_call_status(call, status, KV_OP_WRAP);
     return kv_call_refuse(call, CKR_KEY_HANDLE_INVALID,
                           "the key is not one that the wrapping key's CKA_WRAP_TEMPLATE lets it wrap");
 }

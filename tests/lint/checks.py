@@ -218,6 +218,26 @@ def features(tree):
             yield f"{page}:{line}: '{name}' is '{word}' without a reason"
 
 
+def codes(tree):
+    """every CKR_* that an application may get has its name in the log"""
+    table = "module/p11/ckr.c"
+    named = set(re.findall(r"\bNAMED\((CKR_\w+)\)", tree.text(table)))
+    for path in tree.c_files("module/p11") + ["include/base/status.def"]:
+        for match in re.finditer(r"\bCKR_[A-Z0-9_]+\b", tree.text(path)):
+            if match.group() not in named:
+                yield f"{path}:{source.line_of(tree.text(path), match.start())}: '{match.group()}' has no name in {table}"
+
+
+def injected(tree):
+    """failures are injected into every function that is offered"""
+    lists, folder = "include/mech/functions.def", "tests/inject"
+    unsupported = set(re.findall(r"KV_UNSUPPORTED\((C_\w+)", tree.text("module/p11/unsupported.def")))
+    called = set(re.findall(r"->(C_\w+)", "".join(tree.text(path) for path in tree.c_files(folder))))
+    for match in re.finditer(r"^KV_FUNCTION_\w+\((C_\w+)", tree.text(lists), re.M):
+        if match.group(1) not in unsupported | called:
+            yield f"{lists}:{source.line_of(tree.text(lists), match.start())}: no step in {folder} calls '{match.group(1)}'"
+
+
 def man_syntax(tree):
     """mandoc accepts the manual pages"""
     pages = [path for path in tree.files() if re.search(r"\.[1-8]$", path)]
@@ -297,4 +317,4 @@ def run(program, *arguments, cwd=None):
 
 
 ALL = [layers, libraries, rest_layers, banned, unfinished, sizes, parameters, exports, man_settings, man_tool,
-       man_emulator, features, man_syntax, formatting, scripts, places, top_level, whitespace]
+       man_emulator, features, codes, injected, man_syntax, formatting, scripts, places, top_level, whitespace]

@@ -27,6 +27,9 @@ CLEAN = {
                                        ".Nd vault\n.Sh DESCRIPTION\n.Bl -tag -width x\n.It Fl -port Ar N\nPort.\n.El\n",
     "include/mech/functions.def": "KV_FUNCTION_2_40(C_Sign)\nKV_FUNCTION_2_40(C_InitToken)\nKV_FUNCTION_3_0(C_GetInterface, (int a))\n",
     "module/p11/unsupported.def": "KV_UNSUPPORTED(C_InitToken, (int a))\n",
+    "module/p11/ckr.c": "static const int names[] = { NAMED(CKR_OK) };\n",
+    "include/base/status.def": "KV_STATUS(OK, CKR_OK)\n",
+    "tests/inject/scenario.c": "int a = p11->C_Sign(1) || p11->C_GetInterface(2);\n",
     "module/mech/table.c": "static const int rows[] = {\n    ROW(CKM_ECDSA),\n    ROW(CKM_ECDSA),\n};\n",
     "conf/kvp11-features.7": ".Dd January 1, 2026\n.Dt KVP11-FEATURES 7\n.Os\n.Sh NAME\n.Nm kvp11-features\n.Nd what is there\n"
                              ".Sh FUNCTIONS\n.Bl -tag -width x\n.It Fn C_Sign No yes\n.It Fn C_GetInterface No yes\n"
@@ -81,6 +84,9 @@ PLANTS = [
         "C_Sign No yes", "C_Sign No perhaps"), "'C_Sign' is 'perhaps'"),
     (checks.features, "a refusal without its reason", "conf/kvp11-features.7", ("=" + CLEAN["conf/kvp11-features.7"]).replace(
         "Never.\n", ""), "'C_InitToken' is 'no' without a reason"),
+    (checks.codes, "a code without a name", "module/p11/slot.c", "=int rv = CKR_NO_EVENT;\n", "module/p11/slot.c:1: 'CKR_NO_EVENT'"),
+    (checks.codes, "a status with such a code", "include/base/status.def", "KV_STATUS(X, CKR_PIN_LOCKED)\n", "'CKR_PIN_LOCKED'"),
+    (checks.injected, "a function that no step calls", "tests/inject/scenario.c", "=\n", "calls 'C_Sign'"),
     (checks.man_syntax, "a list without end", "tools/kvp11.1", ".Bl -tag -width x\n.It Fl x\n", "kvp11.1"),
     (checks.formatting, "two statements on a line", "module/base/status.c", "int y(void)\n{\n  return 0; }\n", "status.c:1"),
     (checks.scripts, "an if without end", "tools/setup", "if true; then\n", "tools/setup:1"),

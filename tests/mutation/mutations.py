@@ -156,7 +156,7 @@ ALL = [
     Mutation("CKA_EXTRACTABLE is ignored by a wrap", "module/p11/wrap.c",
              "if (!(key->flags & KV_IS_EXTRACTABLE))", "if (!(key->flags | KV_IS_EXTRACTABLE))", "secrets"),
     Mutation("CKA_WRAP_TEMPLATE is ignored", "module/p11/wrap.c",
-             "if (!wanted || kv_attrs_match(key,", "if (!wanted || key || kv_attrs_match(key,", "wrap"),
+             "if (status || fits)", "if (status || fits || key)", "wrap"),
     Mutation("HKDF leaves the info out", "module/mech/kdf.c",
              "if (hkdf->expand && hkdf->info.len)", "if (hkdf->extract && !hkdf->expand && hkdf->info.len)", "derive"),
     Mutation("a derived key forgets that its base was never extractable", "module/p11/derive.c",
