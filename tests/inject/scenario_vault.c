@@ -2,6 +2,7 @@
 #include "steps.h"
 
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 const struct prepared *prepared;
@@ -86,17 +87,17 @@ CK_RV fixed_objects(void)
 
 /* --- key management --- */
 
-/* A failed attempt may have made its key all the same: each has a name of its own. */
-static CK_ATTRIBUTE new_label(char ret[32])
+/* A failed attempt may have made its key all the same: each has a name of its own. Numbers of processes come again, not within a second. */
+static CK_ATTRIBUTE new_label(char ret[48])
 {
     static unsigned next;
-    int len = snprintf(ret, 32, "made-%d-%u", (int)getpid(), next++);
+    int len = snprintf(ret, 48, "made-%lld-%d-%u", (long long)time(NULL), (int)getpid(), next++);
     return (CK_ATTRIBUTE){ CKA_LABEL, ret, (CK_ULONG)len };
 }
 
 CK_RV generate_in_the_vault(void)
 {
-    char label[32];
+    char label[48];
     CK_MECHANISM make = { CKM_EC_KEY_PAIR_GEN, NULL, 0 };
     CK_ATTRIBUTE open_items[] = { ITEM(CKA_TOKEN, yes), { CKA_EC_PARAMS, (void *)p256, sizeof p256 } };
     CK_ATTRIBUTE shut_items[] = { ITEM(CKA_TOKEN, yes), ITEM(CKA_SIGN, yes), new_label(label) };
@@ -121,7 +122,7 @@ static const CK_OBJECT_CLASS private_class = CKO_PRIVATE_KEY;
 CK_RV import_an_ec_key(void)
 {
     static const CK_KEY_TYPE ec = CKK_EC;
-    char label[32];
+    char label[48];
     CK_ATTRIBUTE template[] = { ITEM(CKA_CLASS, private_class),
                                 ITEM(CKA_KEY_TYPE, ec),
                                 ITEM(CKA_TOKEN, yes),
@@ -136,7 +137,7 @@ CK_RV import_an_rsa_key(void)
 {
     static const CK_KEY_TYPE rsa = CKK_RSA;
     static const CK_ATTRIBUTE_TYPE types[] = { CKA_MODULUS, CKA_PUBLIC_EXPONENT, CKA_PRIVATE_EXPONENT };
-    char label[32];
+    char label[48];
     CK_ATTRIBUTE template[] = { ITEM(CKA_CLASS, private_class),
                                 ITEM(CKA_KEY_TYPE, rsa),
                                 ITEM(CKA_TOKEN, yes),
