@@ -22,7 +22,8 @@ struct kv_bytes {
 #define KV_VIEW(bytes) ((struct kv_view){ (bytes).data, (bytes).len })
 #define KV_AUTO_BYTES  KV_CLEANUP(kv_bytes_free)
 
-struct kv_view kv_view_text(const char *text); /* without the NUL; NULL is empty */
+struct kv_view kv_view_text(const char *text);         /* without the NUL; NULL is empty */
+struct kv_view kv_view_minimal(struct kv_view number); /* without the zeros in front */
 bool kv_view_equal(struct kv_view a, struct kv_view b);
 bool kv_view_equal_ct(struct kv_view a, struct kv_view b); /* constant time for equal lengths: secrets */
 

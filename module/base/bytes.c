@@ -9,6 +9,13 @@ struct kv_view kv_view_text(const char *text)
     return (struct kv_view){ (const unsigned char *)text, text ? strlen(text) : 0 };
 }
 
+struct kv_view kv_view_minimal(struct kv_view number)
+{
+    while (number.len && !number.data[0])
+        number = (struct kv_view){ number.data + 1, number.len - 1 };
+    return number;
+}
+
 bool kv_view_equal(struct kv_view a, struct kv_view b)
 {
     return a.len == b.len && (!a.len || !memcmp(a.data, b.data, a.len));

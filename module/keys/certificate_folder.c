@@ -79,8 +79,7 @@ static enum kv_status read_bytes(int fd, struct kv_bytes *ret)
             continue;
         if (got < 0)
             return KV_IO;
-        if (kv_buffer_add(&text, (struct kv_view){ block, (size_t)got }))
-            return KV_DATA_LENGTH;
+        KV_TRY(kv_buffer_add(&text, (struct kv_view){ block, (size_t)got }));
     }
     *ret = kv_bytes_take(&text.bytes);
     return KV_OK;
@@ -140,7 +139,7 @@ static void take_file(struct kv_folder *folder, int directory, const char *name)
     do {
         struct kv_error err = { 0 };
         status = take_certificate(folder, &rest, &count, &err);
-        folder->torn = folder->torn || status == KV_NO_MEMORY;
+        folder->torn = folder->torn || status == KV_NO_MEMORY || status == KV_INTERNAL;
         if (status)
             kv_log_line(folder->log, KV_LOG_WARN, "certificate file '%s/%s': %s, so that one is left out",
                         folder->path, name, *err.text ? err.text : "out of memory");

@@ -259,6 +259,8 @@ enum kv_status kv_x509_next(struct kv_view *rest, struct kv_bytes *ret, struct k
     body.len = (size_t)(to - from);
     to += sizeof end - 1;
     *rest = (struct kv_view){ to, (size_t)(all.data + all.len - to) };
-    return decode_pem(body, ret) == KV_OK ? KV_OK
-                                          : kv_fail(err, KV_BAD_DATA, "a certificate in PEM is not base64");
+    enum kv_status status = decode_pem(body, ret);
+    if (status == KV_OK || status == KV_NO_MEMORY)
+        return status;
+    return kv_fail(err, KV_BAD_DATA, "a certificate in PEM is not base64");
 }

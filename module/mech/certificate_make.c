@@ -59,24 +59,16 @@ static enum kv_status algorithm_of(const char *alg, struct kv_view *ret, bool *r
 
 /* --- elements --- */
 
-static enum kv_status put(struct kv_buffer *to, unsigned char tag, struct kv_view contents)
-{
-    KV_AUTO_BYTES struct kv_bytes element = { 0 };
-
-    KV_TRY(kv_der_wrap(tag, contents, &element));
-    return kv_buffer_add(to, KV_VIEW(element));
-}
-
 static enum kv_status put_name(struct kv_buffer *to, const char *text)
 {
     static const unsigned char common_name[] = { 0x55, 0x04, 0x03 };
     KV_AUTO_BUFFER struct kv_buffer pair = { 0 }, one = { 0 }, set = { 0 };
 
-    KV_TRY(put(&pair, TAG_OID, (struct kv_view){ common_name, sizeof common_name }));
-    KV_TRY(put(&pair, TAG_UTF8, kv_view_text(text)));
-    KV_TRY(put(&one, TAG_SEQUENCE, KV_VIEW(pair.bytes)));
-    KV_TRY(put(&set, TAG_SET, KV_VIEW(one.bytes)));
-    return put(to, TAG_SEQUENCE, KV_VIEW(set.bytes));
+    KV_TRY(kv_der_add(TAG_OID, (struct kv_view){ common_name, sizeof common_name }, &pair));
+    KV_TRY(kv_der_add(TAG_UTF8, kv_view_text(text), &pair));
+    KV_TRY(kv_der_add(TAG_SEQUENCE, KV_VIEW(pair.bytes), &one));
+    KV_TRY(kv_der_add(TAG_SET, KV_VIEW(one.bytes), &set));
+    return kv_der_add(TAG_SEQUENCE, KV_VIEW(set.bytes), to);
 }
 
 /* RFC 5280 §4.1.2.5: two digits for the year up to 2049; and §4.1.2.5's own word for "never". */
@@ -91,10 +83,10 @@ static enum kv_status put_validity(struct kv_buffer *to, int64_t created)
     snprintf(digits, sizeof digits, "%.4s%.2s%.2s%.2s%.2s%.2sZ", clock, clock + 5, clock + 8, clock + 11,
              clock + 14, clock + 17);
     bool is_short = created <= last_short;
-    KV_TRY(put(&validity, is_short ? TAG_UTC_TIME : TAG_GENERALIZED_TIME,
-               kv_view_text(digits + (is_short ? 2 : 0))));
-    KV_TRY(put(&validity, TAG_GENERALIZED_TIME, kv_view_text(never)));
-    return put(to, TAG_SEQUENCE, KV_VIEW(validity.bytes));
+    KV_TRY(kv_der_add(is_short ? TAG_UTC_TIME : TAG_GENERALIZED_TIME,
+                      kv_view_text(digits + (is_short ? 2 : 0)), &validity));
+    KV_TRY(kv_der_add(TAG_GENERALIZED_TIME, kv_view_text(never), &validity));
+    return kv_der_add(TAG_SEQUENCE, KV_VIEW(validity.bytes), to);
 }
 
 static enum kv_status put_extension(struct kv_buffer *to, unsigned char which, bool critical,
@@ -103,11 +95,11 @@ static enum kv_status put_extension(struct kv_buffer *to, unsigned char which, b
     const unsigned char oid[] = { 0x55, 0x1d, which }, yes = 0xff;
     KV_AUTO_BUFFER struct kv_buffer extension = { 0 };
 
-    KV_TRY(put(&extension, TAG_OID, (struct kv_view){ oid, sizeof oid }));
+    KV_TRY(kv_der_add(TAG_OID, (struct kv_view){ oid, sizeof oid }, &extension));
     if (critical)
-        KV_TRY(put(&extension, TAG_BOOLEAN, (struct kv_view){ &yes, 1 }));
-    KV_TRY(put(&extension, TAG_OCTET_STRING, value));
-    return put(to, TAG_SEQUENCE, KV_VIEW(extension.bytes));
+        KV_TRY(kv_der_add(TAG_BOOLEAN, (struct kv_view){ &yes, 1 }, &extension));
+    KV_TRY(kv_der_add(TAG_OCTET_STRING, value, &extension));
+    return kv_der_add(TAG_SEQUENCE, KV_VIEW(extension.bytes), to);
 }
 
 /* digitalSignature, keyEncipherment and dataEncipherment are the first, third and fourth bit (RFC 5280 §4.2.1.3). */
@@ -134,8 +126,8 @@ static enum kv_status put_extensions(struct kv_buffer *to, const struct kv_x509_
     KV_TRY(put_extension(&list, 0x0e, false, KV_VIEW(id)));
     KV_TRY(put_key_usage(&list, draft->operations));
     KV_TRY(put_extension(&list, 0x13, true, (struct kv_view){ nothing, sizeof nothing }));
-    KV_TRY(put(&sequence, TAG_SEQUENCE, KV_VIEW(list.bytes)));
-    return put(to, TAG_EXTENSIONS, KV_VIEW(sequence.bytes));
+    KV_TRY(kv_der_add(TAG_SEQUENCE, KV_VIEW(list.bytes), &sequence));
+    return kv_der_add(TAG_EXTENSIONS, KV_VIEW(sequence.bytes), to);
 }
 
 /* From everything that tells one certificate of ours from another: two with one issuer and one number would confuse NSS. */
@@ -149,7 +141,7 @@ static enum kv_status put_serial(struct kv_buffer *to, const struct kv_x509_draf
     KV_TRY(kv_buffer_format(&text, "/%s/%lld/%u", draft->name, (long long)draft->created, draft->operations));
     KV_TRY(kv_digest_once("SHA2-256", KV_VIEW(text.bytes), &digest));
     digest.data[0] = (digest.data[0] & 0x3f) | 0x40; /* positive, and no shorter */
-    return put(to, TAG_INTEGER, (struct kv_view){ digest.data, SERIAL_LEN });
+    return kv_der_add(TAG_INTEGER, (struct kv_view){ digest.data, SERIAL_LEN }, to);
 }
 
 /* --- the certificate --- */
@@ -160,7 +152,7 @@ static enum kv_status write_tbs(const struct kv_x509_draft *draft, const char *i
     static const unsigned char version_3[] = { TAG_INTEGER, 1, 2 };
     KV_AUTO_BUFFER struct kv_buffer tbs = { 0 };
 
-    KV_TRY(put(&tbs, TAG_VERSION, (struct kv_view){ version_3, sizeof version_3 }));
+    KV_TRY(kv_der_add(TAG_VERSION, (struct kv_view){ version_3, sizeof version_3 }, &tbs));
     KV_TRY(put_serial(&tbs, draft));
     KV_TRY(kv_buffer_add(&tbs, algorithm));
     KV_TRY(put_name(&tbs, issuer));
@@ -181,7 +173,7 @@ static enum kv_status write_whole(struct kv_view tbs, struct kv_view algorithm, 
     KV_TRY(kv_buffer_add(&bits, signature));
     KV_TRY(kv_buffer_add(&whole, tbs));
     KV_TRY(kv_buffer_add(&whole, algorithm));
-    KV_TRY(put(&whole, TAG_BIT_STRING, KV_VIEW(bits.bytes)));
+    KV_TRY(kv_der_add(TAG_BIT_STRING, KV_VIEW(bits.bytes), &whole));
     return kv_der_wrap(TAG_SEQUENCE, KV_VIEW(whole.bytes), ret);
 }
 

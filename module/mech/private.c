@@ -73,19 +73,12 @@ static enum kv_status write_pkcs8(const struct kv_public *public,
 
 /* --- reading --- */
 
-static struct kv_view minimal(struct kv_view number)
-{
-    while (number.len && !number.data[0])
-        number = (struct kv_view){ number.data + 1, number.len - 1 };
-    return number;
-}
-
 static enum kv_status read_number(struct kv_view *rest, struct kv_view *ret)
 {
     KV_TRY(kv_der_read(rest, TAG_INTEGER, ret));
     if (!ret->len || ret->data[0] & 0x80)
         return KV_BAD_DATA;
-    *ret = minimal(*ret);
+    *ret = kv_view_minimal(*ret);
     return KV_OK;
 }
 

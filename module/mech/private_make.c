@@ -63,8 +63,7 @@ enum kv_status kv_private_from_ec(const struct kv_curve *curve, struct kv_view s
     struct kv_view parts[KV_PRIVATE_PARTS] = { 0 };
     struct kv_public *public = NULL;
     unsigned char point[160];
-    while (scalar.len && !scalar.data[0])
-        scalar = (struct kv_view){ scalar.data + 1, scalar.len - 1 };
+    scalar = kv_view_minimal(scalar);
     if (!scalar.len || scalar.len > curve->width)
         return kv_fail(err, KV_BAD_DATA, "not a private value of %s", curve->name);
     if (kv_bytes_alloc_locked(curve->width, &wide))

@@ -75,7 +75,7 @@ static bool find_primes(struct rsa *rsa)
         return false;
     while (!BN_is_bit_set(odd, twos))
         twos++;
-    if (!BN_rshift(odd, odd, twos))
+    if (!twos || !BN_rshift(odd, odd, twos)) /* the order is even */
         return false;
     BN_set_flags(odd, BN_FLG_CONSTTIME);
     for (int i = 0; i < FACTOR_TRIES; i++)
@@ -155,11 +155,9 @@ enum kv_status kv_private_new_rsa(unsigned bits, struct kv_view exponent, struct
                                   struct kv_error *err)
 {
     static const unsigned char f4[] = { 1, 0, 1 };
-    struct kv_view wanted = exponent.len ? exponent : (struct kv_view){ f4, sizeof f4 };
+    struct kv_view wanted = kv_view_minimal(exponent.len ? exponent : (struct kv_view){ f4, sizeof f4 });
     unsigned char native[EXPONENT_MAX] = { 0 };
     size_t size = bits;
-    while (wanted.len && !wanted.data[0])
-        wanted = (struct kv_view){ wanted.data + 1, wanted.len - 1 };
     if (wanted.len > sizeof native || !wanted.len)
         return kv_fail(err, KV_BAD_DATA, "the public exponent is 0 or longer than %d bytes", EXPONENT_MAX);
     for (size_t i = 0; i < wanted.len; i++)

@@ -114,8 +114,8 @@ CK_RV kv_create_curve(struct kv_call *call, const struct kv_raw *raw, const stru
 }
 
 /* CKA_EC_POINT is a DER OCTET STRING; some clients leave that out, and the length tells them apart. */
-static CK_RV read_point(struct kv_call *call, const struct kv_curve *curve, struct kv_view given,
-                        struct kv_view *ret)
+CK_RV kv_create_point(struct kv_call *call, const struct kv_curve *curve, struct kv_view given,
+                      struct kv_view *ret)
 {
     size_t size = 1 + 2 * (size_t)curve->width;
     struct kv_view point = given;
@@ -139,7 +139,7 @@ static CK_RV make_public_ec(struct kv_call *call, struct kv_object *object)
     struct kv_view point;
     CK_RV rv = kv_create_curve(call, raw, &curve);
     if (!rv)
-        rv = read_point(call, curve, KV_VIEW(raw->ec_point), &point);
+        rv = kv_create_point(call, curve, KV_VIEW(raw->ec_point), &point);
     if (rv)
         return rv;
     enum kv_status status = kv_public_from_ec(curve->name, (struct kv_view){ point.data + 1, curve->width },
@@ -150,20 +150,12 @@ static CK_RV make_public_ec(struct kv_call *call, struct kv_object *object)
     return kv_call_status(call, status, 0);
 }
 
-static struct kv_view unpadded(struct kv_bytes number)
-{
-    struct kv_view view = KV_VIEW(number);
-    while (view.len && !view.data[0])
-        view = (struct kv_view){ view.data + 1, view.len - 1 };
-    return view;
-}
-
 static CK_RV make_public_rsa(struct kv_call *call, struct kv_object *object)
 {
     const struct kv_bytes *parts = object->secret->raw->parts;
-    enum kv_status status =
-        kv_public_from_rsa(unpadded(parts[KV_PART_MODULUS]), unpadded(parts[KV_PART_EXPONENT]),
-                           &object->secret->public, &call->err);
+    enum kv_status status = kv_public_from_rsa(kv_view_minimal(KV_VIEW(parts[KV_PART_MODULUS])),
+                                               kv_view_minimal(KV_VIEW(parts[KV_PART_EXPONENT])),
+                                               &object->secret->public, &call->err);
     if (status == KV_BAD_DATA || status == KV_KEY_SIZE)
         return refuse_value(call);
     return kv_call_status(call, status, 0);
@@ -183,7 +175,7 @@ static CK_RV make_private_rsa(struct kv_call *call, struct kv_object *object)
 {
     struct kv_view parts[KV_RSA_PARTS];
     for (int i = 0; i < KV_RSA_PARTS; i++)
-        parts[i] = unpadded(object->secret->raw->parts[i]);
+        parts[i] = kv_view_minimal(KV_VIEW(object->secret->raw->parts[i]));
     return private_made(call, object, kv_private_from_rsa(parts, &object->secret->private, &call->err));
 }
 
@@ -199,7 +191,7 @@ static CK_RV make_private_ec(struct kv_call *call, struct kv_object *object)
                                              &object->secret->private, &call->err));
     if (rv || !raw->ec_point.len)
         return rv;
-    rv = read_point(call, curve, KV_VIEW(raw->ec_point), &point);
+    rv = kv_create_point(call, curve, KV_VIEW(raw->ec_point), &point);
     if (!rv && !kv_view_equal(point, kv_public_point(object->secret->public)))
         rv = kv_call_refuse(call, CKR_ATTRIBUTE_VALUE_INVALID,
                             "CKA_EC_POINT is not the public half of CKA_VALUE");

@@ -24,5 +24,8 @@ void kv_create_mark_local(struct kv_object *object, CK_MECHANISM_TYPE mechanism)
 
 /* The curve that raw CKA_EC_PARAMS name. CKR_CURVE_NOT_SUPPORTED, CKR_DOMAIN_PARAMS_INVALID. */
 CK_RV kv_create_curve(struct kv_call *call, const struct kv_raw *raw, const struct kv_curve **ret);
+/* The point in a CKA_EC_POINT, which *ret borrows. CKR_ATTRIBUTE_VALUE_INVALID; compressed: CKR_TEMPLATE_INCONSISTENT. */
+CK_RV kv_create_point(struct kv_call *call, const struct kv_curve *curve, struct kv_view given,
+                      struct kv_view *ret);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include "call.h"
+#include "create.h"
 #include "mech/private.h"
 
 KV_DEFINE_CLEANUP(struct kv_private, kv_private_free)
@@ -58,10 +59,7 @@ static CK_RV read_kind(struct kv_call *call, struct kv_template template, struct
 
 static struct kv_view minimal(const CK_ATTRIBUTE *item)
 {
-    struct kv_view number = { item->pValue, item->ulValueLen };
-    while (number.len && !*number.data)
-        number = (struct kv_view){ number.data + 1, number.len - 1 };
-    return number;
+    return kv_view_minimal((struct kv_view){ item->pValue, item->ulValueLen });
 }
 
 static const int rsa_members[KV_RSA_PARTS] = {
@@ -118,13 +116,15 @@ static CK_RV check_public(struct kv_call *call, struct kv_template template, con
 {
     const CK_ATTRIBUTE *info = kv_attrs_find(template, CKA_PUBLIC_KEY_INFO);
     const CK_ATTRIBUTE *given = kv_attrs_find(template, CKA_EC_POINT);
-    struct kv_view point = kv_public_point(key), spki = kv_public_spki(key);
-    size_t over = given && given->ulValueLen > point.len ? given->ulValueLen - point.len : 0;
-    bool good = !info || kv_view_equal(spki, (struct kv_view){ info->pValue, info->ulValueLen });
-    /* An OCTET STRING around the point, or, by clients of old, the point alone. */
-    if (given)
-        good = good && kv_view_equal(point, (struct kv_view){ (const unsigned char *)given->pValue + over,
-                                                              given->ulValueLen - over });
+    struct kv_view point = kv_public_point(key), spki = kv_public_spki(key), said = point;
+    CK_RV rv = given && kv_public_curve(key)
+                   ? kv_create_point(call, kv_public_curve(key),
+                                     (struct kv_view){ given->pValue, given->ulValueLen }, &said)
+                   : CKR_OK;
+    if (rv)
+        return rv;
+    bool good = (!info || kv_view_equal(spki, (struct kv_view){ info->pValue, info->ulValueLen })) &&
+                kv_view_equal(point, said);
     return good ? CKR_OK
                 : kv_call_refuse(call, CKR_TEMPLATE_INCONSISTENT,
                                  "the template's public key is not that of its private key");

@@ -22,9 +22,7 @@ static CK_RV read_modulus_bits(struct kv_call *call, struct kv_template template
                               value);
     *ret = (int)value;
     struct kv_view e = { exponent ? exponent->pValue : f4, exponent ? exponent->ulValueLen : sizeof f4 };
-    while (e.len && !*e.data)
-        e = (struct kv_view){ e.data + 1, e.len - 1 };
-    if (!kv_view_equal(e, (struct kv_view){ f4, sizeof f4 }))
+    if (!kv_view_equal(kv_view_minimal(e), (struct kv_view){ f4, sizeof f4 }))
         return kv_call_refuse(call, CKR_ATTRIBUTE_VALUE_INVALID,
                               "CKA_PUBLIC_EXPONENT is not 65537: no other is asked of a vault");
     return CKR_OK;

@@ -203,10 +203,9 @@ static CK_RV become_private(struct kv_call *call, struct kv_object *object, size
     struct kv_secret *secret = object->secret;
     enum kv_status status =
         kv_private_from_pkcs8(without_padding(bytes, block), &secret->private, &call->err);
-    if (status == KV_KEY_SIZE)
-        return kv_call_status(call, status, KV_OP_UNWRAP) ? CKR_WRAPPED_KEY_LEN_RANGE : CKR_OK;
-    if (status)
-        return kv_call_status(call, status, KV_OP_UNWRAP);
+    CK_RV rv = kv_call_status(call, status, KV_OP_UNWRAP);
+    if (rv) /* of the unwrapping key's size it is not */
+        return status == KV_KEY_SIZE ? CKR_WRAPPED_KEY_LEN_RANGE : rv;
     secret->public = kv_public_ref(kv_private_public(secret->private));
     if ((kv_public_kind(secret->public) == KV_RSA) != (object->key_type == CKK_RSA))
         return kv_call_refuse(call, CKR_WRAPPED_KEY_INVALID,
