@@ -218,6 +218,52 @@ static void test_what_is_no_scalar(void **state)
     assert_int_equal(key, 77);
 }
 
+/* The public half, where a template has it: 65 bytes of P-256 behind `head`, of which `skip` are left out in front. */
+static void test_a_point_beside_the_scalar(void **state)
+{
+    static const struct {
+        const char *sentence, *head;
+        size_t head_len, skip;
+        CK_BYTE change;
+        CK_RV rv;
+    } rows[] = {
+        { "an OCTET STRING", "\x04\x41", 2, 0, 0, CKR_OK },
+        { "the point alone", "", 0, 0, 0, CKR_OK },
+        { "another point", "\x04\x41", 2, 0, 1, CKR_TEMPLATE_INCONSISTENT },
+        { "another tag", "\x05\x41", 2, 0, 0, CKR_ATTRIBUTE_VALUE_INVALID },
+        { "another length", "\x04\x40", 2, 0, 0, CKR_ATTRIBUTE_VALUE_INVALID },
+        { "something in front", "\x30\x04\x41", 3, 0, 0, CKR_ATTRIBUTE_VALUE_INVALID },
+        { "a byte too few", "\x04\x40", 2, 1, 0, CKR_ATTRIBUTE_VALUE_INVALID },
+        { "compressed", "\x04\x21\x02", 3, 33, 0, CKR_TEMPLATE_INCONSISTENT },
+    };
+    EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", ec_names[0].group);
+    CK_BYTE scalar[80], point[65], given[80];
+    size_t len = number_of(pkey, OSSL_PKEY_PARAM_PRIV_KEY, scalar, 0), size = 0;
+    assert_int_equal(
+        EVP_PKEY_get_octet_string_param(pkey, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof point, &size), 1);
+    assert_int_equal(size, sizeof point);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char label[32];
+        CK_OBJECT_HANDLE key = 0;
+        snprintf(label, sizeof label, "brought-point-%zu", i);
+        memcpy(given, rows[i].head, rows[i].head_len);
+        memcpy(given + rows[i].head_len, point + rows[i].skip, sizeof point - rows[i].skip);
+        size_t given_len = rows[i].head_len + sizeof point - rows[i].skip;
+        given[given_len - 1] ^= rows[i].change;
+        CK_ATTRIBUTE template[] = { ITEM(CKA_CLASS, private_class),
+                                    ITEM(CKA_KEY_TYPE, ec_type),
+                                    ITEM(CKA_TOKEN, yes),
+                                    { CKA_LABEL, label, strlen(label) },
+                                    { CKA_EC_PARAMS, (void *)ec_names[0].params, ec_names[0].len },
+                                    { CKA_VALUE, scalar, len },
+                                    { CKA_EC_POINT, given, given_len } };
+        CK_RV rv = world.p11->C_CreateObject(session, template, COUNT(template), &key);
+        if (rv != rows[i].rv)
+            fail_msg("%s: 0x%lx", rows[i].sentence, rv);
+    }
+    EVP_PKEY_free(pkey);
+}
+
 /* --- names that exist, lost replies --- */
 
 static void test_existing_names(void **state)
@@ -344,12 +390,19 @@ static void test_nothing_secret_is_logged(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_an_rsa_key),          cmocka_unit_test(test_usage_and_dates),
-        cmocka_unit_test(test_parts_are_computed),  cmocka_unit_test(test_parts_that_are_missing),
-        cmocka_unit_test(test_a_key_on_each_curve), cmocka_unit_test(test_a_short_scalar),
-        cmocka_unit_test(test_what_is_no_scalar),   cmocka_unit_test(test_existing_names),
-        cmocka_unit_test(test_a_lost_reply),        cmocka_unit_test(test_who_may_not),
-        cmocka_unit_test(test_a_secret_key),        cmocka_unit_test(test_nothing_secret_is_logged),
+        cmocka_unit_test(test_an_rsa_key),
+        cmocka_unit_test(test_usage_and_dates),
+        cmocka_unit_test(test_parts_are_computed),
+        cmocka_unit_test(test_parts_that_are_missing),
+        cmocka_unit_test(test_a_key_on_each_curve),
+        cmocka_unit_test(test_a_short_scalar),
+        cmocka_unit_test(test_a_point_beside_the_scalar),
+        cmocka_unit_test(test_what_is_no_scalar),
+        cmocka_unit_test(test_existing_names),
+        cmocka_unit_test(test_a_lost_reply),
+        cmocka_unit_test(test_who_may_not),
+        cmocka_unit_test(test_a_secret_key),
+        cmocka_unit_test(test_nothing_secret_is_logged),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

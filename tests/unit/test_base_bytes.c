@@ -23,6 +23,21 @@ static void views_compare_by_content(void **state)
     }
 }
 
+static void numbers_lose_the_zeros_in_front(void **state)
+{
+    static const struct {
+        const char *number;
+        size_t len, kept;
+    } rows[] = { { NULL, 0, 0 }, { "\0\0", 2, 0 }, { "\0\1\0", 3, 2 }, { "\x80\0", 2, 2 } };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct kv_view number = { (const unsigned char *)rows[i].number, rows[i].len };
+        struct kv_view kept = kv_view_minimal(number);
+        assert_int_equal(kept.len, rows[i].kept);
+        assert_ptr_equal(kept.data + kept.len, number.data + number.len);
+    }
+}
+
 static void alloc_is_zeroed_and_never_null(void **state)
 {
     KV_AUTO_BYTES struct kv_bytes none = { 0 }, some = { 0 };
@@ -202,6 +217,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(views_compare_by_content),
+        cmocka_unit_test(numbers_lose_the_zeros_in_front),
         cmocka_unit_test(alloc_is_zeroed_and_never_null),
         cmocka_unit_test(alloc_of_too_much_leaves_the_output),
         cmocka_unit_test(copy_take_and_free),
