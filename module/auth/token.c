@@ -1,5 +1,6 @@
 #include "token_private.h"
 
+#include "auth/login.h"
 #include "base/locked.h"
 
 #include <pthread.h>
@@ -238,4 +239,18 @@ enum kv_status kv_tokens_login(struct kv_tokens *tokens, const struct kv_challen
 void kv_tokens_logout(struct kv_tokens *tokens)
 {
     install(tokens, NULL);
+}
+
+enum kv_status kv_tokens_check(struct kv_tokens *tokens, const struct kv_challenge *challenge, bool fresh,
+                               const struct kv_task *task, struct kv_login_report *ret, struct kv_error *err)
+{
+    const struct kv_vault_config *config = tokens->parts.config;
+    if (config->pin)
+        return kv_fail(
+            err, KV_NOT_LOGGED_IN,
+            "its secret is the PIN of C_Login (`pin`), which is not known here: log in through the module "
+            "(pkcs11-tool --login --list-objects)");
+    struct kv_vault_config own;
+    struct kv_token_wish wish = wish_of(tokens, challenge, NULL, &own);
+    return kv_login_check(tokens->parts.cache, &wish, fresh, task, ret, err);
 }

@@ -54,6 +54,13 @@ bool kv_token_cache_look(struct kv_token_cache *cache, const struct kv_token_wis
 /* Before the first use, for tests: another keyring than the user's. */
 void kv_token_cache_use_keyring(struct kv_token_cache *cache, int32_t keyring);
 
+/* ---- login.c ---- */
+
+struct kv_login_report;
+KV_MUST_USE enum kv_status kv_login_check(struct kv_token_cache *cache, const struct kv_token_wish *wish,
+                                          bool fresh, const struct kv_task *task, struct kv_login_report *ret,
+                                          struct kv_error *err);
+
 /* ---- token_keyring.c: Linux keyrings(7). Entries are readable by the same user only and vanish with their token. ---- */
 
 enum { KV_KEYRING_NAME_SIZE = 80 };
