@@ -10,13 +10,18 @@
 /* ---- what a token says ---- */
 
 /* It goes to a terminal: no control characters, whoever wrote it. */
+static void tame(char *text)
+{
+    for (; *text; text++) {
+        if ((unsigned char)*text < ' ' || *text == '\x7f')
+            *text = '?';
+    }
+}
+
 static void keep_text(char *ret, size_t size, const char *text)
 {
     snprintf(ret, size, "%s", text ? text : "");
-    for (; *ret; ret++) {
-        if ((unsigned char)*ret < ' ' || *ret == '\x7f')
-            *ret = '?';
-    }
+    tame(ret);
 }
 
 static void keep_first(const struct kv_json *claims, const char *const *names, char *ret, size_t size)
@@ -33,7 +38,7 @@ static void keep_words(const struct kv_json *list, char *ret, size_t size)
             continue;
         len += (size_t)snprintf(ret + len, size - len, "%s%s", len ? " " : "", word);
     }
-    keep_text(ret, size, ret[0] ? ret : NULL);
+    tame(ret);
 }
 
 void kv_login_read_claims(const char *bearer, struct kv_login_claims *ret)
