@@ -185,18 +185,27 @@ void kv_tokens_drop(struct kv_tokens *tokens, const struct kv_challenge *challen
 static const struct {
     const char *code;
     enum kv_status status;
+    const char *text;
 } verdicts[] = {
-    { "AADSTS7000215", KV_PIN_INCORRECT },
-    { "AADSTS7000222", KV_PIN_EXPIRED },
-    { "invalid_client", KV_PIN_INCORRECT },
-    { KV_CREDENTIAL_WRONG_SECRET, KV_PIN_INCORRECT },
+    { "AADSTS7000215", KV_PIN_INCORRECT,
+      "the PIN is not the application's secret: it is the secret's value, not its id" },
+    { "AADSTS7000222", KV_PIN_EXPIRED,
+      "the PIN was the application's secret, which has expired: add a new one" },
+    { "invalid_client", KV_PIN_INCORRECT, "the PIN is not the application's secret" },
+    { KV_CREDENTIAL_WRONG_SECRET, KV_PIN_INCORRECT, "the PIN does not open the key file" },
 };
 
 static enum kv_status judge(enum kv_status status, struct kv_error *err)
 {
     for (size_t i = 0; status == KV_CREDENTIAL && i < sizeof verdicts / sizeof verdicts[0]; i++) {
-        if (strcmp(err->code, verdicts[i].code) == 0)
-            return err->status = verdicts[i].status;
+        if (strcmp(err->code, verdicts[i].code) != 0)
+            continue;
+        struct kv_error told = *err; /* what else there is to know of the refusal */
+        status = kv_fail(&told, verdicts[i].status, "%s", verdicts[i].text);
+        told.http = err->http;
+        memcpy(told.code, err->code, sizeof told.code);
+        *err = told;
+        return status;
     }
     return status;
 }
