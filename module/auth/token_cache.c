@@ -84,6 +84,16 @@ void kv_token_cache_use_keyring(struct kv_token_cache *cache, int32_t keyring)
     cache->keyring.serial = keyring;
 }
 
+size_t kv_token_cache_count(struct kv_token_cache *cache)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&cache->lock);
+    for (const struct entry *entry = cache->entries; entry; entry = entry->next)
+        count += entry->kept.token.bearer != NULL;
+    pthread_mutex_unlock(&cache->lock);
+    return count;
+}
+
 static int64_t now_of(const struct kv_token_cache *cache)
 {
     return cache->parts.clock->unix_seconds(cache->parts.clock);

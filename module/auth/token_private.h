@@ -51,6 +51,7 @@ void kv_token_cache_put(struct kv_token_cache *cache, const struct kv_token_wish
 /* What other processes left for this wish; false: nothing that can be used. */
 bool kv_token_cache_look(struct kv_token_cache *cache, const struct kv_token_wish *wish,
                          struct kv_kept_token *ret);
+size_t kv_token_cache_count(struct kv_token_cache *cache); /* of tokens that are held */
 /* Before the first use, for tests: another keyring than the user's. */
 void kv_token_cache_use_keyring(struct kv_token_cache *cache, int32_t keyring);
 

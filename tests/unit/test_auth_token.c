@@ -337,7 +337,9 @@ static void a_pin_is_the_secret_until_the_logout(void **state)
     expect(tokens, &vault_scope, "vault-1");
     expect(tokens, &hsm_scope, "hsm-2");
     assert_string_equal(kind.secret, "right");
+    assert_int_equal(kv_token_cache_count(cache), 2);
     kv_tokens_logout(tokens);
+    assert_int_equal(kv_token_cache_count(cache), 0);
     expect_locked(tokens);
     assert_int_equal(log_in(tokens, "again", NULL), KV_OK); /* a login asks, whatever was known */
     assert_string_equal(kind.secret, "again");
