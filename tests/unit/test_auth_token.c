@@ -56,7 +56,7 @@ static enum kv_status fake_acquire(const struct kv_credential_request *request, 
     if (secret)
         assert_null(request->config->client_secret_file);
     snprintf(kind.secret, sizeof kind.secret, "%s", secret ? secret : "");
-    if (kind.entered) {
+    if (kind.entered && !request->config->client_id) {
         sem_post(kind.entered);
         sem_wait(kind.go);
     }
@@ -470,6 +470,44 @@ static void all_are_told_of_a_failure(void **state)
         assert_int_equal(askers[i].status, i == 1 ? KV_TIMED_OUT : KV_CREDENTIAL);
 }
 
+/* Eight threads of two vaults that share an identity wait for one fetch; a third vault, of another identity, does not wait for them. */
+static void an_identity_waits_for_its_own_fetch_alone(void **state)
+{
+    struct kv_vault_config twin = { .name = (char *)"dr", .credential = (char *)"fake" };
+    struct kv_vault_config other = { .name = (char *)"hsm",
+                                     .credential = (char *)"fake",
+                                     .client_id = (char *)"other" };
+    struct asker askers[THREADS] = { 0 };
+    sem_t entered, go;
+    struct kv_tokens *first = open_with(&kv_clock_system), *second = open_of(&twin), *third = open_of(&other);
+    sem_init(&entered, 0, 0);
+    sem_init(&go, 0, 0);
+    kind.entered = &entered;
+    kind.go = &go;
+    for (size_t i = 0; i < THREADS; i++) {
+        askers[i] = (struct asker){ .tokens = i % 2 ? second : first, .ms = 60000 };
+        pthread_create(&askers[i].thread, NULL, ask, &askers[i]);
+        if (!i)
+            sem_wait(&entered);
+    }
+    struct asker alone = { .tokens = third, .ms = 60000 };
+    ask(&alone); /* while the first still fetches */
+    assert_string_equal(alone.bearer, "vault-2");
+    sem_post(&go);
+    for (size_t i = 0; i < THREADS; i++) {
+        pthread_join(askers[i].thread, NULL);
+        assert_string_equal(askers[i].bearer, "vault-1");
+        kv_text_free(askers[i].bearer);
+    }
+    assert_int_equal(kind.calls, 2);
+    kv_text_free(alone.bearer);
+    kv_tokens_free(first);
+    kv_tokens_free(second);
+    kv_tokens_free(third);
+    sem_destroy(&entered);
+    sem_destroy(&go);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -490,6 +528,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_pin_is_proved_for_each_vault, reset, end),
         cmocka_unit_test_setup_teardown(one_fetches_the_others_wait, reset, end),
         cmocka_unit_test_setup_teardown(all_are_told_of_a_failure, reset, end),
+        cmocka_unit_test_setup_teardown(an_identity_waits_for_its_own_fetch_alone, reset, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
