@@ -30,6 +30,28 @@ static enum kv_status add_section(struct kv_table *table, const struct kv_config
     return KV_OK;
 }
 
+/* What differs for the commands that change something. */
+static enum kv_status add_operators(struct kv_tool *tool, struct kv_table *table, size_t first, size_t end,
+                                    struct kv_error *err)
+{
+    struct kv_config_source source = { .path = tool->config_file, .operators = true };
+    KV_AUTO_CONFIG struct kv_config *config = NULL;
+    const struct kv_setting_info *setting;
+    KV_TRY(kv_config_load(&source, &config, err));
+    for (size_t v = first; v < end && v < config->vault_count; v++) {
+        const struct kv_vault_config *vault = &config->vaults[v];
+        for (size_t i = 0; vault->as_operator && (setting = kv_config_setting(i)); i++) {
+            if (!setting->credential)
+                continue;
+            kv_table_take(table, kv_text_format("%s.operator", vault->name));
+            kv_table_text(table, setting->name);
+            kv_table_take(table, kv_config_value(config, vault, setting->name));
+            kv_table_text(table, setting->standard);
+        }
+    }
+    return KV_OK;
+}
+
 /* Settings that are legal and seldom meant. */
 static void warn_of_vault(const struct kv_vault_config *vault)
 {
@@ -90,6 +112,7 @@ enum kv_status kv_cmd_config_check(struct kv_tool *tool, struct kv_error *err)
     KV_TRY(add_section(table, config, NULL, err));
     for (size_t i = first; i < end; i++)
         KV_TRY(add_section(table, config, &config->vaults[i], err));
+    KV_TRY(add_operators(tool, table, first, end, err));
     KV_TRY(kv_map_health(kv_core_map(tool->core), err));
     warn(config, kv_core_map(tool->core));
     return kv_common_print(tool, table, err);

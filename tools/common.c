@@ -120,10 +120,11 @@ enum kv_status kv_common_number(const char *what, const char *text, int *ret, st
     return KV_OK;
 }
 
-enum kv_status kv_common_open(struct kv_tool *tool, struct kv_error *err)
+enum kv_status kv_common_open_as(struct kv_tool *tool, bool operators, struct kv_error *err)
 {
     KV_AUTO_CONFIG struct kv_config *config = NULL;
-    KV_TRY(kv_config_load(&(struct kv_config_source){ .path = tool->config_file }, &config, err));
+    struct kv_config_source source = { .path = tool->config_file, .operators = operators };
+    KV_TRY(kv_config_load(&source, &config, err));
     if (!config->vault_count)
         return kv_fail(
             err, KV_CONFIG,
@@ -131,6 +132,11 @@ enum kv_status kv_common_open(struct kv_tool *tool, struct kv_error *err)
             "KVP11_VAULT_URL",
             config->path ? config->path : "/etc/kvp11/kvp11.conf");
     return kv_core_open(kv_take(config), NULL, &tool->core, err);
+}
+
+enum kv_status kv_common_open(struct kv_tool *tool, struct kv_error *err)
+{
+    return kv_common_open_as(tool, tool->command->changes, err);
 }
 
 enum kv_status kv_common_open_map(struct kv_tool *tool, struct kv_error *err)

@@ -21,6 +21,7 @@ struct kv_command {
     size_t words_min, words_max;
     const struct kv_option *options; /* NULL: none */
     enum kv_status (*run)(struct kv_tool *tool, struct kv_error *err);
+    bool changes; /* something in the vault: done as its operator where one is configured */
 };
 
 struct kv_tool {
@@ -33,6 +34,7 @@ struct kv_tool {
     char caller[64];                     /* "kvp11 rotate", for the audit record */
     struct kv_core *core;                /* after kv_common_open */
     struct kv_buffer out; /* printed when the command succeeded: a failure leaves stdout empty */
+    bool findings;        /* `out` is what a check found, and is printed whatever that was */
 };
 
 void kv_tool_free(struct kv_tool *tool); /* contents, not the struct */
@@ -47,8 +49,9 @@ const char *kv_common_option(const struct kv_tool *tool, const char *name); /* N
 KV_MUST_USE enum kv_status kv_common_number(const char *what, const char *text, int *ret,
                                             struct kv_error *err);
 
-/* Loads the configuration and builds the world. KV_CONFIG when no vault is configured. */
+/* Loads the configuration and builds the world, as the operator for a command that changes something. KV_CONFIG when no vault is configured. */
 KV_MUST_USE enum kv_status kv_common_open(struct kv_tool *tool, struct kv_error *err);
+KV_MUST_USE enum kv_status kv_common_open_as(struct kv_tool *tool, bool operators, struct kv_error *err);
 /* The same for commands that stand on the version map: refuses one that is damaged, newer or unsafe. */
 KV_MUST_USE enum kv_status kv_common_open_map(struct kv_tool *tool, struct kv_error *err);
 
@@ -76,8 +79,10 @@ void kv_versions_add(struct kv_versions *versions, const char *role, const struc
 KV_MUST_USE enum kv_status kv_versions_print(struct kv_versions *versions, struct kv_error *err);
 
 /* --- the commands, one file each; main.c has their rows --- */
+extern const struct kv_option kv_cmd_login_check_options[];
 extern const struct kv_option kv_cmd_keys_options[], kv_cmd_create_options[], kv_cmd_resolve_options[];
 enum kv_status kv_cmd_config_check(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_login_check(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_keys(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_mechs(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_create(struct kv_tool *tool, struct kv_error *err);

@@ -8,13 +8,15 @@
 static const struct kv_command commands[] = {
     { "config check", "", "show the settings in force, and what is wrong with them", 0, 0, NULL,
       kv_cmd_config_check },
+    { "login check", "[VAULT] [--operator] [--fresh]", "show which credential gets a token, and for whom", 0,
+      1, kv_cmd_login_check_options, kv_cmd_login_check },
     { "keys", "[NAME] [--current | --all] [--refresh]", "list versions: label, state, dates, dependants, URI",
       0, 1, kv_cmd_keys_options, kv_cmd_keys },
     { "mechs", "", "list the mechanisms that a vault's keys offer", 0, 0, NULL, kv_cmd_mechs },
     { "create", "NAME [--type TYPE] [--size BITS | --curve CURVE]", "create a key", 1, 1,
-      kv_cmd_create_options, kv_cmd_create },
-    { "rotate", "NAME", "create the next version of a key and prove that it works", 1, 1, NULL,
-      kv_cmd_rotate },
+      kv_cmd_create_options, kv_cmd_create, .changes = true },
+    { "rotate", "NAME", "create the next version of a key and prove that it works", 1, 1, NULL, kv_cmd_rotate,
+      .changes = true },
     { "resolve", "FILE [--offline]", "tell which version a wrapped blob needs", 1, 1, kv_cmd_resolve_options,
       kv_cmd_resolve },
     { "map show", "", "summarise the version map", 0, 0, NULL, kv_cmd_map_show },
@@ -126,7 +128,7 @@ int main(int argc, char **argv)
     struct kv_tool tool = { 0 };
     struct kv_error err = { 0 };
     enum kv_status status = argc ? run(&tool, argv + 1, &err) : KV_ARGUMENTS;
-    if (status == KV_OK && tool.out.bytes.len)
+    if ((status == KV_OK || tool.findings) && tool.out.bytes.len)
         fwrite(tool.out.bytes.data, 1, tool.out.bytes.len, stdout);
     if (status == KV_OK && (fflush(stdout) || ferror(stdout)))
         status = kv_fail(&err, KV_IO, "cannot write to the standard output: %m");

@@ -11,6 +11,7 @@ struct kv_access_token {
     char *bearer;             /* secret */
     int64_t expires, refresh; /* unix seconds; refresh 0: not told */
     char identity[64];        /* appid or oid as the token says, "" : unknown */
+    const char *kind;         /* constant: the link of a chain that got it; NULL: who was asked */
 };
 void kv_access_token_free(struct kv_access_token *token); /* wipes */
 
@@ -20,6 +21,9 @@ struct kv_credential_request {
     struct kv_http *http;
     const struct kv_task *task;
 };
+
+/* kv_error.code where the secret itself is wrong and no identity provider was there to say so: a key file that the password does not open. */
+#define KV_CREDENTIAL_WRONG_SECRET "wrong-secret"
 
 struct kv_credential_kind {
     const char *name; /* the word for `credential =` */

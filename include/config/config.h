@@ -9,6 +9,8 @@
 enum kv_old_versions { KV_OLD_ALL, KV_OLD_OPEN_ONLY, KV_OLD_NONE };
 enum kv_certificates { KV_CERTIFICATES_VAULT, KV_CERTIFICATES_NONE };
 enum kv_random { KV_RANDOM_LOCAL, KV_RANDOM_HSM, KV_RANDOM_NONE };
+enum kv_pin { KV_PIN_NONE, KV_PIN_CLIENT_SECRET, KV_PIN_PKCS12_PASSWORD };
+enum kv_token_store { KV_TOKENS_MEMORY, KV_TOKENS_KEYRING };
 enum kv_new_keys { KV_NEW_SOFTWARE, KV_NEW_HSM };
 
 struct kv_pair_list { /* "name=value" or plain words, in order */
@@ -34,9 +36,13 @@ struct kv_vault_config {
     char *client_secret; /* from the file or the environment; secret */
     char *client_secret_file;
     char *token_file;
-    char *authority;     /* NULL: the challenge's, if its host is on the built-in list */
+    char *authority; /* NULL: the challenge's, if its host is on the built-in list */
+    enum kv_pin pin; /* the secret of the credential is the PIN of C_Login */
+    enum kv_token_store token_cache;
     char *imds_endpoint; /* "http://169.254.169.254" */
     bool disable_challenge_resource_verification;
+    bool has_operator; /* [NAME.operator] is there */
+    bool as_operator;  /* and the credential above is its */
 
     char *ca_file;                          /* NULL: the system's store */
     struct kv_pair_list resolve;            /* "host:port:address", as curl's --resolve */
@@ -57,7 +63,8 @@ struct kv_config {
     char *path; /* file it came from; NULL: environment alone */
     char *map;  /* path of the version map; "none": keep nothing */
     char *log, *audit;
-    int log_level; /* enum kv_log_level */
+    int log_level;      /* enum kv_log_level */
+    char *surroundings; /* what of the environment may decide who a credential is; nothing secret */
     struct kv_vault_config *vaults;
     size_t vault_count;
 };
@@ -69,6 +76,8 @@ struct kv_config {
 struct kv_config_source {
     const char *path;
     const char *reserved;
+    bool
+        operators; /* vaults with a section [NAME.operator] get its credential; else its files are not even opened */
 };
 KV_MUST_USE enum kv_status kv_config_load(const struct kv_config_source *source, struct kv_config **ret,
                                           struct kv_error *err);
@@ -81,11 +90,19 @@ KV_DEFINE_CLEANUP(struct kv_config, kv_config_free)
  * only leaves client_secret NULL: who needs a token calls this for the reason. */
 KV_MUST_USE enum kv_status kv_config_secret_file(const char *path, char **ret, struct kv_error *err);
 
+/* The same vault with the PIN of C_Login in the place that `pin` names. Shallow: it borrows from both and is not freed. */
+void kv_config_put_pin(const struct kv_vault_config *vault, char *pin, struct kv_vault_config *ret);
+
+/* Which settings make a credential: they may stand in [NAME.operator]. WHERE tells who is asked for a token, and holds for the operator, too, unless
+ * it says otherwise; WHO tells whose token. */
+enum kv_credential_part { KV_CREDENTIAL_NONE, KV_CREDENTIAL_WHERE, KV_CREDENTIAL_WHO };
+
 /* One setting, for `kvp11 config` and the lint: NULL past the last. */
 struct kv_setting_info {
     const char *section; /* "kvp11" or "vault" */
     const char *name, *type, *standard, *help;
     bool secret;
+    enum kv_credential_part credential;
 };
 const struct kv_setting_info *kv_config_setting(size_t i);
 /* The value of a setting as text ("" where unset; secrets as "(set)"); `vault` NULL for [kvp11]. NULL: no such setting there. kv_text_free. */

@@ -21,6 +21,11 @@ size_t kv_core_vault_count(const struct kv_core *core);
 struct kv_keyring *kv_core_keyring(struct kv_core *core, size_t i); /* same order as the configuration */
 /* Does a token of this vault's credential need a person to be there? No network. */
 bool kv_core_needs_person(const struct kv_core *core, size_t i);
+/* `pin`: does the vault's credential wait for C_Login, and the login itself, which fetches a token: see kv_tokens_login. */
+bool kv_core_wants_pin(const struct kv_core *core, size_t i);
+KV_MUST_USE enum kv_status kv_core_login(struct kv_core *core, size_t i, struct kv_view pin,
+                                         const struct kv_task *task, struct kv_error *err);
+void kv_core_logout(struct kv_core *core, size_t i);
 /* By token label; NULL: unknown. */
 struct kv_keyring *kv_core_keyring_named(struct kv_core *core, const char *vault);
 /* A task with this vault's own time limit. */

@@ -54,6 +54,10 @@ bool kv_vault_challenge(struct kv_vault *vault, struct kv_challenge *ret);
 KV_MUST_USE enum kv_status kv_vault_teach(struct kv_vault *vault, const struct kv_challenge *challenge,
                                           struct kv_error *err);
 
+/* The same, asked of the vault where it is not known: one request without a token. */
+KV_MUST_USE enum kv_status kv_vault_meet(struct kv_vault *vault, const struct kv_task *task,
+                                         struct kv_challenge *ret, struct kv_error *err);
+
 /* version NULL: the newest, as a GET on the name answers. */
 KV_MUST_USE enum kv_status kv_vault_get_key(struct kv_vault *vault, const char *name, const char *version,
                                             const struct kv_task *task, struct kv_vault_key *ret,

@@ -39,8 +39,10 @@ static enum kv_status acquire(const struct kv_credential_request *request, struc
         struct kv_error why = { 0 };
         const char *missing = kinds[i]->unavailable(request->config);
         enum kv_status status = missing ? KV_UNREACHABLE : kinds[i]->acquire(request, ret, &why);
-        if (status == KV_OK)
+        if (status == KV_OK) {
+            ret->kind = kinds[i]->name;
             return KV_OK;
+        }
         if (!absent(status) || (!missing && kinds[i + 1])) {
             if (err)
                 *err = why;

@@ -101,16 +101,24 @@ static void read_identity(const struct kv_json *claims, char *ret, size_t size)
     }
 }
 
-bool kv_oauth_read_claims(const char *bearer, struct kv_oauth_claims *ret)
+struct kv_json *kv_oauth_claims(const char *bearer)
 {
     const char *from = strchr(bearer, '.'), *to = from ? strchr(from + 1, '.') : NULL;
     if (!to)
-        return false;
+        return NULL;
     KV_AUTO_TEXT char *middle = kv_text_copy_n(from + 1, (size_t)(to - from - 1));
     KV_AUTO_BYTES struct kv_bytes text = { 0 };
     KV_AUTO_JSON struct kv_json *claims = NULL;
     if (!middle || kv_decode_base64url(middle, &text) != KV_OK ||
         kv_json_parse(KV_VIEW(text), &claims, NULL) != KV_OK || !kv_json_is_object(claims))
+        return NULL;
+    return kv_take(claims);
+}
+
+bool kv_oauth_read_claims(const char *bearer, struct kv_oauth_claims *ret)
+{
+    KV_AUTO_JSON struct kv_json *claims = kv_oauth_claims(bearer);
+    if (!claims)
         return false;
     struct kv_oauth_claims found = { 0 };
     if (!number_of(kv_json_get(claims, "exp"), &found.expires))

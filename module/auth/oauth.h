@@ -38,6 +38,9 @@ struct kv_oauth_claims {
 };
 bool kv_oauth_read_claims(const char *bearer, struct kv_oauth_claims *ret);
 
+/* All that it says; NULL: no JWT. kv_json_free. */
+struct kv_json *kv_oauth_claims(const char *bearer);
+
 bool kv_oauth_is_bearer(const char *text); /* RFC 6750 §2.1: what may stand behind "Bearer " */
 
 /* {"error", "error_description", "error_codes"}: the code a person can look up ("AADSTS7000215" or "invalid_client"), "" : none, and

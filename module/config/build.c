@@ -6,22 +6,36 @@
 /* Where the values of one section come from. */
 struct sources {
     const struct kv_raw_section *own, *shared; /* shared: [kvp11] */
+    const struct kv_raw_section *instead;      /* [NAME.operator]; NULL: the vault's own credential */
     kv_raw_lookup *lookup;
 };
 
-/* The vault's section, [kvp11] for all vaults, Azure's own name for it, the standard. */
+/* The section that was written for it: of an operator where there is one, the vault's, [kvp11] for all vaults. Whose token an operator asks for
+ * nothing but its own section says, or a secret of the one would go out with the name of the other. NULL: none. */
+static const struct kv_raw_value *written(const struct sources *from, const struct kv_setting *row)
+{
+    size_t i = (size_t)(row - kv_settings);
+    bool theirs = from->instead && row->info.credential;
+
+    if (theirs && from->instead->values[i].text)
+        return &from->instead->values[i];
+    if (theirs && row->info.credential == KV_CREDENTIAL_WHO)
+        return NULL;
+    if (from->own->values[i].text)
+        return &from->own->values[i];
+    return from->shared->values[i].text ? &from->shared->values[i] : NULL;
+}
+
+/* What was written, Azure's own name for it, the standard. */
 static enum kv_status fill(const struct sources *from, const struct kv_setting *row, void *base,
                            struct kv_error *err)
 {
-    size_t i = (size_t)(row - kv_settings);
-    const struct kv_raw_value *own = &from->own->values[i], *shared = &from->shared->values[i];
+    const struct kv_raw_value *value = written(from, row);
     const char *azure = row->fallback ? from->lookup(row->fallback) : NULL;
     char origin[64];
 
-    if (own->text)
-        return kv_setting_set(row, own->text, own->origin, base, err);
-    if (shared->text)
-        return kv_setting_set(row, shared->text, shared->origin, base, err);
+    if (value)
+        return kv_setting_set(row, value->text, value->origin, base, err);
     if (azure && *azure) {
         snprintf(origin, sizeof origin, "environment %s", row->fallback);
         return kv_setting_set(row, azure, origin, base, err);
@@ -59,6 +73,7 @@ void kv_config_free(struct kv_config *config)
         if (!kv_setting_is_vaults(row))
             kv_setting_clear(row, config);
     kv_text_free(config->path);
+    kv_text_free(config->surroundings);
     free(config);
 }
 
@@ -68,6 +83,8 @@ static enum kv_status fill_secret(kv_raw_lookup *lookup, struct kv_vault_config 
 {
     const char *names[] = { "KVP11_CLIENT_SECRET", "AZURE_CLIENT_SECRET" };
 
+    if (kv_setting_is_pin(vault, "client_secret"))
+        return KV_OK;
     if (vault->client_secret_file)
         return kv_config_secret_file(vault->client_secret_file, &vault->client_secret, NULL) == KV_NO_MEMORY
                    ? kv_fail(err, KV_NO_MEMORY, "out of memory")
@@ -83,10 +100,11 @@ static enum kv_status fill_secret(kv_raw_lookup *lookup, struct kv_vault_config 
     return KV_OK;
 }
 
-static enum kv_status check_url(const struct kv_raw *raw, const struct kv_config *config, size_t place,
+/* Of the last vault. */
+static enum kv_status check_url(const struct kv_raw_section *section, const struct kv_config *config,
                                 struct kv_error *err)
 {
-    const struct kv_raw_section *section = raw->sections[place + 1];
+    size_t place = config->vault_count - 1;
     const char *url = config->vaults[place].url;
 
     if (!url)
@@ -99,21 +117,44 @@ static enum kv_status check_url(const struct kv_raw *raw, const struct kv_config
     return KV_OK;
 }
 
-static enum kv_status build_vaults(const struct kv_raw *raw, kv_raw_lookup *lookup, struct kv_config *config,
-                                   struct kv_error *err)
+static enum kv_status check_pin(const struct sources *from, const struct kv_vault_config *vault,
+                                struct kv_error *err)
+{
+    const struct kv_raw_value *value = written(from, kv_setting_find("pin"));
+
+    return value ? kv_setting_check_pin(vault, value->origin, err) : KV_OK;
+}
+
+static enum kv_status build_vault(const struct sources *from, struct kv_config *config, struct kv_error *err)
+{
+    struct kv_vault_config *vault = &config->vaults[config->vault_count++];
+
+    vault->name = kv_text_copy(from->own->name);
+    if (!vault->name)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    KV_TRY(fill_all(from, true, vault, err));
+    KV_TRY(check_url(from->own, config, err));
+    vault->as_operator = from->instead != NULL;
+    if (vault->as_operator)
+        vault->pin = KV_PIN_NONE; /* which is the workload's; the module alone has a C_Login */
+    KV_TRY(check_pin(from, vault, err));
+    return fill_secret(from->lookup, vault, err);
+}
+
+static enum kv_status build_vaults(const struct kv_raw *raw, const struct kv_raw_world *world,
+                                   struct kv_config *config, struct kv_error *err)
 {
     config->vaults = calloc(raw->count, sizeof *config->vaults);
     if (!config->vaults)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
-    for (size_t i = 0; i + 1 < raw->count; i++) {
-        struct kv_vault_config *vault = &config->vaults[config->vault_count++];
-        struct sources from = { raw->sections[i + 1], raw->sections[0], lookup };
-        vault->name = kv_text_copy(from.own->name);
-        if (!vault->name)
-            return kv_fail(err, KV_NO_MEMORY, "out of memory");
-        KV_TRY(fill_all(&from, true, vault, err));
-        KV_TRY(check_url(raw, config, i, err));
-        KV_TRY(fill_secret(lookup, vault, err));
+    for (size_t i = 1; i < raw->count; i++) {
+        const struct kv_raw_section *own = raw->sections[i];
+        if (kv_raw_is_operator(own->name))
+            continue;
+        const struct kv_raw_section *instead = kv_raw_operator(raw, own->name);
+        struct sources from = { own, raw->sections[0], world->operators ? instead : NULL, world->lookup };
+        KV_TRY(build_vault(&from, config, err));
+        config->vaults[config->vault_count - 1].has_operator = instead != NULL;
     }
     return KV_OK;
 }
@@ -151,16 +192,18 @@ static enum kv_status check_shared(const struct kv_raw_section *shared, struct k
     return KV_OK;
 }
 
-enum kv_status kv_raw_build(const struct kv_raw *raw, kv_raw_lookup *lookup, struct kv_config *config,
-                            struct kv_error *err)
+enum kv_status kv_raw_build(const struct kv_raw *raw, const struct kv_raw_world *world,
+                            struct kv_config *config, struct kv_error *err)
 {
-    struct sources from = { raw->sections[0], raw->sections[0], lookup };
+    struct sources from = { raw->sections[0], raw->sections[0], NULL, world->lookup };
 
     KV_TRY(fill_all(&from, false, config, err));
     KV_TRY(check_shared(raw->sections[0], err));
+    KV_TRY(kv_raw_check_operators(raw, err));
+    config->surroundings = kv_raw_surroundings(world->lookup);
     if (!config->map)
-        config->map = usual_map(lookup);
-    if (!config->map)
+        config->map = usual_map(world->lookup);
+    if (!config->map || !config->surroundings)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
-    return build_vaults(raw, lookup, config, err);
+    return build_vaults(raw, world, config, err);
 }

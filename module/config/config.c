@@ -156,7 +156,8 @@ enum kv_status kv_config_load(const struct kv_config_source *source, struct kv_c
         KV_TRY(read_ini(raw, &file, err));
     KV_TRY(kv_raw_add_environment(raw, environment, err));
     KV_TRY(kv_raw_add_reserved(raw, &reserved, err));
-    KV_TRY(kv_raw_build(raw, environment, config, err));
+    struct kv_raw_world world = { environment, source->operators };
+    KV_TRY(kv_raw_build(raw, &world, config, err));
     config->path = kv_take(file.path);
     *ret = kv_take(config);
     return KV_OK;

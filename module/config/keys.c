@@ -5,8 +5,12 @@
  * (KVP11_<NAME>) read it. */
 #define KVP11(name, type, standard, help) .info = { "kvp11", name, type, standard, help, false }
 #define VAULT(name, type, standard, help) .info = { "vault", name, type, standard, help, false }
-#define IN_KVP11(field)                   .offset = offsetof(struct kv_config, field)
-#define IN_VAULT(field)                   .offset = offsetof(struct kv_vault_config, field)
+#define WHO(name, type, standard, help)                                                                      \
+    .info = { "vault", name, type, standard, help, false, KV_CREDENTIAL_WHO }
+#define WHERE(name, type, standard, help)                                                                    \
+    .info = { "vault", name, type, standard, help, false, KV_CREDENTIAL_WHERE }
+#define IN_KVP11(field) .offset = offsetof(struct kv_config, field)
+#define IN_VAULT(field) .offset = offsetof(struct kv_vault_config, field)
 
 /* clang-format off */
 const struct kv_setting kv_settings[] = {
@@ -42,30 +46,37 @@ const struct kv_setting kv_settings[] = {
             "make a certificate, once, for each version that has no other"),
       KV_SETTING_FLAG, IN_VAULT(self_signed) },
 
-    { VAULT("credential", "default|client-secret|managed-identity|static-token", "default",
+    { WHO("credential", "default|client-secret|managed-identity|static-token", "default",
             "how to get an access token; default: the first of the others that is set up"),
       KV_SETTING_WORD, IN_VAULT(credential) },
-    { VAULT("tenant", "text", "", "tenant of the application; unset: as the vault says"),
+    { WHERE("tenant", "text", "", "tenant of the application; unset: as the vault says"),
       KV_SETTING_TEXT, IN_VAULT(tenant), .example = "11111111-2222-3333-4444-555555555555",
       .fallback = "AZURE_TENANT_ID" },
-    { VAULT("client_id", "text", "", "application, or user-assigned identity"),
+    { WHO("client_id", "text", "", "application, or user-assigned identity"),
       KV_SETTING_TEXT, IN_VAULT(client_id), .example = "11111111-2222-3333-4444-555555555555",
       .fallback = "AZURE_CLIENT_ID" },
     { .info = { "vault", "client_secret", "secret", "",
-            "from client_secret_file or the environment; a secret never stands in this file", true },
+            "from client_secret_file or the environment; a secret never stands in this file", true,
+              KV_CREDENTIAL_WHO },
       KV_SETTING_SECRET, IN_VAULT(client_secret) },
-    { VAULT("client_secret_file", "path", "",
+    { WHO("client_secret_file", "path", "",
             "file that holds the application's secret and that only its owner can read"),
       KV_SETTING_PATH, IN_VAULT(client_secret_file), .example = "/etc/kvp11/secret" },
-    { VAULT("token_file", "path", "", "file that holds an access token, for static-token"),
+    { WHO("token_file", "path", "", "file that holds an access token, for static-token"),
       KV_SETTING_PATH, IN_VAULT(token_file), .example = "/run/kvp11/token" },
-    { VAULT("authority", "url", "",
+    { WHERE("authority", "url", "",
             "where tokens come from; unset: as the vault says, if it is one of Microsoft's"),
       KV_SETTING_AUTHORITY, IN_VAULT(authority), .example = "https://login.microsoftonline.com",
       .fallback = "AZURE_AUTHORITY_HOST" },
-    { VAULT("imds_endpoint", "url", "http://169.254.169.254",
+    { WHO("imds_endpoint", "url", "http://169.254.169.254",
             "where a machine asks for the token of its managed identity"),
       KV_SETTING_ENDPOINT, IN_VAULT(imds_endpoint) },
+    { VAULT("pin", "none|client-secret|pkcs12-password", "none",
+            "what the PIN of C_Login is: nothing, or a secret of the credential"),
+      KV_SETTING_CHOICE, IN_VAULT(pin) },
+    { VAULT("token_cache", "memory|keyring", "memory",
+            "where tokens are kept: for all processes of the user in the kernel, or in this one"),
+      KV_SETTING_CHOICE, IN_VAULT(token_cache) },
     { VAULT("disable_challenge_resource_verification", "yes|no", "no",
             "accept a token audience that is not the vault's own domain"),
       KV_SETTING_FLAG, IN_VAULT(disable_challenge_resource_verification) },
@@ -125,4 +136,7 @@ _Static_assert(KV_LOG_ERROR == 0 && KV_LOG_WARN == 1 && KV_LOG_INFO == 2 && KV_L
 _Static_assert(KV_OLD_ALL == 0 && KV_OLD_OPEN_ONLY == 1 && KV_OLD_NONE == 2, "words in order");
 _Static_assert(KV_CERTIFICATES_VAULT == 0 && KV_CERTIFICATES_NONE == 1, "words in order");
 _Static_assert(KV_RANDOM_LOCAL == 0 && KV_RANDOM_HSM == 1 && KV_RANDOM_NONE == 2, "words in order");
+_Static_assert(KV_PIN_NONE == 0 && KV_PIN_CLIENT_SECRET == 1 && KV_PIN_PKCS12_PASSWORD == 2,
+               "words in order");
+_Static_assert(KV_TOKENS_MEMORY == 0 && KV_TOKENS_KEYRING == 1, "words in order");
 _Static_assert(KV_NEW_SOFTWARE == 0 && KV_NEW_HSM == 1, "words in order");

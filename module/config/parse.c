@@ -289,9 +289,11 @@ enum kv_status kv_setting_set(const struct kv_setting *row, const char *value, c
         return KV_OK;
     KV_AUTO_TEXT char *wanted = wanted_text(row);
     const char *name = row->info.name, *example = row->example ? row->example : row->info.standard;
+    /* Also of who takes `pin` for the PIN itself. */
+    bool hides = row->info.secret || !strcmp(name, "pin");
     const char *remark = strchr(value, '#') ? " (a remark behind a value starts with ' ;')" : "";
-    return kv_fail(err, status, "%s: %s = '%s' is not %s: write %s = %s%s", origin, name,
-                   row->info.secret ? "…" : value, wanted ? wanted : row->info.type, name, example, remark);
+    return kv_fail(err, status, "%s: %s = '%s' is not %s: write %s = %s%s", origin, name, hides ? "…" : value,
+                   wanted ? wanted : row->info.type, name, example, remark);
 }
 
 void kv_setting_clear(const struct kv_setting *row, void *base)

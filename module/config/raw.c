@@ -61,6 +61,16 @@ static bool has_control(const char *text)
     return false;
 }
 
+static enum kv_status check_name(const char *name, const char *origin, struct kv_error *err);
+
+/* The name of a vault in front. */
+static enum kv_status check_operator(const char *name, const char *origin, struct kv_error *err)
+{
+    KV_AUTO_TEXT char *vault = kv_text_copy_n(name, strlen(name) - strlen("." KV_OPERATOR));
+
+    return vault ? check_name(vault, origin, err) : kv_fail(err, KV_NO_MEMORY, "out of memory");
+}
+
 static enum kv_status check_name(const char *name, const char *origin, struct kv_error *err)
 {
     if (!*name)
@@ -69,6 +79,8 @@ static enum kv_status check_name(const char *name, const char *origin, struct kv
     if (kv_text_equal_case(name, "kvp11"))
         return kv_fail(err, KV_CONFIG, "%s: [%s] is not the name of a vault: write [kvp11] in small letters",
                        origin, name);
+    if (kv_raw_is_operator(name))
+        return check_operator(name, origin, err);
     if (strchr(name, '.'))
         return kv_fail(err, KV_CONFIG, "%s: [%s]: names with a '.' are reserved: write '-' instead", origin,
                        name);
@@ -138,6 +150,11 @@ static enum kv_status check_place(const struct kv_raw_section *section, const ch
             "%s: '%s': a secret must not stand here: put it in a file that only its owner can read "
             "and write client_secret_file = /etc/kvp11/secret",
             origin, name);
+    if (kv_raw_is_operator(section->name) && !row->info.credential)
+        return kv_fail(err, KV_CONFIG,
+                       "%s: '%s' is no setting of a credential, and nothing else stands in [%s]: move it to "
+                       "the vault's section",
+                       origin, name, section->name);
     if (!is_library && !kv_setting_is_vaults(row))
         return kv_fail(err, KV_CONFIG, "%s: '%s' is not a setting of one vault: move it from [%s] to [kvp11]",
                        origin, name, section->name);

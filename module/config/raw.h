@@ -47,8 +47,22 @@ KV_MUST_USE enum kv_status kv_raw_add_reserved(struct kv_raw *raw, const struct 
 KV_MUST_USE enum kv_status kv_raw_add_environment(struct kv_raw *raw, kv_raw_lookup *lookup,
                                                   struct kv_error *err);
 
-/* What it means. `*config` belongs to the caller, also after a failure. */
-KV_MUST_USE enum kv_status kv_raw_build(const struct kv_raw *raw, kv_raw_lookup *lookup,
+/* [NAME.operator]: the credential of the commands that change something in vault NAME. */
+#define KV_OPERATOR "operator"
+bool kv_raw_is_operator(const char *name);
+const struct kv_raw_section *kv_raw_operator(const struct kv_raw *raw, const char *vault); /* NULL: none */
+/* KV_CONFIG: one without its vault, or with a bad value. */
+KV_MUST_USE enum kv_status kv_raw_check_operators(const struct kv_raw *raw, struct kv_error *err);
+
+/* What of the environment may decide who a credential is: names and values, of secrets only that they are set. kv_text_free. */
+char *kv_raw_surroundings(kv_raw_lookup *lookup);
+
+/* What it means. With `operators`, of the vaults that have one, by their operator's credential. `*config` belongs to the caller, also after a failure. */
+struct kv_raw_world {
+    kv_raw_lookup *lookup;
+    bool operators;
+};
+KV_MUST_USE enum kv_status kv_raw_build(const struct kv_raw *raw, const struct kv_raw_world *world,
                                         struct kv_config *config, struct kv_error *err);
 
 #endif

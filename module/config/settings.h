@@ -53,6 +53,12 @@ KV_MUST_USE enum kv_status kv_url_normalise(const char *text, const char *scheme
 bool kv_url_is_host(const char *host);
 bool kv_url_is_local(const char *host); /* 127.0.0.0/8, 169.254.0.0/16, localhost */
 
+/* The PIN of C_Login stands in place of this setting. */
+bool kv_setting_is_pin(const struct kv_vault_config *vault, const char *name);
+/* KV_CONFIG: a PIN that this credential would not look at. */
+KV_MUST_USE enum kv_status kv_setting_check_pin(const struct kv_vault_config *vault, const char *origin,
+                                                struct kv_error *err);
+
 /* Words between spaces, tabs and, if asked for, commas. */
 KV_MUST_USE enum kv_status kv_words_split(const char *text, const char *separators, struct kv_pair_list *ret);
 void kv_words_free(struct kv_pair_list *list);

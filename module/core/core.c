@@ -1,25 +1,6 @@
-#include "core/core.h"
+#include "core_private.h"
 
 #include <string.h>
-#include "auth/token.h"
-#include "base/log.h"
-#include "net/http.h"
-
-/* One vault and all that serves it. */
-struct place {
-    struct kv_http *http;
-    struct kv_tokens *tokens;
-    struct kv_vault *vault;
-    struct kv_keyring *keyring;
-};
-
-struct kv_core {
-    struct kv_config *config;
-    const struct kv_clock *clock;
-    struct kv_log *log;
-    struct kv_map *map;
-    struct place *places; /* as many as vaults in the configuration */
-};
 
 KV_DEFINE_CLEANUP(struct kv_core, kv_core_close)
 
@@ -41,7 +22,7 @@ static enum kv_status open_map(struct kv_core *core, struct kv_error *err)
 }
 
 static enum kv_status open_place(struct kv_core *core, const struct kv_vault_config *config,
-                                 struct place *place, struct kv_error *err)
+                                 struct kv_place *place, struct kv_error *err)
 {
     struct kv_http_options http = { .ca_file = config->ca_file,
                                     .resolve = config->resolve.items,
@@ -53,7 +34,7 @@ static enum kv_status open_place(struct kv_core *core, const struct kv_vault_con
                                     .clock = core->clock };
 
     KV_TRY(kv_http_open(&http, &place->http, err));
-    KV_TRY(kv_tokens_open(config, place->http, core->clock, &place->tokens, err));
+    KV_TRY(kv_tokens_open(config, place->http, core->tokens, &place->tokens, err));
     struct kv_vault_parts vault = { config, place->http, place->tokens, core->log, core->clock };
     KV_TRY(kv_vault_open(&vault, &place->vault, err));
     struct kv_keyring_parts keyring = { config, place->vault, core->map, core->log, core->clock };
@@ -76,13 +57,15 @@ enum kv_status kv_core_open(struct kv_config *config, const struct kv_clock *clo
         return kv_fail(err, KV_NO_MEMORY, "memory is short");
     KV_TRY(kv_log_open(config->log, (enum kv_log_level)config->log_level, config->audit, &core->log, err));
     KV_TRY(open_map(core, err));
+    struct kv_token_cache_parts tokens = { core->clock, core->log, config->surroundings };
+    KV_TRY(kv_token_cache_open(&tokens, &core->tokens, err));
     for (size_t i = 0; i < config->vault_count; i++)
         KV_TRY(open_place(core, &config->vaults[i], &core->places[i], err));
     *ret = kv_take(core);
     return KV_OK;
 }
 
-static void close_place(struct place *place)
+static void close_place(struct kv_place *place)
 {
     kv_keyring_free(place->keyring);
     kv_vault_free(place->vault);
@@ -97,6 +80,7 @@ void kv_core_close(struct kv_core *core)
     for (size_t i = 0; core->places && i < core->config->vault_count; i++)
         close_place(&core->places[i]);
     free(core->places);
+    kv_token_cache_free(core->tokens);
     kv_map_free(core->map);
     kv_log_free(core->log);
     kv_config_free(core->config);

@@ -40,14 +40,11 @@ CK_RV C_GetSessionInfo(CK_SESSION_HANDLE h, CK_SESSION_INFO *info)
     return call.rv;
 }
 
-/* Any PIN, none and an empty one are right: the credential stands in the configuration. It is not even looked at, so it cannot leak. */
 CK_RV C_Login(CK_SESSION_HANDLE h, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_ULONG pin_len)
 {
     KV_CALL(call, h);
-    (void)pin;
-    (void)pin_len;
     if (!call.rv)
-        call.rv = kv_session_login(&call, user);
+        call.rv = kv_session_login(&call, user, (struct kv_view){ pin, pin_len });
     return call.rv;
 }
 
@@ -56,10 +53,9 @@ CK_RV C_LoginUser(CK_SESSION_HANDLE h, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_U
                   CK_UTF8CHAR *name, CK_ULONG name_len)
 {
     KV_CALL(call, h);
-    (void)pin;
-    (void)pin_len;
     if (!call.rv)
-        call.rv = name_len && !name ? CKR_ARGUMENTS_BAD : kv_session_login(&call, user);
+        call.rv = name_len && !name ? CKR_ARGUMENTS_BAD
+                                    : kv_session_login(&call, user, (struct kv_view){ pin, pin_len });
     return call.rv;
 }
 

@@ -153,6 +153,9 @@ static enum kv_status search_versions(struct kv_call *call, struct kv_find *find
 static enum kv_status search_vault(struct kv_call *call, struct kv_find *find, struct kv_template template)
 {
     struct query query = { .label = "" };
+    /* Nobody may ask the vault before the login. That is no error: clients look around first, and log in when they have not found what they want. */
+    if (kv_session_locked(call))
+        return KV_OK;
     if (!ask_vault(call, template, &query))
         return KV_OK;
     KV_TRY(search_versions(call, find, &query, template));

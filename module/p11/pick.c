@@ -47,6 +47,16 @@ static enum kv_status check_role(const struct kv_object *object, unsigned operat
     return KV_OK;
 }
 
+/* Without the PIN the vault cannot be asked. The public half is here. */
+static enum kv_status check_login(struct kv_call *call, const struct kv_object *object)
+{
+    if (!object->version || object->type == CKO_PUBLIC_KEY || !kv_session_locked(call))
+        return KV_OK;
+    return kv_fail(&call->err, KV_NOT_LOGGED_IN,
+                   "'%s' needs the vault, whose secret is the PIN of C_Login: nobody has logged in",
+                   object->version->label);
+}
+
 static bool is_key(const struct kv_object *object)
 {
     return object->type == CKO_PRIVATE_KEY || object->type == CKO_PUBLIC_KEY ||
@@ -157,6 +167,7 @@ enum kv_status kv_pick_open(struct kv_call *call, const struct kv_pick_wish *wis
         KV_TRY(check_type(pick.object, pick.operation, &call->err));
     KV_TRY(told(call, status, wish->mechanism));
     KV_TRY(check_role(pick.object, pick.operation, &call->err));
+    KV_TRY(check_login(call, pick.object));
     if (!(wish->operation & KV_OP_MESSAGE))
         KV_TRY(check_nonce(&pick, &call->err));
     *ret = pick;

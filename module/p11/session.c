@@ -1,5 +1,6 @@
 #include "session.h"
 
+#include <string.h>
 #include "call.h"
 #include "object.h"
 
@@ -73,8 +74,10 @@ static bool withdraw(struct kv_library *library, struct kv_session *session)
     session->closed = true;
     struct kv_slot *slot = &library->slots[session->slot];
     slot->rw_sessions -= session->flags & CKF_RW_SESSION ? 1 : 0;
-    if (--slot->sessions == 0)
+    if (--slot->sessions == 0) {
         slot->logged_in = false;
+        kv_core_logout(library->core, session->slot);
+    }
     return --session->references == 0;
 }
 
@@ -138,11 +141,13 @@ CK_RV kv_session_info(struct kv_call *call, CK_SESSION_INFO *ret)
     if (!ret)
         return CKR_ARGUMENTS_BAD;
     const struct kv_session *session = call->session;
-    /* Always a user's: with a public state some clients ask for a PIN that does not exist. */
+    /* Always a user's where there is no PIN: with a public state some clients ask for one that does not exist. */
+    static const CK_STATE states[2][2] = { { CKS_RO_USER_FUNCTIONS, CKS_RW_USER_FUNCTIONS },
+                                           { CKS_RO_PUBLIC_SESSION, CKS_RW_PUBLIC_SESSION } };
+    bool writes = session->flags & CKF_RW_SESSION;
     *ret = (CK_SESSION_INFO){ .slotID = session->slot,
                               .flags = session->flags,
-                              .state = session->flags & CKF_RW_SESSION ? CKS_RW_USER_FUNCTIONS
-                                                                       : CKS_RO_USER_FUNCTIONS };
+                              .state = states[kv_session_locked(call)][writes] };
     return CKR_OK;
 }
 
@@ -156,27 +161,72 @@ static CK_RV refuse_officer(struct kv_call *call, const struct kv_slot *slot)
     return kv_call_refuse(call, CKR_USER_TYPE_INVALID, "a vault has no security officer: log in as CKU_USER");
 }
 
-CK_RV kv_session_login(struct kv_call *call, CK_USER_TYPE user)
+static bool logged_in(struct kv_call *call)
+{
+    KV_HOLD_LIBRARY(call->library);
+    return kv_call_slot(call)->logged_in;
+}
+
+bool kv_session_locked(struct kv_call *call)
+{
+    return kv_call_slot(call)->wants_pin && !logged_in(call);
+}
+
+/* A secret is text. An empty one, and one with a NUL in it, cannot be right, so nobody is asked. */
+static CK_RV check_pin(struct kv_call *call, struct kv_view pin)
+{
+    if (!pin.data)
+        return CKR_ARGUMENTS_BAD;
+    if (pin.len > KV_PIN_MAX)
+        return kv_call_refuse(call, CKR_PIN_LEN_RANGE, "a PIN has at most %d bytes", KV_PIN_MAX);
+    if (!pin.len || memchr(pin.data, 0, pin.len))
+        return kv_call_refuse(call, CKR_PIN_INCORRECT, "the PIN is empty, or has a NUL in it");
+    return CKR_OK;
+}
+
+/* The only login that asks the network: it fetches a token, without the library's lock. */
+static CK_RV prove_pin(struct kv_call *call, struct kv_view pin)
+{
+    if (logged_in(call))
+        return CKR_USER_ALREADY_LOGGED_IN;
+    CK_RV rv = check_pin(call, pin);
+    if (rv)
+        return rv;
+    struct kv_task task = kv_call_task(call);
+    return kv_call_status(call,
+                          kv_core_login(call->library->core, call->session->slot, pin, &task, &call->err), 0);
+}
+
+/* Without `pin` in the configuration any PIN, none and an empty one are right: the credential stands there. It is not even looked at, so it cannot leak. */
+CK_RV kv_session_login(struct kv_call *call, CK_USER_TYPE user, struct kv_view pin)
 {
     if (user == CKU_CONTEXT_SPECIFIC)
         return CKR_OPERATION_NOT_INITIALIZED;
     if (user != CKU_USER && user != CKU_SO)
         return CKR_USER_TYPE_INVALID;
+    CK_RV rv = CKR_OK;
+    if (user == CKU_USER && kv_call_slot(call)->wants_pin)
+        rv = prove_pin(call, pin);
+    if (rv)
+        return rv;
     KV_HOLD_LIBRARY(call->library);
     struct kv_slot *slot = kv_call_slot(call);
     if (user == CKU_SO)
         return refuse_officer(call, slot);
-    CK_RV rv = slot->logged_in ? CKR_USER_ALREADY_LOGGED_IN : CKR_OK;
+    rv = slot->logged_in ? CKR_USER_ALREADY_LOGGED_IN : CKR_OK;
     slot->logged_in = true;
     return rv;
 }
 
 CK_RV kv_session_logout(struct kv_call *call)
 {
-    /* Fine without a login, too: some clients log out before they log in. */
     KV_HOLD_LIBRARY(call->library);
-    kv_call_slot(call)->logged_in = false;
-    return CKR_OK;
+    struct kv_slot *slot = kv_call_slot(call);
+    /* Fine without a login where no PIN is needed: some clients log out before they log in. */
+    CK_RV rv = slot->wants_pin && !slot->logged_in ? CKR_USER_NOT_LOGGED_IN : CKR_OK;
+    slot->logged_in = false;
+    kv_core_logout(call->library->core, call->session->slot);
+    return rv;
 }
 
 /* §5.6: a flag of what is not under way is ignored, and so is one of what does not exist here. Nothing of ours cannot be cancelled. */

@@ -30,7 +30,9 @@ CK_RV kv_session_open(struct kv_call *call, CK_SLOT_ID slot, CK_FLAGS flags, CK_
 CK_RV kv_session_close(struct kv_call *call);
 CK_RV kv_session_close_slot(struct kv_call *call, CK_SLOT_ID slot);
 CK_RV kv_session_info(struct kv_call *call, CK_SESSION_INFO *ret);
-CK_RV kv_session_login(struct kv_call *call, CK_USER_TYPE user);
+CK_RV kv_session_login(struct kv_call *call, CK_USER_TYPE user, struct kv_view pin);
+/* The slot waits for a PIN, and nobody has given it. */
+bool kv_session_locked(struct kv_call *call);
 CK_RV kv_session_logout(struct kv_call *call);
 CK_RV kv_session_cancel(struct kv_call *call, CK_FLAGS operations);
 

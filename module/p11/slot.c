@@ -21,6 +21,7 @@ enum kv_status kv_slot_open(struct kv_core *core, size_t i, struct kv_slot *ret)
     struct kv_slot slot = { .id = i, .keyring = kv_core_keyring(core, i) };
     slot.config = kv_keyring_config(slot.keyring);
     slot.offer = kv_keyring_offer(slot.keyring);
+    slot.wants_pin = kv_core_wants_pin(core, i);
     slot.needs_person = kv_core_needs_person(core, i);
     KV_AUTO_BYTES struct kv_bytes digest = { 0 };
     KV_TRY(kv_digest_once("SHA2-256", kv_view_text(slot.config->host), &digest));
@@ -64,9 +65,10 @@ static CK_FLAGS random_flag(const struct kv_slot *slot)
 
 CK_FLAGS kv_slot_token_flags(const struct kv_slot *slot)
 {
-    /* LOGIN_REQUIRED stays clear: the only setting with which every client works without a PIN and a terminal. */
+    /* LOGIN_REQUIRED stays clear where no PIN is needed: the only setting with which every client works without a PIN and a terminal. */
     CK_FLAGS flags = CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED;
     flags |= slot->config->manage ? 0 : CKF_WRITE_PROTECTED;
+    flags |= slot->wants_pin ? CKF_LOGIN_REQUIRED : 0;
     flags |= slot->needs_person ? CKF_PROTECTED_AUTHENTICATION_PATH : 0;
     return flags | random_flag(slot);
 }
@@ -83,7 +85,7 @@ CK_RV kv_slot_token(struct kv_call *call, CK_SLOT_ID id, CK_TOKEN_INFO *ret)
         .ulSessionCount = slot->sessions,
         .ulMaxRwSessionCount = CK_EFFECTIVELY_INFINITE,
         .ulRwSessionCount = slot->rw_sessions,
-        .ulMaxPinLen = 255,
+        .ulMaxPinLen = KV_PIN_MAX,
         .ulTotalPublicMemory = CK_UNAVAILABLE_INFORMATION,
         .ulFreePublicMemory = CK_UNAVAILABLE_INFORMATION,
         .ulTotalPrivateMemory = CK_UNAVAILABLE_INFORMATION,

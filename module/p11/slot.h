@@ -6,6 +6,8 @@
 #include "core/core.h"
 #include "out.h"
 
+enum { KV_PIN_MAX = 255 };
+
 struct kv_call;
 struct kv_object;
 
@@ -14,6 +16,7 @@ struct kv_slot {
     const struct kv_vault_config *config;
     struct kv_keyring *keyring;
     struct kv_mech_offer offer;
+    bool wants_pin;          /* the PIN of C_Login is the credential's secret */
     bool needs_person;       /* the credential asks somebody, past the PIN of C_Login */
     char serial[17];         /* 16 hex digits of SHA-256 over the host: stable and unique */
     struct kv_object *fixed; /* what every slot has: object_fixed.c */

@@ -190,7 +190,7 @@ static enum kv_status exchange_signed_in(struct errand *errand, struct kv_error 
     if (!asked_who(errand) || errand->renewed)
         return status;
     errand->renewed = true;
-    kv_tokens_drop(errand->vault->parts.tokens, errand->bearer);
+    kv_tokens_drop(errand->vault->parts.tokens, &errand->challenge, errand->bearer);
     if (errand->reply.challenge_count)
         KV_TRY(learn(errand, err));
     KV_TRY(take_bearer(errand, err));
@@ -200,6 +200,8 @@ static enum kv_status exchange_signed_in(struct errand *errand, struct kv_error 
 static enum kv_status attempt_once(struct errand *errand, struct kv_error *err)
 {
     KV_TRY(introduce(errand, err));
+    if (errand->request->greeting)
+        return KV_OK;
     return exchange_signed_in(errand, err);
 }
 
@@ -335,4 +337,21 @@ enum kv_status kv_request_send(struct kv_vault *vault, const struct kv_request *
         kv_text_fit(err->request_id, sizeof err->request_id, errand.reply.request_id);
     }
     return request->idempotent ? status : warn_changed(request, status, err);
+}
+
+enum kv_status kv_vault_meet(struct kv_vault *vault, const struct kv_task *task, struct kv_challenge *ret,
+                             struct kv_error *err)
+{
+    const struct kv_vault_config *config = vault->parts.config;
+    KV_AUTO_FREE char *url =
+        kv_text_format("%s/keys?maxresults=1&api-version=%s", config->url, config->api_version);
+    if (!url)
+        return kv_fail(err, KV_NO_MEMORY, "no memory for a request");
+    struct kv_request request = {
+        .method = "GET", .url = url, .idempotent = true, .operation = "greet", .task = task, .greeting = true
+    };
+    KV_CLEANUP(errand_free) struct errand errand = { .vault = vault, .request = &request };
+    KV_TRY(name_what(&errand, repeat(&errand, err), err));
+    *ret = errand.challenge;
+    return KV_OK;
 }

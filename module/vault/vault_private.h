@@ -86,6 +86,7 @@ struct kv_request {
     unsigned key_op;                  /* KV_OP_*, 0: none */
     const char *name, *version, *alg; /* may be NULL */
     const struct kv_task *task;
+    bool greeting; /* ends with the challenge: nothing is asked but that */
 };
 /* Challenge, token, repeats, audit; KV_OK with the parsed document of a 2xx reply. */
 KV_MUST_USE enum kv_status kv_request_send(struct kv_vault *vault, const struct kv_request *request,

@@ -142,7 +142,7 @@ def differences(left, left_path, right, right_path, what):
 def man_settings(tree):
     """every setting has its paragraph in kvp11.conf(5)"""
     table, page = "module/config/keys.c", "conf/kvp11.conf.5"
-    rows = re.findall(r"\{\s*(?:(?:KVP11|VAULT)\(|\.info = \{\s*\"(?:kvp11|vault)\",\s*)\"([a-z][a-z0-9_]*)\"", tree.text(table))
+    rows = re.findall(r"\{\s*(?:(?:KVP11|VAULT|WHO|WHERE)\(|\.info = \{\s*\"(?:kvp11|vault)\",\s*)\"([a-z][a-z0-9_]*)\"", tree.text(table))
     named = re.findall(r"^\.It (?:Ic|Cm|Va|Li|Sy|Ar) ([a-z][a-z0-9_]*)", tree.text(page), re.M)
     if not rows:
         yield f"{table}:1: no setting found"

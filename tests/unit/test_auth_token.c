@@ -1,103 +1,4 @@
-#include "../../module/auth/token_private.h"
-
-#include <pthread.h>
-#include <semaphore.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-#include <cmocka.h>
-
-/* ---- a clock and a credential of our own ---- */
-
-static int64_t now_s, now_ms;
-
-static int64_t fake_unix(const struct kv_clock *clock)
-{
-    return now_s;
-}
-
-static int64_t fake_steady(const struct kv_clock *clock)
-{
-    return now_ms;
-}
-
-static void fake_sleep(const struct kv_clock *clock, int64_t ms)
-{
-    now_ms += ms;
-}
-
-static double fake_jitter(const struct kv_clock *clock)
-{
-    return 0.5;
-}
-
-static const struct kv_clock fake = { fake_unix, fake_steady, fake_sleep, fake_jitter };
-
-static struct {
-    int64_t life, refresh_in;
-    enum kv_status status;
-    unsigned calls;
-    int64_t left_ms;     /* that the last call was given */
-    sem_t *entered, *go; /* NULL: at once */
-} kind;
-
-static enum kv_status fake_acquire(const struct kv_credential_request *request, struct kv_access_token *ret,
-                                   struct kv_error *err)
-{
-    const struct kv_clock *clock = request->task->deadline.clock;
-    unsigned call = __atomic_add_fetch(&kind.calls, 1, __ATOMIC_SEQ_CST);
-    kind.left_ms = kv_deadline_left(request->task->deadline);
-    if (kind.entered) {
-        sem_post(kind.entered);
-        sem_wait(kind.go);
-    }
-    if (kind.status != KV_OK)
-        return kv_fail(err, kind.status, "no token from the fake");
-    int64_t now = clock->unix_seconds(clock);
-    *ret = (struct kv_access_token){ .bearer = kv_text_format("%s-%u", request->challenge->scope, call),
-                                     .expires = now + kind.life,
-                                     .refresh = kind.refresh_in ? now + kind.refresh_in : 0,
-                                     .identity = "app" };
-    return KV_OK;
-}
-
-static const struct kv_credential_kind fake_kind = { "fake", NULL, fake_acquire };
-static struct kv_vault_config config = { .name = (char *)"prod", .credential = (char *)"fake" };
-static const struct kv_challenge vault_scope = { "https://login", "t", "vault" };
-static const struct kv_challenge hsm_scope = { "https://login", "t", "hsm" };
-static const struct kv_challenge other_tenant = { "https://login", "u", "vault" };
-
-static struct kv_tokens *open_with(const struct kv_clock *clock)
-{
-    struct kv_tokens *tokens = NULL;
-    struct kv_tokens_parts parts = { &config, NULL, clock, &fake_kind };
-    assert_int_equal(kv_tokens_open_kind(&parts, &tokens, NULL), KV_OK);
-    return tokens;
-}
-
-static int reset(void **state)
-{
-    memset(&kind, 0, sizeof kind);
-    kind.life = 3600;
-    now_s = 1000000;
-    now_ms = 0;
-    return 0;
-}
-
-static void expect(struct kv_tokens *tokens, const struct kv_challenge *challenge, const char *bearer)
-{
-    struct kv_task task = { kv_deadline_in(&fake, 60000), "test" };
-    KV_AUTO_TEXT char *got = NULL;
-    char identity[64];
-    struct kv_error err = { 0 };
-    if (kv_tokens_bearer(tokens, challenge, &task, &got, identity, &err) != KV_OK)
-        fail_msg("instead of '%s': %s", bearer, err.text);
-    assert_string_equal(got, bearer);
-    assert_string_equal(identity, "app");
-}
+#include "token_help.h"
 
 /* ---- one thread ---- */
 
@@ -190,10 +91,10 @@ static void only_the_refused_token_is_dropped(void **state)
 {
     struct kv_tokens *tokens = open_with(&fake);
     expect(tokens, &vault_scope, "vault-1");
-    kv_tokens_drop(tokens, "vault-0");
+    kv_tokens_drop(tokens, &vault_scope, "vault-0");
     expect(tokens, &vault_scope, "vault-1");
-    kv_tokens_drop(tokens, "vault-1");
-    kv_tokens_drop(tokens, "vault-1");
+    kv_tokens_drop(tokens, &vault_scope, "vault-1");
+    kv_tokens_drop(tokens, &vault_scope, "vault-1");
     expect(tokens, &vault_scope, "vault-2");
     kv_tokens_free(tokens);
     kv_tokens_free(NULL);
@@ -203,7 +104,7 @@ static void an_unknown_kind_is_a_configuration_error(void **state)
 {
     struct kv_tokens *tokens = NULL;
     struct kv_error err = { 0 };
-    assert_int_equal(kv_tokens_open(&config, NULL, &fake, &tokens, &err), KV_CONFIG);
+    assert_int_equal(kv_tokens_open(&config, NULL, cache, &tokens, &err), KV_CONFIG);
     assert_non_null(strstr(err.text, "'fake'"));
 }
 
@@ -277,19 +178,58 @@ static void all_are_told_of_a_failure(void **state)
         assert_int_equal(askers[i].status, i == 1 ? KV_TIMED_OUT : KV_CREDENTIAL);
 }
 
+/* Eight threads of two vaults that share an identity wait for one fetch; a third vault, of another identity, does not wait for them. */
+static void an_identity_waits_for_its_own_fetch_alone(void **state)
+{
+    struct kv_vault_config twin = { .name = (char *)"dr", .credential = (char *)"fake" };
+    struct kv_vault_config other = { .name = (char *)"hsm",
+                                     .credential = (char *)"fake",
+                                     .client_id = (char *)"other" };
+    struct asker askers[THREADS] = { 0 };
+    sem_t entered, go;
+    struct kv_tokens *first = open_with(&kv_clock_system), *second = open_of(&twin), *third = open_of(&other);
+    sem_init(&entered, 0, 0);
+    sem_init(&go, 0, 0);
+    kind.entered = &entered;
+    kind.go = &go;
+    for (size_t i = 0; i < THREADS; i++) {
+        askers[i] = (struct asker){ .tokens = i % 2 ? second : first, .ms = 60000 };
+        pthread_create(&askers[i].thread, NULL, ask, &askers[i]);
+        if (!i)
+            sem_wait(&entered);
+    }
+    struct asker alone = { .tokens = third, .ms = 60000 };
+    ask(&alone); /* while the first still fetches */
+    assert_string_equal(alone.bearer, "vault-2");
+    sem_post(&go);
+    for (size_t i = 0; i < THREADS; i++) {
+        pthread_join(askers[i].thread, NULL);
+        assert_string_equal(askers[i].bearer, "vault-1");
+        kv_text_free(askers[i].bearer);
+    }
+    assert_int_equal(kind.calls, 2);
+    kv_text_free(alone.bearer);
+    kv_tokens_free(first);
+    kv_tokens_free(second);
+    kv_tokens_free(third);
+    sem_destroy(&entered);
+    sem_destroy(&go);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(a_token_is_used_again, reset),
-        cmocka_unit_test_setup(a_short_life_is_not_all_margin, reset),
-        cmocka_unit_test_setup(another_challenge_takes_another_token, reset),
-        cmocka_unit_test_setup(long_lives_are_renewed_at_half, reset),
-        cmocka_unit_test_setup(refresh_in_is_honoured_and_its_failure_swallowed, reset),
-        cmocka_unit_test_setup(a_failure_is_told_and_not_remembered, reset),
-        cmocka_unit_test_setup(only_the_refused_token_is_dropped, reset),
-        cmocka_unit_test_setup(an_unknown_kind_is_a_configuration_error, reset),
-        cmocka_unit_test_setup(one_fetches_the_others_wait, reset),
-        cmocka_unit_test_setup(all_are_told_of_a_failure, reset),
+        cmocka_unit_test_setup_teardown(a_token_is_used_again, reset, end),
+        cmocka_unit_test_setup_teardown(a_short_life_is_not_all_margin, reset, end),
+        cmocka_unit_test_setup_teardown(another_challenge_takes_another_token, reset, end),
+        cmocka_unit_test_setup_teardown(long_lives_are_renewed_at_half, reset, end),
+        cmocka_unit_test_setup_teardown(refresh_in_is_honoured_and_its_failure_swallowed, reset, end),
+        cmocka_unit_test_setup_teardown(a_failure_is_told_and_not_remembered, reset, end),
+        cmocka_unit_test_setup_teardown(only_the_refused_token_is_dropped, reset, end),
+        cmocka_unit_test_setup_teardown(an_unknown_kind_is_a_configuration_error, reset, end),
+        cmocka_unit_test_setup_teardown(one_fetches_the_others_wait, reset, end),
+        cmocka_unit_test_setup_teardown(all_are_told_of_a_failure, reset, end),
+        cmocka_unit_test_setup_teardown(an_identity_waits_for_its_own_fetch_alone, reset, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

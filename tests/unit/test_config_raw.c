@@ -36,7 +36,7 @@ static enum kv_status load(const char *reserved, struct kv_config **ret, struct 
     assert_int_equal(kv_words_split(reserved, " ", &words), KV_OK);
     KV_TRY(kv_raw_add_environment(raw, lookup, err));
     KV_TRY(kv_raw_add_reserved(raw, &words, err));
-    KV_TRY(kv_raw_build(raw, lookup, config, err));
+    KV_TRY(kv_raw_build(raw, &(struct kv_raw_world){ lookup, false }, config, err));
     *ret = kv_take(config);
     return KV_OK;
 }
