@@ -15,11 +15,21 @@ struct kv_access_token {
 };
 void kv_access_token_free(struct kv_access_token *token); /* wipes */
 
+/* What one who asks again and again keeps between two requests; zeroed at first. Any thread. */
+struct kv_credential_memory {
+    _Atomic unsigned
+        chosen; /* of a chain: 1 + the place of the kind that gave the first token; 0: none has yet */
+};
+
 struct kv_credential_request {
     const struct kv_vault_config *config;
     const struct kv_challenge *challenge; /* checked */
     struct kv_http *http;
     const struct kv_task *task;
+    struct kv_credential_memory *memory; /* NULL: a chain begins at its front each time */
+    /* NULL: the kind was chosen by name. Else it is one of several, and says here, with a failure, that what it needs is not
+     * on this host, so that the next is tried; what is there and refuses ends the search. */
+    bool *absent;
 };
 
 /* kv_error.code where the secret itself is wrong and no identity provider was there to say so: a key file that the password does not open. */
@@ -33,11 +43,16 @@ struct kv_credential_kind {
     enum kv_status (*acquire)(const struct kv_credential_request *request, struct kv_access_token *ret,
                               struct kv_error *err);
     bool needs_person; /* somebody has to be there: to type a code, to touch a key */
+    bool developer; /* the login of whoever sits at the machine, not one that was deployed with a program */
 };
 
 /* Does a token for this vault need a person, as far as the configuration tells? */
 bool kv_credential_needs_person(const struct kv_vault_config *config);
 const struct kv_credential_kind *kv_credential_find(const char *name); /* NULL: unknown */
+/* What gives this vault its tokens: the kind that `credential` names, or the chain. NULL: it names something unknown. */
+const struct kv_credential_kind *kv_credential_of(const struct kv_vault_config *config);
+/* The kinds to try for this configuration, in order, whether they are set up or not; NULL past the last. */
+const struct kv_credential_kind *kv_credential_chain_at(const struct kv_vault_config *config, size_t i);
 const struct kv_credential_kind *
 kv_credential_at(size_t i); /* in the order of the default chain; NULL past the last */
 

@@ -30,10 +30,11 @@ struct kv_vault_config {
     char *certificate_folder; /* NULL: none */
     bool self_signed;
 
-    char *credential;    /* kind's name: "default", "client-secret", "managed-identity", "static-token" */
-    char *tenant;        /* NULL: as the challenge says */
-    char *client_id;     /* application or user-assigned identity; NULL: none */
-    char *client_secret; /* from the file or the environment; secret */
+    char *credential; /* names of kinds, one or more, or "default": "workload-identity managed-identity" */
+    char *token_credentials; /* which of them "default" tries; NULL: all */
+    char *tenant;            /* NULL: as the challenge says */
+    char *client_id;         /* application or user-assigned identity; NULL: none */
+    char *client_secret;     /* from the file or the environment; secret */
     char *client_secret_file;
     char *token_file;
     char *authority; /* NULL: the challenge's, if its host is on the built-in list */

@@ -58,24 +58,18 @@ void kv_login_read_claims(const char *bearer, struct kv_login_claims *ret)
 
 /* ---- one by one ---- */
 
-/* Which are tried for this configuration, in order; NULL past the last. */
-static const struct kv_credential_kind *chain_at(const struct kv_vault_config *config, size_t i)
-{
-    const struct kv_credential_kind *kind = kv_credential_find(config->credential);
-    if (kind != &kv_credential_default)
-        return i ? NULL : kind;
-    return kv_credential_at(i);
-}
-
 static enum kv_status try_kind(const struct kv_credential_kind *kind,
                                const struct kv_credential_request *request, struct kv_access_token *ret_token,
-                               struct kv_login_try *ret)
+                               struct kv_login_try *ret, bool *ret_absent)
 {
     const char *missing = kind->unavailable(request->config);
+    *ret_absent = missing != NULL;
     *ret = (struct kv_login_try){ .kind = kind->name, .outcome = KV_LOGIN_NOT_SET_UP };
     if (missing)
         return kv_fail(&ret->why, KV_CREDENTIAL, "%s", missing);
-    enum kv_status status = kind->acquire(request, ret_token, &ret->why);
+    struct kv_credential_request one = *request;
+    one.absent = kv_credential_chain_at(request->config, 1) ? ret_absent : NULL;
+    enum kv_status status = kind->acquire(&one, ret_token, &ret->why);
     ret->outcome = status == KV_OK ? KV_LOGIN_USED : KV_LOGIN_FAILED;
     return status;
 }
@@ -87,16 +81,15 @@ static enum kv_status walk(const struct kv_credential_request *request, struct k
     const struct kv_credential_kind *kind;
     enum kv_status status = KV_CREDENTIAL;
     bool over = false;
-    for (size_t i = 0; i < KV_LOGIN_TRIES && (kind = chain_at(request->config, i)); i++) {
+    for (size_t i = 0; i < KV_LOGIN_TRIES && (kind = kv_credential_chain_at(request->config, i)); i++) {
         struct kv_login_try *one = &report->tries[report->count++];
         if (over) {
             *one = (struct kv_login_try){ .kind = kind->name, .outcome = KV_LOGIN_NOT_TRIED };
             continue;
         }
-        status = try_kind(kind, request, ret_token, one);
-        over =
-            one->outcome == KV_LOGIN_USED || (one->outcome == KV_LOGIN_FAILED &&
-                                              (status != KV_UNREACHABLE || chain_at(request->config, i + 1)));
+        bool absent = false;
+        status = try_kind(kind, request, ret_token, one, &absent);
+        over = !absent;
     }
     return status;
 }

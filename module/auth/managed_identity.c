@@ -14,6 +14,11 @@ static const char *unavailable(const struct kv_vault_config *config)
 /* Contract §14.4: 404 while an identity is being assigned, 410 while the endpoint is being upgraded. */
 static const int repeat[] = { 404, 410, 0 };
 
+static bool nobody_there(enum kv_status status, const struct kv_http_reply *reply)
+{
+    return status == KV_UNREACHABLE;
+}
+
 static char *make_url(const struct kv_credential_request *request)
 {
     static const char suffix[] = "/.default";
@@ -58,8 +63,8 @@ static enum kv_status acquire(const struct kv_credential_request *request, struc
     KV_AUTO_FREE char *url = make_url(request);
     if (!url)
         return kv_fail(err, KV_NO_MEMORY, "no memory for a token request");
-    /* Chosen by name it is waited for; as the last link of the chain it may well not be there at all. */
-    bool probe = strcmp(request->config->credential, kv_credential_default.name) == 0;
+    /* Chosen by name it is waited for; as a link of a chain it may well not be there at all. */
+    bool probe = request->absent != NULL;
     struct kv_http_request get = {
         .method = "GET",
         .url = url,
@@ -67,12 +72,17 @@ static enum kv_status acquire(const struct kv_credential_request *request, struc
         .link_local = true,
         .connect_timeout_ms = probe ? PROBE_MS : 0,
     };
-    struct kv_oauth_send send = {
-        .http = request->http, .request = &get, .task = request->task, .repeat = repeat, .probe = probe
-    };
+    struct kv_oauth_send send = { .http = request->http,
+                                  .request = &get,
+                                  .task = request->task,
+                                  .repeat = repeat,
+                                  .absent = probe ? nobody_there : NULL };
     const struct kv_clock *clock = request->task->deadline.clock;
     KV_AUTO_REPLY struct kv_http_reply reply = { 0 };
-    KV_TRY(kv_oauth_send(&send, &reply, err));
+    enum kv_status sent = kv_oauth_send(&send, &reply, err);
+    if (probe)
+        *request->absent = nobody_there(sent, &reply);
+    KV_TRY(sent);
     if (reply.status != 200)
         return fail_refused(request, &reply, err);
     enum kv_status status = kv_oauth_read_token(KV_VIEW(reply.body), clock->unix_seconds(clock), ret, err);

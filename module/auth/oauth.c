@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BEARER_MAX = 16 << 10 };
+enum { BEARER_MAX = 16 << 10, PATIENT_ATTEMPTS = 5 };
 #define TIME_MAX INT64_C(253402300799) /* the end of the year 9999 */
 
 void kv_access_token_free(struct kv_access_token *token)
@@ -30,14 +30,29 @@ static bool listed(const int *list, int http)
     return false;
 }
 
-static bool worth_another(const struct kv_oauth_send *send, unsigned attempt, enum kv_status status,
-                          const struct kv_http_reply *reply, int64_t *ret_wait_ms)
+struct outcome {
+    unsigned attempt;
+    int64_t waited_ms; /* before it, in all */
+    enum kv_status status;
+    const struct kv_http_reply *reply;
+};
+
+/* Who is being upgraded is gone for longer than the usual number of attempts lasts. */
+static unsigned counted(const struct kv_oauth_send *send, const struct outcome *outcome)
+{
+    bool patient = outcome->reply->status == 410 && outcome->waited_ms < send->gone_ms;
+    return patient && outcome->attempt > PATIENT_ATTEMPTS ? PATIENT_ATTEMPTS : outcome->attempt;
+}
+
+static bool worth_another(const struct kv_oauth_send *send, const struct outcome *outcome,
+                          int64_t *ret_wait_ms)
 {
     struct kv_deadline deadline = send->task->deadline;
+    const struct kv_http_reply *reply = outcome->reply;
     struct kv_retry_input input = {
-        .attempt = attempt,
+        .attempt = counted(send, outcome),
         .idempotent = true,
-        .status = status,
+        .status = outcome->status,
         .maybe_processed = reply->maybe_processed,
         .http = listed(send->repeat, reply->status) ? 503 : reply->status,
         .retry_after = reply->retry_after,
@@ -48,23 +63,27 @@ static bool worth_another(const struct kv_oauth_send *send, unsigned attempt, en
     };
     struct kv_retry_verdict verdict = kv_retry_decide(&input);
     *ret_wait_ms = verdict.wait_ms;
-    return verdict.again && !(send->probe && status != KV_OK);
+    return verdict.again && !(send->absent && send->absent(outcome->status, reply));
 }
 
 enum kv_status kv_oauth_send(const struct kv_oauth_send *send, struct kv_http_reply *ret,
                              struct kv_error *err)
 {
     const struct kv_clock *clock = send->task->deadline.clock;
-    for (unsigned attempt = 1;; attempt++) {
+    struct outcome outcome = { .attempt = 1 };
+    for (;; outcome.attempt++) {
         KV_AUTO_REPLY struct kv_http_reply reply = { 0 };
         int64_t wait_ms;
         enum kv_status status = kv_http_send(send->http, send->request, send->task->deadline, &reply, err);
-        if (!worth_another(send, attempt, status, &reply, &wait_ms)) {
+        outcome.status = status;
+        outcome.reply = &reply;
+        if (!worth_another(send, &outcome, &wait_ms)) {
             *ret = reply;
             reply = (struct kv_http_reply){ 0 };
             return status;
         }
         clock->sleep_ms(clock, wait_ms);
+        outcome.waited_ms += wait_ms;
     }
 }
 

@@ -20,7 +20,9 @@ struct kv_oauth_send {
     const struct kv_http_request *request;
     const struct kv_task *task;
     const int *repeat; /* further HTTP statuses that are worth another try, ends with 0; NULL: none */
-    bool probe;        /* one attempt: an endpoint that does not answer is no endpoint */
+    int64_t gone_ms;   /* a 410 is repeated for at least so long, where the deadline allows */
+    bool (*absent)(enum kv_status status,
+                   const struct kv_http_reply *reply); /* nobody is there, so do not repeat; NULL: never */
 };
 /* KV_OK whenever a reply came; repeats what is worth it within the deadline. */
 KV_MUST_USE enum kv_status kv_oauth_send(const struct kv_oauth_send *send, struct kv_http_reply *ret,

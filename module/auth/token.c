@@ -15,6 +15,7 @@ struct login {
 
 struct kv_tokens {
     struct kv_tokens_parts parts;
+    struct kv_credential_memory memory;
     char *identity;
     pthread_mutex_t lock; /* these */
     struct login *login;  /* NULL: nobody */
@@ -59,7 +60,7 @@ enum kv_status kv_tokens_open_kind(const struct kv_tokens_parts *parts, struct k
 enum kv_status kv_tokens_open(const struct kv_vault_config *config, struct kv_http *http,
                               struct kv_token_cache *cache, struct kv_tokens **ret, struct kv_error *err)
 {
-    const struct kv_credential_kind *kind = kv_credential_find(config->credential);
+    const struct kv_credential_kind *kind = kv_credential_of(config);
     if (!kind)
         return kv_fail(err, KV_CONFIG, "vault '%s': there is no credential '%s'", config->name,
                        config->credential);
@@ -130,7 +131,7 @@ static void leave_login(struct kv_tokens *tokens, struct login *login)
 }
 
 /* A token that a PIN gave is never left to other processes, which have not been told the PIN. `ret_own` keeps what the wish borrows. */
-static struct kv_token_wish wish_of(const struct kv_tokens *tokens, const struct kv_challenge *challenge,
+static struct kv_token_wish wish_of(struct kv_tokens *tokens, const struct kv_challenge *challenge,
                                     const struct login *login, struct kv_vault_config *ret_own)
 {
     const struct kv_vault_config *config = tokens->parts.config;
@@ -143,6 +144,7 @@ static struct kv_token_wish wish_of(const struct kv_tokens *tokens, const struct
         .config = config,
         .http = tokens->parts.http,
         .challenge = challenge,
+        .memory = login ? NULL : &tokens->memory,
         .shared = config->token_cache == KV_TOKENS_KEYRING && !login,
     };
     if (login) {

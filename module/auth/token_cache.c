@@ -230,7 +230,11 @@ struct round {
 static enum kv_status obtain(const struct round *round, struct kv_kept_token *ret, struct kv_error *err)
 {
     const struct kv_token_wish *wish = round->wish;
-    struct kv_credential_request request = { wish->config, wish->challenge, wish->http, &round->task };
+    struct kv_credential_request request = { .config = wish->config,
+                                             .challenge = wish->challenge,
+                                             .http = wish->http,
+                                             .task = &round->task,
+                                             .memory = wish->memory };
     struct kv_token_keyring *keyring = &round->cache->keyring;
     int64_t now = now_of(round->cache);
     struct kv_kept_token kept = { 0 };

@@ -37,7 +37,8 @@ struct kv_token_wish {
     const struct kv_vault_config *config; /* what the credential is asked with */
     struct kv_http *http;
     const struct kv_challenge *challenge;
-    bool shared; /* with other processes */
+    struct kv_credential_memory *memory; /* NULL: a chain begins at its front */
+    bool shared;                         /* with other processes */
 };
 KV_MUST_USE enum kv_status kv_token_cache_get(struct kv_token_cache *cache, const struct kv_token_wish *wish,
                                               const struct kv_task *task, char **ret_bearer,

@@ -13,6 +13,7 @@
 #define IN_VAULT(field) .offset = offsetof(struct kv_vault_config, field)
 
 /* clang-format off */
+/* KV_CREDENTIAL_WORDS: "default" and the kinds that module/auth/meson.build lists. */
 const struct kv_setting kv_settings[] = {
     { KVP11("map", "none|path", "",
             "file of the version map; unset: /var/lib/kvp11/map.db for root, else one of the user's own"),
@@ -46,9 +47,12 @@ const struct kv_setting kv_settings[] = {
             "make a certificate, once, for each version that has no other"),
       KV_SETTING_FLAG, IN_VAULT(self_signed) },
 
-    { WHO("credential", "default|client-secret|managed-identity|static-token", "default",
-            "how to get an access token; default: the first of the others that is set up"),
-      KV_SETTING_WORD, IN_VAULT(credential) },
+    { WHO("credential", KV_CREDENTIAL_WORDS, "default",
+            "how to get an access token: one way, or several to try in this order"),
+      KV_SETTING_WORDS, IN_VAULT(credential) },
+    { WHO("token_credentials", "text", "",
+            "which of the ways `default` tries: prod, dev, or the name of one; unset: all"),
+      KV_SETTING_TEXT, IN_VAULT(token_credentials), .example = "prod", .fallback = "AZURE_TOKEN_CREDENTIALS" },
     { WHERE("tenant", "text", "", "tenant of the application; unset: as the vault says"),
       KV_SETTING_TEXT, IN_VAULT(tenant), .example = "11111111-2222-3333-4444-555555555555",
       .fallback = "AZURE_TENANT_ID" },

@@ -63,6 +63,22 @@ static enum kv_status set_word(const struct kv_setting *row, const char *value, 
     return take_text(field_of(row, base), kv_text_copy(value));
 }
 
+static enum kv_status set_several(const struct kv_setting *row, const char *value, void *base)
+{
+    KV_CLEANUP(kv_words_free) struct kv_pair_list list = { 0 };
+    KV_AUTO_BUFFER struct kv_buffer text = { 0 };
+
+    KV_TRY(kv_words_split(value, " \t\n,", &list));
+    for (size_t i = 0; i < list.count; i++) {
+        if (place_of(list.items[i], row->info.type) < 0)
+            return KV_CONFIG;
+        KV_TRY(kv_buffer_format(&text, "%s%s", i ? " " : "", list.items[i]));
+    }
+    if (!list.count)
+        return KV_CONFIG;
+    return take_text(field_of(row, base), kv_text_copy((const char *)text.bytes.data));
+}
+
 static enum kv_status set_choice(const struct kv_setting *row, const char *value, void *base)
 {
     int place = place_of(value, row->info.type);
@@ -242,6 +258,7 @@ static const struct {
 } kinds[] = {
     [KV_SETTING_TEXT] = { set_text, "of letters, digits, '.', '-' and '_'" },
     [KV_SETTING_WORD] = { set_word, NULL },
+    [KV_SETTING_WORDS] = { set_several, NULL },
     [KV_SETTING_CHOICE] = { set_choice, NULL },
     [KV_SETTING_FLAG] = { set_flag, NULL },
     [KV_SETTING_HSM] = { set_hsm, NULL },
@@ -262,7 +279,7 @@ static const struct {
 static char *wanted_text(const struct kv_setting *row)
 {
     const char *wanted = kinds[row->kind].wanted;
-    char words[128];
+    char words[256];
 
     if (row->kind == KV_SETTING_SECONDS)
         return kv_text_format("%s from %g to %g", wanted, (double)row->least / 1000,
@@ -275,7 +292,7 @@ static char *wanted_text(const struct kv_setting *row)
         return kv_text_copy(wanted);
     for (char *bar; (bar = strchr(words, '|'));)
         *bar = ' ';
-    return kv_text_format("one of the words %s", words);
+    return kv_text_format("one %sof the words %s", row->kind == KV_SETTING_WORDS ? "or more " : "", words);
 }
 
 enum kv_status kv_setting_set(const struct kv_setting *row, const char *value, const char *origin, void *base,
@@ -311,6 +328,7 @@ void kv_setting_clear(const struct kv_setting *row, void *base)
         return;
     case KV_SETTING_TEXT:
     case KV_SETTING_WORD:
+    case KV_SETTING_WORDS:
     case KV_SETTING_PATH:
     case KV_SETTING_VAULT_URL:
     case KV_SETTING_AUTHORITY:

@@ -7,6 +7,7 @@
 enum kv_setting_kind {
     KV_SETTING_TEXT,      /* char *: letters, digits, '.', '-', '_' */
     KV_SETTING_WORD,      /* char *: one of the words of info.type */
+    KV_SETTING_WORDS,     /* char *: one or more of them, in their order, with a space between */
     KV_SETTING_CHOICE,    /* enum: its number is the place among the words of info.type */
     KV_SETTING_FLAG,      /* bool */
     KV_SETTING_HSM,       /* bool; `auto` looks at the host, so its row stands behind that of `url` */

@@ -72,6 +72,7 @@ char *kv_setting_text(const struct kv_setting *row, const void *base)
         return kv_text_copy(*(char *const *)field ? "(set)" : "");
     case KV_SETTING_TEXT:
     case KV_SETTING_WORD:
+    case KV_SETTING_WORDS:
     case KV_SETTING_PATH:
     case KV_SETTING_VAULT_URL:
     case KV_SETTING_AUTHORITY:

@@ -135,6 +135,7 @@ static const struct kv_challenge challenge = { "https://login.localhost", "tenan
                                                "https://vault.localhost/.default" };
 
 struct asking {
+    struct kv_credential_memory *memory;
     struct kv_vault_config config;
     struct kv_access_token token;
     struct kv_error err;
@@ -151,9 +152,13 @@ static enum kv_status acquire(struct asking *asking)
     struct kv_task task = { kv_deadline_in(&fixed, 60000), "test" };
     asking->config.name = (char *)"prod";
     assert_int_equal(kv_http_open(&options, &http, NULL), KV_OK);
-    struct kv_credential_request request = { &asking->config, &challenge, http, &task };
+    struct kv_credential_request request = { .config = &asking->config,
+                                             .challenge = &challenge,
+                                             .http = http,
+                                             .task = &task,
+                                             .memory = asking->memory };
     enum kv_status status =
-        kv_credential_find(asking->config.credential)->acquire(&request, &asking->token, &asking->err);
+        kv_credential_of(&asking->config)->acquire(&request, &asking->token, &asking->err);
     kv_http_free(http);
     return status;
 }
@@ -286,6 +291,33 @@ static void the_chain_passes_over_what_is_absent(void **state)
     tcp_server_free(server);
 }
 
+static void a_chain_keeps_to_what_gave_a_token(void **state)
+{
+    struct kv_credential_memory memory = { 0 };
+    struct asking asking = { .memory = &memory,
+                             .config = { .credential = (char *)"client-secret managed-identity" } };
+    static const struct tcp_step steps[] = { { TOKEN_REPLY, TCP_KEEP } };
+    struct tcp_server *server;
+    start_imds(&asking, steps, 1, &server);
+    assert_int_equal(acquire(&asking), KV_OK);
+    assert_int_equal(memory.chosen, 2);
+    kv_access_token_free(&asking.token);
+    tcp_server_stop(server);
+
+    /* Set up meanwhile or not, the first of them is not looked at again; and nobody answering is now a failure worth repeats. */
+    slept_ms = 0;
+    asking.config.client_id = (char *)"id";
+    asking.config.client_secret_file = (char *)"/nonexistent";
+    assert_int_equal(acquire(&asking), KV_UNREACHABLE);
+    assert_non_null(strstr(asking.err.text, asking.config.imds_endpoint));
+    assert_true(slept_ms > 0);
+
+    memory.chosen = 0;
+    assert_int_equal(acquire(&asking), KV_CREDENTIAL);
+    assert_non_null(strstr(asking.err.text, "/nonexistent"));
+    tcp_server_free(server);
+}
+
 static void the_chain_ends_at_what_is_refused(void **state)
 {
     struct asking asking = { .config = { .credential = (char *)"default",
@@ -357,6 +389,7 @@ int main(void)
         cmocka_unit_test_setup(managed_identity_asks_and_repeats, set_up),
         cmocka_unit_test_setup(a_managed_identity_that_is_none_is_final, set_up),
         cmocka_unit_test_setup(the_chain_passes_over_what_is_absent, set_up),
+        cmocka_unit_test_setup(a_chain_keeps_to_what_gave_a_token, set_up),
         cmocka_unit_test_setup(the_chain_ends_at_what_is_refused, set_up),
         cmocka_unit_test_setup(what_is_missing_is_named, set_up),
         cmocka_unit_test(who_needs_a_person_says_so),
