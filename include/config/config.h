@@ -32,9 +32,10 @@ struct kv_vault_config {
 
     char *credential; /* names of kinds, one or more, or "default": "workload-identity managed-identity" */
     char *token_credentials; /* which of them "default" tries; NULL: all */
-    char *tenant;            /* NULL: as the challenge says */
-    char *client_id;         /* application or user-assigned identity; NULL: none */
-    char *client_secret;     /* from the file or the environment; secret */
+
+    char *tenant;        /* NULL: as the challenge says */
+    char *client_id;     /* application or user-assigned identity; NULL: none */
+    char *client_secret; /* from the file or the environment; secret */
     char *client_secret_file;
     char *token_file;
     char *authority; /* NULL: the challenge's, if its host is on the built-in list */
@@ -44,6 +45,16 @@ struct kv_vault_config {
     bool disable_challenge_resource_verification;
     bool has_operator; /* [NAME.operator] is there */
     bool as_operator;  /* and the credential above is its */
+
+    /* Of a managed identity: its other names, and what the host's environment says about who hands out its tokens; NULL where it does not. */
+    char *object_id, *resource_id;
+    char *identity_source; /* "auto", or the one service that is asked */
+    char *identity_endpoint, *identity_thumbprint, *msi_endpoint, *ml_client_id;
+    char *identity_header, *msi_secret; /* secret */
+    char *arc_imds_endpoint;            /* that it is set is all that counts */
+
+    char *azure_cli;    /* "az", or its path */
+    char *subscription; /* NULL: as the Azure CLI is set up */
 
     char *ca_file;                          /* NULL: the system's store */
     struct kv_pair_list resolve;            /* "host:port:address", as curl's --resolve */
@@ -97,6 +108,10 @@ void kv_config_put_pin(const struct kv_vault_config *vault, char *pin, struct kv
 /* Which settings make a credential: they may stand in [NAME.operator]. WHERE tells who is asked for a token, and holds for the operator, too, unless
  * it says otherwise; WHO tells whose token. */
 enum kv_credential_part { KV_CREDENTIAL_NONE, KV_CREDENTIAL_WHERE, KV_CREDENTIAL_WHO };
+
+/* A copy of the environment for a program of the host's that is to be run, without what is a secret here; ends with NULL. NULL: no memory. */
+char **kv_config_child_environment(void);
+void kv_config_child_environment_free(char **environment);
 
 /* One setting, for `kvp11 config` and the lint: NULL past the last. */
 struct kv_setting_info {

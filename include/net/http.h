@@ -35,6 +35,8 @@ struct kv_http_request {
     bool
         once; /* never sent a second time by the transport: a connection of its own (libcurl repeats on a reused one that dies) */
     int64_t connect_timeout_ms; /* 0: as the options say */
+    const char *
+        pin_sha1; /* hex: the peer is whoever has this certificate, whatever its name and issuer; NULL: the usual trust */
 };
 
 struct kv_http_reply {

@@ -1,4 +1,5 @@
 #include "oauth.h"
+#include "expiry.h"
 
 #include "base/encode.h"
 #include "base/json.h"
@@ -155,7 +156,8 @@ static bool read_lifetime(const struct kv_json *json, int64_t now, const struct 
     /* The span first: it holds whatever the clocks of the two hosts say. */
     if (number_of(kv_json_get(json, "expires_in"), &value))
         token->expires = now + value;
-    else if (number_of(kv_json_get(json, "expires_on"), &value))
+    else if (number_of(kv_json_get(json, "expires_on"), &value) ||
+             kv_expiry_read(kv_json_text(kv_json_get(json, "expires_on")), &value))
         token->expires = value;
     else
         token->expires = claims->expires;

@@ -9,6 +9,7 @@
 KV_DEFINE_KIND(client_secret)
 KV_DEFINE_KIND(static_token)
 KV_DEFINE_KIND(managed_identity)
+KV_DEFINE_KIND(azure_cli)
 KV_DEFINE_KIND(default)
 #undef KV_DEFINE_KIND
 /* Of these kinds, which end with NULL, the one that would be taken: does it need a person? */
@@ -28,7 +29,7 @@ struct kv_oauth_send {
 KV_MUST_USE enum kv_status kv_oauth_send(const struct kv_oauth_send *send, struct kv_http_reply *ret,
                                          struct kv_error *err);
 
-/* {"access_token", "expires_in" | "expires_on", "refresh_in"}, numbers or numeric strings. KV_PROTOCOL. */
+/* {"access_token", "expires_in" | "expires_on", "refresh_in"}, numbers or numeric strings; expires_on also as a date. KV_PROTOCOL. */
 KV_MUST_USE enum kv_status kv_oauth_read_token(struct kv_view body, int64_t now, struct kv_access_token *ret,
                                                struct kv_error *err);
 

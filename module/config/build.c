@@ -100,6 +100,30 @@ static enum kv_status fill_secret(kv_raw_lookup *lookup, struct kv_vault_config 
     return KV_OK;
 }
 
+static const char *first_of(kv_raw_lookup *lookup, const char *name, const char *other)
+{
+    const char *value = lookup(name);
+
+    return value && *value ? value : lookup(other);
+}
+
+/* Secrets that the platform puts into the environment of what it runs. */
+static enum kv_status fill_platform(kv_raw_lookup *lookup, struct kv_vault_config *vault,
+                                    struct kv_error *err)
+{
+    for (const struct kv_setting *row = kv_settings; row->info.name; row++) {
+        if (!row->info.secret || !row->fallback)
+            continue;
+        KV_AUTO_TEXT char *variable = kv_setting_variable(row);
+        if (!variable)
+            return kv_fail(err, KV_NO_MEMORY, "out of memory");
+        const char *secret = first_of(lookup, variable, row->fallback);
+        if (secret && *secret)
+            KV_TRY(kv_setting_set(row, secret, row->fallback, vault, err));
+    }
+    return KV_OK;
+}
+
 /* Of the last vault. */
 static enum kv_status check_url(const struct kv_raw_section *section, const struct kv_config *config,
                                 struct kv_error *err)
@@ -138,7 +162,8 @@ static enum kv_status build_vault(const struct sources *from, struct kv_config *
     if (vault->as_operator)
         vault->pin = KV_PIN_NONE; /* which is the workload's; the module alone has a C_Login */
     KV_TRY(check_pin(from, vault, err));
-    return fill_secret(from->lookup, vault, err);
+    KV_TRY(fill_secret(from->lookup, vault, err));
+    return fill_platform(from->lookup, vault, err);
 }
 
 static enum kv_status build_vaults(const struct kv_raw *raw, const struct kv_raw_world *world,

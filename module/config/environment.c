@@ -2,8 +2,7 @@
 
 #include <string.h>
 
-/* "KVP11_TIMEOUT" for `timeout`. */
-static char *variable_of(const struct kv_setting *row)
+char *kv_setting_variable(const struct kv_setting *row)
 {
     char *name = kv_text_format("KVP11_%s", row->info.name);
 
@@ -16,7 +15,7 @@ static char *variable_of(const struct kv_setting *row)
 static enum kv_status replace_from(struct kv_raw_section *section, const struct kv_setting *row,
                                    kv_raw_lookup *lookup)
 {
-    KV_AUTO_TEXT char *variable = variable_of(row);
+    KV_AUTO_TEXT char *variable = kv_setting_variable(row);
     const char *value = variable ? lookup(variable) : NULL;
 
     if (!variable)

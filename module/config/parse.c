@@ -193,6 +193,36 @@ static enum kv_status set_endpoint(const struct kv_setting *row, const char *val
     return status ? status : take_text(field_of(row, base), kv_take(url));
 }
 
+/* The head of an address, which the platform may also have put on a private network without TLS. */
+static enum kv_status get_near(const char *head, char **ret_url)
+{
+    KV_AUTO_TEXT char *host = NULL, *url = NULL;
+    enum kv_status status = kv_url_normalise(head, "https", &url, &host);
+
+    if (status == KV_CONFIG) {
+        KV_TRY(kv_url_normalise(head, "http", &url, &host));
+        status = kv_url_is_local(host) || kv_url_is_private(host) ? KV_OK : KV_CONFIG;
+    }
+    if (status == KV_OK)
+        *ret_url = kv_take(url);
+    return status;
+}
+
+static enum kv_status set_service(const struct kv_setting *row, const char *value, void *base)
+{
+    const char *host = strstr(value, "://");
+    const char *path = host ? strchr(host + 3, '/') : NULL;
+
+    if (path && !is_made_of(path, "/-._~", 1000))
+        return KV_CONFIG;
+    KV_AUTO_TEXT char *head = kv_text_copy_n(value, path ? (size_t)(path - value) : strlen(value)),
+                      *url = NULL;
+    if (!head)
+        return KV_NO_MEMORY;
+    KV_TRY(get_near(head, &url));
+    return take_text(field_of(row, base), kv_text_format("%s%s", url, path ? path : ""));
+}
+
 static bool is_pattern(const char *word)
 {
     return is_made_of(word, "-*?", KV_NAME_SIZE - 1);
@@ -269,6 +299,9 @@ static const struct {
     [KV_SETTING_AUTHORITY] = { set_authority, "an https address of host and port alone" },
     [KV_SETTING_ENDPOINT] = { set_endpoint, "an address of host and port alone, with https unless it is on "
                                             "127.0.0.0/8 or 169.254.0.0/16" },
+    [KV_SETTING_SERVICE] = { set_service,
+                             "an address without a query, with https unless it is on this machine, "
+                             "its link, or a private network" },
     [KV_SETTING_PATTERNS] = { set_words,
                               "a list of key names (letters, digits, '-', and the marks * and ?)" },
     [KV_SETTING_RESOLVE] = { set_words, "a list of host:port:address" },
@@ -333,6 +366,7 @@ void kv_setting_clear(const struct kv_setting *row, void *base)
     case KV_SETTING_VAULT_URL:
     case KV_SETTING_AUTHORITY:
     case KV_SETTING_ENDPOINT:
+    case KV_SETTING_SERVICE:
     case KV_SETTING_SECRET:
         kv_text_free(*(char **)field_of(row, base));
         *(char **)field_of(row, base) = NULL;

@@ -17,9 +17,10 @@ enum kv_setting_kind {
     KV_SETTING_VAULT_URL, /* char *; sets the host too */
     KV_SETTING_AUTHORITY, /* char *: https; a bare host will do */
     KV_SETTING_ENDPOINT,  /* char *: https, or http on this machine and its link */
-    KV_SETTING_PATTERNS,  /* kv_pair_list of key name patterns */
-    KV_SETTING_RESOLVE,   /* kv_pair_list of host:port:address */
-    KV_SETTING_SECRET     /* char *: never in a file, never shown */
+    KV_SETTING_SERVICE, /* char *: with a path; https, or http on this machine, its link or a private network */
+    KV_SETTING_PATTERNS, /* kv_pair_list of key name patterns */
+    KV_SETTING_RESOLVE,  /* kv_pair_list of host:port:address */
+    KV_SETTING_SECRET    /* char *: never in a file, never shown */
 };
 
 struct kv_setting {
@@ -37,6 +38,7 @@ extern const struct kv_setting kv_settings[]; /* ends with a row without name */
 
 bool kv_setting_is_vaults(const struct kv_setting *row);
 const struct kv_setting *kv_setting_find(const char *name); /* NULL: unknown */
+char *kv_setting_variable(const struct kv_setting *row);    /* "KVP11_TIMEOUT" for `timeout`; kv_text_free */
 /* The row that a mistyped name was meant to be; NULL: nothing is near. */
 const struct kv_setting *kv_setting_nearest(const char *name);
 
@@ -59,6 +61,7 @@ bool kv_setting_is_pin(const struct kv_vault_config *vault, const char *name);
 /* KV_CONFIG: a PIN that this credential would not look at. */
 KV_MUST_USE enum kv_status kv_setting_check_pin(const struct kv_vault_config *vault, const char *origin,
                                                 struct kv_error *err);
+bool kv_url_is_private(const char *host); /* 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 */
 
 /* Words between spaces, tabs and, if asked for, commas. */
 KV_MUST_USE enum kv_status kv_words_split(const char *text, const char *separators, struct kv_pair_list *ret);

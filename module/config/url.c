@@ -44,6 +44,16 @@ bool kv_url_is_local(const char *host)
     return kv_text_equal_case(host, "localhost") || kv_text_match("*.localhost", host);
 }
 
+bool kv_url_is_private(const char *host)
+{
+    struct in_addr address;
+
+    if (inet_pton(AF_INET, host, &address) != 1)
+        return false;
+    uint32_t bits = ntohl(address.s_addr);
+    return bits >> 24 == 10 || bits >> 20 == (172u << 4 | 1u) || bits >> 16 == (192u << 8 | 168u);
+}
+
 /* "" or ":port", and at most one slash behind it. */
 static bool get_port(const char *text, long *ret)
 {

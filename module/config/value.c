@@ -77,6 +77,7 @@ char *kv_setting_text(const struct kv_setting *row, const void *base)
     case KV_SETTING_VAULT_URL:
     case KV_SETTING_AUTHORITY:
     case KV_SETTING_ENDPOINT:
+    case KV_SETTING_SERVICE:
         text = *(char *const *)field;
         return kv_text_copy(text ? text : "");
     }

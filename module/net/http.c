@@ -1,6 +1,7 @@
 #include "net/http.h"
 
 #include "base/ossl.h"
+#include "http_pin.h"
 #include "pool.h"
 #include "reply.h"
 
@@ -240,9 +241,10 @@ static bool set_request(const struct errand *errand, int64_t left_ms)
     handle->cause[0] = 0;
     return set_peer(handle, request->link_local) && set_method(c, request) &&
            !curl_easy_setopt(c, CURLOPT_URL, request->url) &&
-           !curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, request->once ? 1L : 0L) &&
+           !curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, request->once || request->pin_sha1 ? 1L : 0L) &&
            !curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms) &&
-           !curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)left_ms);
+           !curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)left_ms) &&
+           (!request->pin_sha1 || kv_http_pin(c, request->pin_sha1));
 }
 
 /* libcurl writes with MSG_NOSIGNAL; TLS libraries need not. A SIGPIPE that the host had pending already, which it can only have while it blocks
@@ -406,6 +408,8 @@ static enum kv_status transfer(const struct errand *errand, struct kv_http_reply
     if (!set_request(errand, left))
         return kv_fail(err, KV_NO_MEMORY, "a request cannot be set up: out of memory");
     CURLcode code = perform(errand->handle, &headers, &reply);
+    if (request->pin_sha1)
+        kv_http_unpin(c);
     long number = 0;
     if (code) {
         curl_easy_getinfo(c, CURLINFO_REQUEST_SIZE, &number);
