@@ -130,10 +130,10 @@ static enum kv_status fail_refused(const struct answer *answer, struct kv_error 
     struct kv_oauth_refusal refusal;
     read_refusal(answer->reply, &refusal);
     enum kv_status status =
-        kv_fail(err, KV_CREDENTIAL, "managed identity%s%s%s got no token from %s '%s': HTTP %d %s: %s%s%s",
+        kv_fail(err, KV_CREDENTIAL, "managed identity%s%s%s got no token from %s '%s': HTTP %d%s%s: %s%s%s",
                 id ? " '" : "", id ? id : "", id ? "'" : "", answer->source->name,
-                answer->source->endpoint(config), answer->reply->status, refusal.code, refusal.said,
-                refusal.said[0] ? "; " : "", remedy_of(answer->reply->status));
+                answer->source->endpoint(config), answer->reply->status, refusal.code[0] ? " " : "",
+                refusal.code, refusal.said, refusal.said[0] ? "; " : "", remedy_of(answer->reply->status));
     if (err) {
         err->http = answer->reply->status;
         kv_text_fit(err->code, sizeof err->code, refusal.code);

@@ -88,6 +88,17 @@ static void good_values(void **state)
     }
 }
 
+static void assert_refused(const char *name, const char *value, const char *text)
+{
+    struct kv_error err = { 0 };
+    KV_AUTO_TEXT char *shown = through(name, value, &err);
+    if (shown)
+        fail_msg("%s = '%s' was taken", name, value);
+    assert_int_equal(err.status, KV_CONFIG);
+    if (!strstr(err.text, text) || strncmp(err.text, "file:7: ", 8))
+        fail_msg("'%s' says nothing of '%s'", err.text, text);
+}
+
 static void bad_values(void **state)
 {
     static const struct {
@@ -140,13 +151,6 @@ static void bad_values(void **state)
           "with https unless it is on 127.0.0.0/8 or 169.254.0.0/16: write imds_endpoint = "
           "http://169.254.169.254" },
         { "imds_endpoint", "ftp://127.0.0.1", "write imds_endpoint =" },
-        { "identity_endpoint", "http://example.org/msi/token",
-          "this machine, its link, or a private network" },
-        { "identity_endpoint", "http://172.32.0.1/msi", "write identity_endpoint =" },
-        { "identity_endpoint", "http://127.0.0.1/msi?x=y", "write identity_endpoint =" },
-        { "identity_endpoint", "http://user@127.0.0.1/msi", "write identity_endpoint =" },
-        { "identity_endpoint", "127.0.0.1/msi", "write identity_endpoint =" },
-        { "identity_source", "arc-agent", "write identity_source = auto" },
         { "tenant", "a/b", "is not of letters, digits, '.', '-' and '_': write tenant = 11111111-" },
         { "tenant", "", "write tenant =" },
         { "api_version", "7.6&x", "write api_version = 7.6" },
@@ -165,15 +169,26 @@ static void bad_values(void **state)
         { "random", "tpm", "one of the words local hsm none: write random = local" },
     };
 
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct kv_error err = { 0 };
-        KV_AUTO_TEXT char *shown = through(rows[i].name, rows[i].value, &err);
-        if (shown)
-            fail_msg("%s = '%s' was taken", rows[i].name, rows[i].value);
-        assert_int_equal(err.status, KV_CONFIG);
-        if (!strstr(err.text, rows[i].text) || strncmp(err.text, "file:7: ", 8))
-            fail_msg("'%s' says nothing of '%s'", err.text, rows[i].text);
-    }
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_refused(rows[i].name, rows[i].value, rows[i].text);
+}
+
+static void bad_services(void **state)
+{
+    static const struct {
+        const char *name, *value, *text;
+    } rows[] = {
+        { "identity_endpoint", "http://example.org/msi/token",
+          "this machine, its link, or a private network" },
+        { "identity_endpoint", "http://172.32.0.1/msi", "write identity_endpoint =" },
+        { "identity_endpoint", "http://127.0.0.1/msi?x=y", "write identity_endpoint =" },
+        { "identity_endpoint", "http://user@127.0.0.1/msi", "write identity_endpoint =" },
+        { "identity_endpoint", "127.0.0.1/msi", "write identity_endpoint =" },
+        { "identity_source", "arc-agent", "write identity_source = auto" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_refused(rows[i].name, rows[i].value, rows[i].text);
 }
 
 static void a_bad_value_leaves_the_field(void **state)
@@ -271,6 +286,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_values),
         cmocka_unit_test(bad_values),
+        cmocka_unit_test(bad_services),
         cmocka_unit_test(a_bad_value_leaves_the_field),
         cmocka_unit_test(auto_knows_a_managed_hsm_by_its_host),
         cmocka_unit_test(the_table_is_sound),

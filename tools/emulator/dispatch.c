@@ -78,6 +78,8 @@ void em_dispatch_tls(void *context, struct em_request *request, struct em_reply 
     visit.vault = em_store_vault_by_host(&visit.world->store, request->host);
     if (visit.vault)
         run(&visit, "vault", visit.vault->name, visit_vault);
+    else if (em_starts(request->path, "/fabric/"))
+        run(&visit, "imds", "imds", visit_imds);
     else
         run(&visit, "token", "login", visit_directory);
 }

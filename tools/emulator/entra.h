@@ -11,4 +11,11 @@ void em_entra_handle(struct em_world *world, const struct em_request *request, s
 void em_imds_handle(struct em_world *world, const struct em_request *request, struct em_reply *reply,
                     char ret_identity[128]);
 
+/* For the metadata service's likes: a token of this identity, or a refusal. */
+void em_imds_grant(struct em_world *world, struct em_reply *reply, const char *identity,
+                   const char *resource);
+/* App Service and the others of machine.c. False: it is none of theirs. */
+bool em_machine_handle(struct em_world *world, const struct em_request *request, struct em_reply *reply,
+                       char ret_identity[128]);
+
 #endif

@@ -11,7 +11,7 @@ static void refuse(struct em_reply *reply, int status, const char *text)
                                     "error_description", text)));
 }
 
-static void grant(struct em_world *world, struct em_reply *reply, const char *identity, const char *resource)
+void em_imds_grant(struct em_world *world, struct em_reply *reply, const char *identity, const char *resource)
 {
     int64_t now = em_clock_seconds();
     int lifetime = world->settings.value[EM_TOKEN_LIFETIME];
@@ -48,13 +48,14 @@ static void answer(struct em_world *world, const struct em_request *request, str
     if (!resource || !*resource)
         return refuse(reply, 400, "Required query variable 'resource' is missing");
     snprintf(ret_identity, 128, "%s", client ? client : world->options.imds_identity);
-    grant(world, reply, ret_identity, resource);
+    em_imds_grant(world, reply, ret_identity, resource);
 }
 
 void em_imds_handle(struct em_world *world, const struct em_request *request, struct em_reply *reply,
                     char ret_identity[128])
 {
-    answer(world, request, reply, ret_identity);
+    if (!em_machine_handle(world, request, reply, ret_identity))
+        answer(world, request, reply, ret_identity);
     em_reply_header(reply, "Content-Type", "application/json; charset=utf-8");
     em_reply_header(reply, "Server", "IMDS/150.870.65.1324");
 }

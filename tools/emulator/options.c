@@ -35,6 +35,10 @@ static const struct option table[] = {
       AT(identities) },
     { "--imds-identity", "ID", "whose tokens the metadata service hands out (workload)", TEXT,
       AT(imds_identity) },
+    { "--platform-secret", "TEXT", "what App Service's likes want in their header (platform-secret)", TEXT,
+      AT(platform_secret) },
+    { "--arc-folder", "DIR", "where Azure Arc's look-alike writes its keys; without it there is none", TEXT,
+      AT(arc_folder) },
     { "--delete-latency", "S", "seconds until a deleted key can be seen as such", NUMBER, AT(delete_latency),
       0, INT_MAX },
     { "--purge-latency", "S", "seconds until a purged name is free again", NUMBER, AT(purge_latency), 0,
@@ -55,6 +59,7 @@ static const struct em_options defaults = {
     .listen = "127.0.0.1",
     .tenant = "11111111-2222-3333-4444-555555555555",
     .imds_identity = "workload",
+    .platform_secret = "platform-secret",
     .public_ops = "deny",
     .page_size = 25,
 };

@@ -14,6 +14,7 @@ struct em_list {
 
 struct em_options {
     const char *listen, *state, *tls_dir, *ready_file, *tenant, *imds_identity, *public_ops;
+    const char *platform_secret, *arc_folder;
     int port, control_port, imds_port;
     int delete_latency, purge_latency, recover_latency, page_size;
     bool page_holes, readonly, quiet, version, help;
