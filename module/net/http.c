@@ -324,6 +324,14 @@ static enum kv_status fail_late(const struct failure *failure, struct kv_error *
                    origin_length(url), url);
 }
 
+static enum kv_status fail_refused(enum kv_status refused, const char *url, struct kv_error *err)
+{
+    if (refused == KV_NO_MEMORY)
+        return kv_fail(err, KV_NO_MEMORY, "no memory for the reply of '%.*s'", origin_length(url), url);
+    return kv_fail(err, refused, "the reply of '%.*s' is too large; what answers there is not the service",
+                   origin_length(url), url);
+}
+
 static enum kv_status fail_transfer(const struct failure *failure, struct kv_error *err)
 {
     const char *url = failure->request->url, *ca_file = failure->http->ca_file;
@@ -351,25 +359,21 @@ static enum kv_status fail_transfer(const struct failure *failure, struct kv_err
     return kv_fail(err, status, "'%.*s': %s; %s", origin_length(url), url, cause, remedy);
 }
 
-static enum kv_status fail_refused(enum kv_status refused, const char *url, struct kv_error *err)
-{
-    if (refused == KV_NO_MEMORY)
-        return kv_fail(err, KV_NO_MEMORY, "no memory for the reply of '%.*s'", origin_length(url), url);
-    return kv_fail(err, refused, "the reply of '%.*s' is too large; what answers there is not the service",
-                   origin_length(url), url);
-}
-
 /* ---- sending ---- */
 
 static enum kv_status fail_after(const struct failure *failure, const struct kv_reply *reply,
                                  struct kv_http_reply *ret, struct kv_error *err)
 {
     long http_status = 0;
+    enum kv_status refused = reply->refused;
     curl_easy_getinfo(failure->handle->curl, CURLINFO_RESPONSE_CODE, &http_status);
-    *ret = (struct kv_http_reply){ .status = reply->refused ? (int)http_status : 0,
-                                   .maybe_processed = failure->sent };
-    if (reply->refused)
-        return fail_refused(reply->refused, failure->request->url, err);
+    /* What libcurl says of a line in the head that is longer than it takes. */
+    if (!refused && failure->code == CURLE_OUT_OF_MEMORY && http_status)
+        refused = KV_PROTOCOL;
+    *ret =
+        (struct kv_http_reply){ .status = refused ? (int)http_status : 0, .maybe_processed = failure->sent };
+    if (refused)
+        return fail_refused(refused, failure->request->url, err);
     return fail_transfer(failure, err);
 }
 
