@@ -1,6 +1,7 @@
 #include "net/http.h"
 
 #include "base/ossl.h"
+#include "http_memory.h"
 #include "pool.h"
 #include "reply.h"
 
@@ -35,7 +36,7 @@ struct kv_http {
 static bool started(void)
 {
     static atomic_bool done;
-    if (!done && !curl_global_init(CURL_GLOBAL_DEFAULT))
+    if (!done && !kv_http_memory_start())
         done = true;
     return done;
 }
@@ -84,7 +85,8 @@ static bool set_up(struct handle *handle, const struct kv_http *http)
            !curl_easy_setopt(c, CURLOPT_MAXCONNECTS, (long)CONNECTIONS_PER_HANDLE) &&
            !curl_easy_setopt(c, CURLOPT_MAXAGE_CONN, (long)((http->pool.idle_ms + 999) / 1000)) &&
            !curl_easy_setopt(c, CURLOPT_USERAGENT, http->user_agent) &&
-           !curl_easy_setopt(c, CURLOPT_RESOLVE, http->resolve) && set_trust(c, http);
+           !curl_easy_setopt(c, CURLOPT_RESOLVE, http->resolve) && kv_http_memory_set_up(c) &&
+           set_trust(c, http);
 }
 
 static struct handle *handle_new(const struct kv_http *http)
