@@ -370,13 +370,11 @@ static enum kv_status fail_after(const struct failure *failure, const struct kv_
     enum kv_status refused = reply->refused;
     curl_easy_getinfo(failure->handle->curl, CURLINFO_RESPONSE_CODE, &http_status);
     /* What libcurl says of a line in the head that is longer than it takes. */
-    if (!refused && failure->code == CURLE_OUT_OF_MEMORY && http_status)
+    if (!refused && failure->code == CURLE_OUT_OF_MEMORY && reply->header_bytes)
         refused = KV_PROTOCOL;
     *ret =
         (struct kv_http_reply){ .status = refused ? (int)http_status : 0, .maybe_processed = failure->sent };
-    if (refused)
-        return fail_refused(refused, failure->request->url, err);
-    return fail_transfer(failure, err);
+    return refused ? fail_refused(refused, failure->request->url, err) : fail_transfer(failure, err);
 }
 
 static CURLcode perform(struct handle *handle, struct header_list *headers, struct kv_reply *reply)
