@@ -1,4 +1,4 @@
-/* JSON from strangers and for them. Parsing is bounded (size by the caller, depth 32, no NUL in strings, no trailing
+/* JSON from strangers and for them. Parsing is bounded (size by the caller, depth 32, no NUL in strings, UTF-8, no trailing
  * text, no duplicate members at one level); readers are NULL-safe, so a chain of kv_json_get needs one check at its end. A tree belongs to who
  * parsed or made it; nodes inside are borrowed. One thread a tree. */
 #ifndef KV_BASE_JSON_H

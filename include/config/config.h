@@ -98,7 +98,7 @@ KV_DEFINE_CLEANUP(struct kv_config, kv_config_free)
 #define KV_AUTO_CONFIG KV_CLEANUP(kv_config_free_cleanup)
 
 /* A secret from its file: at most 4096 bytes, one newline at the end dropped. KV_CONFIG with the cause and the remedy: it cannot be read, or
- * others than its owner (root or the caller) can. kv_text_free. kv_config_load reads client_secret_file with it too, but a failure there
+ * others can (include/base/file.h). kv_text_free. kv_config_load reads client_secret_file with it too, but a failure there
  * only leaves client_secret NULL: who needs a token calls this for the reason. */
 KV_MUST_USE enum kv_status kv_config_secret_file(const char *path, char **ret, struct kv_error *err);
 

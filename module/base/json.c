@@ -64,6 +64,15 @@ static enum kv_status check_tree(const cJSON *node, struct kv_error *err)
     return KV_OK;
 }
 
+/* cJSON has one answer for a text that is wrong and for memory that is short. What is wrong stays wrong when it is asked again. */
+static struct kv_json *parse(struct kv_view text, const char **ret_end)
+{
+    cJSON *node = cJSON_ParseWithLengthOpts((const char *)text.data, text.len, ret_end, false);
+    return (struct kv_json *)(node ? node
+                                   : cJSON_ParseWithLengthOpts((const char *)text.data, text.len, ret_end,
+                                                               false));
+}
+
 /* cJSON notes the place of a failure in a static that nobody reads: its only state shared by threads. */
 enum kv_status kv_json_parse(struct kv_view text, struct kv_json **ret, struct kv_error *err)
 {
@@ -72,8 +81,7 @@ enum kv_status kv_json_parse(struct kv_view text, struct kv_json **ret, struct k
 
     if (wrong)
         return kv_fail(err, KV_PROTOCOL, "not JSON: %s at byte %zu", wrong, at);
-    KV_AUTO_JSON struct kv_json *json =
-        (struct kv_json *)cJSON_ParseWithLengthOpts((const char *)text.data, text.len, &end, false);
+    KV_AUTO_JSON struct kv_json *json = parse(text, &end);
     at = end ? (size_t)(end - (const char *)text.data) : 0;
     if (!json)
         return kv_fail(err, KV_PROTOCOL, "not JSON: malformed at byte %zu", at);

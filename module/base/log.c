@@ -93,7 +93,14 @@ void kv_log_free(struct kv_log *log)
     free(log);
 }
 
-/* A regular file and nothing else: a FIFO or a device could block the host or signal it. */
+/* A regular file and nothing else, for a FIFO or a device could block the host or signal it; of root or the caller, and not everybody's to change. A group may
+ * share one. */
+static bool is_fit(const struct stat *info)
+{
+    return S_ISREG(info->st_mode) && (info->st_uid == 0 || info->st_uid == geteuid()) &&
+           !(info->st_mode & S_IWOTH);
+}
+
 static int open_file(const char *path)
 {
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
@@ -101,7 +108,7 @@ static int open_file(const char *path)
 
     if (fd < 0)
         return UNUSABLE;
-    if (!fstat(fd, &info) && S_ISREG(info.st_mode))
+    if (!fstat(fd, &info) && is_fit(&info))
         return fd;
     close(fd);
     return UNUSABLE;

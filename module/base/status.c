@@ -1,5 +1,6 @@
 #include "base/status.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,9 +26,13 @@ static const struct status_row *row_of(enum kv_status status)
 /* Names from files and replies may stand in the text: it stays one line, and no terminal is driven by it. */
 static void keep_one_line(char *text)
 {
-    for (; *text; text++)
-        if ((unsigned char)*text < ' ' || *text == '\x7f')
+    for (; *text; text++) {
+        bool c1 = *text == '\xc2' && (unsigned char)text[1] >= 0x80 && (unsigned char)text[1] <= 0x9f;
+        if ((unsigned char)*text < ' ' || *text == '\x7f' || c1)
             *text = '?';
+        if (c1)
+            *++text = '?';
+    }
 }
 
 enum kv_status kv_fail(struct kv_error *err, enum kv_status status, const char *format, ...)

@@ -19,9 +19,19 @@ static bool is_label(const char *label, size_t len)
     return true;
 }
 
+/* "1", "127.1" and "0x7f000001" are addresses to libcurl and names to others: only the form that nobody mistakes. */
+static bool is_odd_address(const char *host)
+{
+    const char *dot = strrchr(host, '.'), *last = dot ? dot + 1 : host;
+    struct in_addr address;
+
+    bool hex = !strncasecmp(last, "0x", 2) && !last[2 + strspn(last + 2, "0123456789abcdefABCDEF")];
+    return (hex || !last[strspn(last, "0123456789")]) && inet_pton(AF_INET, host, &address) != 1;
+}
+
 bool kv_url_is_host(const char *host)
 {
-    if (strlen(host) > HOST_MOST)
+    if (strlen(host) > HOST_MOST || is_odd_address(host))
         return false;
     for (;;) {
         size_t len = strcspn(host, ".");

@@ -50,6 +50,16 @@ static bool fits(const struct opening *opening, const struct kv_version *version
            (version->kind != KV_RSA || kv_key_ops_modulus(version) == opening->cipher.len);
 }
 
+/* What the padding leaves room for; of ciphers, all but the tag. */
+static size_t plain_room(const struct opening *opening, const struct kv_version *version)
+{
+    const struct kv_mech_use *mech = opening->use->mech;
+    const struct kv_public *key = NULL;
+    if (version->kind == KV_RSA && kv_version_public(version, &key, NULL) == KV_OK)
+        return kv_public_encrypt_max(key, mech->row);
+    return opening->cipher.len - mech->tag_len;
+}
+
 static enum kv_status try_version(struct opening *opening, const struct kv_version *version,
                                   struct kv_bytes *ret, struct kv_error *err)
 {
@@ -59,7 +69,6 @@ static enum kv_status try_version(struct opening *opening, const struct kv_versi
                               .alg = use.mech->row->alg,
                               .value = opening->cipher,
                               .iv = KV_VIEW(use.mech->iv) };
-    size_t plain_max = opening->cipher.len - use.mech->tag_len;
     char name[KV_KEY_OPS_NAME];
 
     if (!fits(opening, version))
@@ -73,6 +82,7 @@ static enum kv_status try_version(struct opening *opening, const struct kv_versi
     KV_TRY(kv_key_ops_choose(version, opening->operation, &op.operation, err));
     kv_key_ops_split_tag(use.mech, &op);
     KV_AUTO_BYTES struct kv_bytes plain = { 0 };
+    size_t plain_max = plain_room(opening, version);
     KV_TRY(kv_key_ops_remote(&use, &op, &plain, err));
     if (plain.len > plain_max || (op.tag.data && plain.len != plain_max))
         return kv_fail(err, KV_PROTOCOL, "the vault made %zu bytes of plaintext out of %zu with '%s'",

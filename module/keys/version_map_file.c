@@ -2,6 +2,8 @@
  * for reading or writing here that SQLite may have open too: closing such a descriptor would drop SQLite's locks (POSIX fcntl locks). */
 #include "version_map_private.h"
 
+#include "base/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -80,6 +82,9 @@ static enum kv_status resolve(const char *path, char **ret_folder, char **ret_fi
     return KV_OK;
 }
 
+/* Who can write the folder can put another file in this one's place, at any time. */
+static const struct kv_file_rule folder_rule = { .status = KV_CONFIG };
+
 enum kv_status kv_map_file_ready(const char *path, char **ret_file, bool *ret_writable, struct kv_error *err)
 {
     KV_AUTO_FREE char *folder = NULL;
@@ -91,6 +96,8 @@ enum kv_status kv_map_file_ready(const char *path, char **ret_file, bool *ret_wr
         status = check_file(path, err);
     }
     KV_TRY(status);
+    if (kv_file_folder(path, &folder_rule, err) != KV_OK)
+        return kv_fail_in(err, KV_CONFIG, "version map");
     KV_TRY(resolve(path, &folder, &file, err));
     /* A journal is written beside the file, so its folder counts too. */
     *ret_writable = faccessat(AT_FDCWD, file, W_OK, AT_EACCESS) == 0 &&

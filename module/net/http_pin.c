@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/encode.h"
+#include "http_memory.h"
 
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
@@ -25,7 +26,7 @@ static int verify(X509_STORE_CTX *context, void *user)
 static CURLcode set_context(CURL *curl, void *context, void *user)
 {
     SSL_CTX_set_cert_verify_callback(context, verify, user);
-    return CURLE_OK;
+    return kv_http_memory_cleanse(curl, context, NULL);
 }
 
 /* Without a session to resume, for resuming passes over the certificate. */
@@ -44,8 +45,9 @@ bool kv_http_pin(CURL *curl, const char *sha1)
 void kv_http_unpin(CURL *curl)
 {
     curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
-    curl_easy_setopt(curl, CURLOPT_SSL_CTX_FUNCTION, (curl_ssl_ctx_callback)NULL);
     curl_easy_setopt(curl, CURLOPT_SSL_CTX_DATA, (void *)NULL);
     curl_easy_setopt(curl, CURLOPT_SSL_SESSIONID_CACHE, 1L);
     curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 0L);
+    curl_easy_setopt(curl, CURLOPT_SSL_CTX_FUNCTION, (curl_ssl_ctx_callback)NULL);
+    (void)!kv_http_memory_set_up(curl);
 }

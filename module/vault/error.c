@@ -77,6 +77,12 @@ static void flatten(const char *text, char *ret, size_t size)
     ret[len] = 0;
 }
 
+/* As they stand in the contract, and fit to be shown: whatever else is there is no code of the service. */
+static bool is_code(const char *text)
+{
+    return *text && !text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")];
+}
+
 static void read_body(struct kv_view body, struct said *ret)
 {
     *ret = (struct said){ 0 };
@@ -89,7 +95,7 @@ static void read_body(struct kv_view body, struct said *ret)
         flatten(message, ret->message, sizeof ret->message);
     for (; error && ret->count <= INNER_MAX; error = inner_of(error)) {
         const char *code = kv_json_text(kv_json_get(error, "code"));
-        if (code)
+        if (code && is_code(code))
             kv_text_fit(ret->codes[ret->count++], sizeof ret->codes[0], code);
         else if (!inner_of(error))
             break;

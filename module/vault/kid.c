@@ -52,11 +52,17 @@ static bool read_origin(const char *url, struct origin *ret)
     return true;
 }
 
+/* What may stand in a request line: RFC 3986 §2, without the fragment, which is never sent. */
+static bool is_sendable(const char *url)
+{
+    return strspn(url, LETTERS DIGITS "-._~:/?[]@!$&'()*+,;=%") == strlen(url);
+}
+
 bool kv_kid_same_origin(const char *url, const char *vault_url)
 {
     struct origin a, b;
-    return read_origin(url, &a) && read_origin(vault_url, &b) && a.host_len == b.host_len &&
-           a.port == b.port && strncasecmp(a.host, b.host, a.host_len) == 0;
+    return read_origin(url, &a) && is_sendable(url) && read_origin(vault_url, &b) &&
+           a.host_len == b.host_len && a.port == b.port && strncasecmp(a.host, b.host, a.host_len) == 0;
 }
 
 static bool take_segment(const char **at, char *ret, size_t size)

@@ -22,7 +22,7 @@ int64_t kv_vault_cooling(struct kv_vault *vault); /* ms still to wait */
 
 bool kv_kid_name_valid(const char *name);       /* contract §2.2 */
 bool kv_kid_version_valid(const char *version); /* 1 to 64 letters, digits, '-' */
-/* Whether an absolute URL stays at the origin of the vault's: https, same host, same port. */
+/* Whether an absolute URL stays at the origin of the vault's (https, same host, same port) and has no character that no URL has. */
 bool kv_kid_same_origin(const char *url, const char *vault_url);
 /* KV_WRONG_KEY unless the kid names this key and version (NULL: any). Identifiers compare case-insensitively; the host is not looked at: a
  * restored vault may name its old one, and it is never dialled. */

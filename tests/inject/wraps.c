@@ -123,7 +123,9 @@ WRAP(void *, tsearch, NULL, (const void *key, void **root, int (*compare)(const 
 WRAP(void *, mmap64, MAP_FAILED, (void *at, size_t len, int protection, int flags, int fd, off64_t from), (at, len, protection, flags, fd, from))
 WRAP(int, mlock, (errno = EPERM, -1), (const void *at, size_t len), (at, len))
 
-WRAP(CURLcode, curl_global_init, CURLE_OUT_OF_MEMORY, (long flags), (flags))
+/* What fails within libcurl fails as curl_easy_perform: its own memory is left alone. */
+WRAP(CURLcode, curl_global_init_mem, CURLE_OUT_OF_MEMORY,
+     (long flags, curl_malloc_callback m, curl_free_callback f, curl_realloc_callback r, curl_strdup_callback s, curl_calloc_callback c), (flags, __real_malloc, f, __real_realloc, strdup, __real_calloc))
 WRAP(CURL *, curl_easy_init, NULL, (void), ())
 WRAP(struct curl_slist *, curl_slist_append, NULL, (struct curl_slist *list, const char *text), (list, text))
 

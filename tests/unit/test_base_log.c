@@ -136,6 +136,28 @@ static void long_lines_are_cut_and_still_end(void **state)
     kv_log_free(log);
 }
 
+/* Whoever may write a record may forge it; a group may share one. */
+static void a_file_of_everybody_is_left_alone(void **state)
+{
+    static const struct {
+        mode_t mode;
+        bool written;
+    } rows[] = { { 0600, true }, { 0660, true }, { 0666, false }, { 0602, false } };
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct stat info;
+        int fd = open(fixture->text, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        assert_true(fd >= 0);
+        assert_int_equal(fchmod(fd, rows[i].mode), 0);
+        close(fd);
+        struct kv_log *log = open_log(fixture->text, KV_LOG_INFO, "none");
+        kv_log_line(log, KV_LOG_ERROR, "a line");
+        kv_log_free(log);
+        assert_int_equal(stat(fixture->text, &info), 0);
+        assert_int_equal(info.st_size > 0, rows[i].written);
+    }
+}
+
 static void symlinks_and_fifos_are_left_alone(void **state)
 {
     struct fixture *fixture = *state;
@@ -272,6 +294,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(levels_are_a_threshold, set_up, tear_down),
         cmocka_unit_test_setup_teardown(once_is_once_for_each_key, set_up, tear_down),
         cmocka_unit_test_setup_teardown(long_lines_are_cut_and_still_end, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_file_of_everybody_is_left_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(symlinks_and_fifos_are_left_alone, set_up, tear_down),
         cmocka_unit_test(silence_is_allowed),
         cmocka_unit_test(stderr_may_be_a_closed_pipe),

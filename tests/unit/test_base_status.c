@@ -56,6 +56,12 @@ static void text_stays_one_line(void **state)
 
     assert_int_equal(kv_fail(&err, KV_IO, "a\nb\033c\x7f%s", "ä"), KV_IO);
     assert_string_equal(err.text, "a?b?c?ä");
+    assert_int_equal(kv_fail(&err, KV_IO,
+                             "a\xc2\x9b"
+                             "31mb"),
+                     KV_IO); /* a control sequence in one character */
+    assert_string_equal(err.text, "a??31mb");
+    assert_int_equal(kv_fail(&err, KV_IO, "a\nb\033c\x7f%s", "ä"), KV_IO);
     assert_int_equal(kv_fail_in(&err, KV_IO, "d\re"), KV_IO);
     assert_string_equal(err.text, "d?e: a?b?c?ä");
 }

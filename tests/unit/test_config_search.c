@@ -93,9 +93,12 @@ static void modes_of_a_configuration(void **state)
 
 static void kinds_of_file(void **state)
 {
-    write_file("x", 1, 0600);
+    struct kv_config *config = NULL;
+    write_file("", 0, 0600);
     assert_int_equal(symlink(path, link_path), 0);
-    assert_config_refused(link_path, ": is a symbolic link: name the file that it leads to");
+    assert_int_equal(kv_config_load(&(struct kv_config_source){ .path = link_path }, &config, NULL),
+                     KV_OK); /* a link of ours */
+    kv_config_free(config);
     assert_config_refused(folder, ": is not a regular file");
     unlink(link_path);
     assert_config_refused(link_path,
@@ -207,7 +210,7 @@ static void a_home_of_somebody_else_is_passed_over(void **state)
 
 static void secrets(void **state)
 {
-    static const struct {
+    const struct {
         const char *text;
         mode_t mode;
         const char *secret, *reason; /* secret NULL: refused */
@@ -217,7 +220,8 @@ static void secrets(void **state)
         { "hunter2\r\n", 0600, "hunter2", NULL },
         { "a\n\n", 0600, "a\n", NULL },
         { " a ", 0600, " a ", NULL },
-        { "hunter2", 0640, NULL, ": can be read or written by others than its owner (mode 640): chmod 600" },
+        { "hunter2", 0640, geteuid() ? NULL : "hunter2", /* root's, and of a group that root is in */
+          ": can be read or written by others than its owner (mode 640): chmod 600" },
         { "hunter2", 0604, NULL, ": can be read or written by others" },
         { "hunter2", 0620, NULL, ": can be read or written by others" },
         { "hunter2", 0602, NULL, ": can be read or written by others" },

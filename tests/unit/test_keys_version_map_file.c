@@ -59,6 +59,17 @@ static void untrusted_files_are_refused(void **state)
     }
 }
 
+static void a_folder_that_others_can_write_is_refused(void **state)
+{
+    kv_map_free(open_map());
+    assert_int_equal(chmod(folder, 0777), 0);
+    assert_opens_in_memory(path, KV_CONFIG,
+                           "can be written by others than its owner (mode 777): chmod go-w that folder");
+    assert_int_equal(chmod(folder, 01777), 0);
+    kv_map_free(open_map());
+    assert_int_equal(chmod(folder, 0700), 0);
+}
+
 static void a_folder_may_be_a_link(void **state)
 {
     char link_path[160], sub[200];
@@ -411,6 +422,7 @@ int main(void)
         TEST(the_file_is_private_and_so_is_its_folder),
         TEST(none_is_memory),
         TEST(untrusted_files_are_refused),
+        TEST(a_folder_that_others_can_write_is_refused),
         TEST(a_folder_may_be_a_link),
         TEST(other_files_are_left_alone),
         TEST(a_newer_file_is_refused_and_kept),

@@ -90,6 +90,12 @@ static void origins_compare(void **state)
         { "https://a.vault.azure.net.evil.example/keys", "https://a.vault.azure.net", false },
         { "https://a.vault.azure.net@evil.example/keys", "https://a.vault.azure.net", false },
         { "/keys?x", "https://a.vault.azure.net", false },
+        { "https://a.vault.azure.net/keys HTTP/1.1\r\nX: y", "https://a.vault.azure.net", false },
+        { "https://a.vault.azure.net/keys x", "https://a.vault.azure.net", false },
+        { "https://a.vault.azure.net/keys#x", "https://a.vault.azure.net", false },
+        { "https://a.vault.azure.net/\xc3\xa4", "https://a.vault.azure.net", false },
+        { "https://a.vault.azure.net/\\x", "https://a.vault.azure.net", false },
+        { "https://a.vault.azure.net/keys?$skiptoken=a%2fb", "https://a.vault.azure.net", true },
         { "", "https://a.vault.azure.net", false },
     };
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {

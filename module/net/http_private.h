@@ -1,0 +1,64 @@
+/* What the files of the HTTP client share: handles, requests and failures of libcurl. */
+#ifndef KV_NET_HTTP_PRIVATE_H
+#define KV_NET_HTTP_PRIVATE_H
+
+#include <curl/curl.h>
+#include "net/http.h"
+#include "pool.h"
+#include "reply.h"
+
+/* ---- http_handle.c: what holds for every request of a handle ---- */
+
+/* An easy handle keeps the connections it has made, so a handle used again is a connection used again. */
+struct kv_http_handle {
+    struct kv_pooled pooled;
+    CURL *curl;
+    int link_local; /* what it is set up for; -1: nothing yet */
+    char cause[CURL_ERROR_SIZE];
+};
+
+struct kv_http {
+    char *ca_file, *user_agent;
+    struct curl_slist *resolve;
+    int64_t connect_timeout_ms;
+    struct kv_pool pool; /* of struct kv_http_handle */
+};
+
+struct kv_http_handle *kv_http_handle_new(const struct kv_http *http); /* NULL: memory is short */
+void kv_http_handle_free(struct kv_http_handle *list);                 /* all of a list */
+
+/* ---- http_request.c: one request, as libcurl takes it ---- */
+
+enum { KV_HTTP_LINES = KV_HTTP_HEADERS + 2 }; /* with Authorization and Expect */
+
+struct kv_http_lines {
+    struct curl_slist nodes[KV_HTTP_LINES];
+    struct kv_bytes text; /* wiped: one of the lines may be a bearer token */
+};
+void kv_http_lines_free(struct kv_http_lines *lines);
+
+struct kv_http_errand {
+    struct kv_http *http;
+    struct kv_http_handle *handle;
+    const struct kv_http_request *request;
+    struct kv_deadline deadline;
+};
+/* KV_ARGUMENTS: a line with CR or LF in it. */
+KV_MUST_USE enum kv_status kv_http_make_lines(const struct kv_http_request *request,
+                                              struct kv_http_lines *ret);
+bool kv_http_set_request(const struct kv_http_errand *errand, int64_t left_ms);
+
+/* ---- http_failure.c: what went wrong, in words ---- */
+
+struct kv_http_failure {
+    const struct kv_http_errand *errand;
+    CURLcode code;
+    bool sent;
+};
+KV_MUST_USE enum kv_status kv_http_fail_transfer(const struct kv_http_failure *failure, struct kv_error *err);
+/* A callback ended it: KV_NO_MEMORY or KV_PROTOCOL. */
+KV_MUST_USE enum kv_status kv_http_fail_refused(enum kv_status refused, const char *url,
+                                                struct kv_error *err);
+int kv_http_origin_length(const char *url); /* of "https://host:port" */
+
+#endif

@@ -1,0 +1,229 @@
+/* An application for the hostile servers: each line of standard input is a life of the module, from C_Initialize to C_Finalize, and is answered by one line.
+ *
+ *     client MODULE
+ *     > CONFIG STEP...            < {"find":0,"objects":[{"label":"…","id":"…"}],"sign":0,"value":"…"}
+ *
+ * Steps: find=LABEL, list, certificates, secrets; then, with the first object found: sign, sign-again, decrypt, unwrap, encrypt, gone. A "%" and two hex digits
+ * stand for a byte. Return values as numbers, bytes as hex. */
+#include <dlfcn.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "mech/pkcs11.h"
+#include "kvp11.h"
+
+/* As in tests/p11/harness.c. */
+const char *__asan_default_options(void) __attribute__((visibility("default")));
+const char *__asan_default_options(void)
+{
+    return "intercept_tls_get_addr=0";
+}
+
+enum { OBJECTS = 64 };
+
+static CK_FUNCTION_LIST *p11;
+static CK_SESSION_HANDLE session;
+static CK_OBJECT_HANDLE objects[OBJECTS];
+static CK_ULONG count;
+
+static void print_hex(const CK_BYTE *data, CK_ULONG len)
+{
+    for (CK_ULONG i = 0; i < len; i++)
+        printf("%02x", data[i]);
+}
+
+/* --- objects --- */
+
+static void print_object(CK_OBJECT_HANDLE object)
+{
+    static const struct {
+        CK_ATTRIBUTE_TYPE type;
+        const char *name;
+    } shown[] = {
+        { CKA_LABEL, "label" },       { CKA_ID, "id" },
+        { CKA_MODULUS, "modulus" },   { CKA_PUBLIC_EXPONENT, "exponent" },
+        { CKA_EC_POINT, "point" },    { CKA_EC_PARAMS, "curve" },
+        { CKA_SIGN, "sign" },         { CKA_DECRYPT, "decrypt" },
+        { CKA_START_DATE, "start" },  { CKA_END_DATE, "end" },
+        { CKA_KVP11_KID, "kid" },     { CKA_KVP11_VERSION, "version" },
+        { CKA_KVP11_STATE, "state" }, { CKA_KVP11_CREATED, "created" },
+        { CKA_VALUE, "value" },       { CKA_SUBJECT, "subject" },
+    };
+    const char *before = "{";
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
+        CK_BYTE value[4096];
+        CK_ATTRIBUTE item = { shown[i].type, value, sizeof value };
+        if (p11->C_GetAttributeValue(session, object, &item, 1) != CKR_OK)
+            continue;
+        printf("%s\"%s\":\"", before, shown[i].name);
+        print_hex(value, item.ulValueLen);
+        printf("\"");
+        before = ",";
+    }
+    printf("%s", *before == '{' ? "{}" : "}");
+}
+
+static void find(CK_OBJECT_CLASS type, const char *label, const char *step)
+{
+    CK_ATTRIBUTE template[] = { { CKA_CLASS, &type, sizeof type },
+                                { CKA_LABEL, (void *)label, label ? strlen(label) : 0 } };
+    CK_RV rv = p11->C_FindObjectsInit(session, template, label ? 2 : 1);
+    count = 0;
+    if (!rv) {
+        rv = p11->C_FindObjects(session, objects, OBJECTS, &count);
+        p11->C_FindObjectsFinal(session);
+    }
+    printf("\"%s\":%lu,\"objects\":[", step, rv);
+    for (CK_ULONG i = 0; i < count; i++) {
+        printf("%s", i ? "," : "");
+        print_object(objects[i]);
+    }
+    printf("]");
+}
+
+/* --- operations with the first object --- */
+
+static const CK_BYTE blob[256] = { 7, 7, 7 };
+
+struct answer {
+    CK_BYTE data[1024];
+    CK_ULONG len;
+};
+
+static CK_RV sign(struct answer *ret)
+{
+    CK_KEY_TYPE type = CKK_RSA;
+    CK_ATTRIBUTE item = { CKA_KEY_TYPE, &type, sizeof type };
+    p11->C_GetAttributeValue(session, objects[0], &item, 1);
+    CK_MECHANISM mechanism = { type == CKK_EC ? CKM_ECDSA_SHA256 : CKM_SHA256_RSA_PKCS, NULL, 0 };
+    CK_RV rv = p11->C_SignInit(session, &mechanism, objects[0]);
+    return rv ? rv : p11->C_Sign(session, (CK_BYTE *)blob, 32, ret->data, &ret->len);
+}
+
+static CK_MECHANISM *oaep(void)
+{
+    static CK_RSA_PKCS_OAEP_PARAMS params = { CKM_SHA256, CKG_MGF1_SHA256, CKZ_DATA_SPECIFIED, NULL, 0 };
+    static CK_MECHANISM mechanism = { CKM_RSA_PKCS_OAEP, &params, sizeof params };
+    return &mechanism;
+}
+
+static CK_RV decrypt(struct answer *ret)
+{
+    CK_RV rv = p11->C_DecryptInit(session, oaep(), objects[0]);
+    return rv ? rv : p11->C_Decrypt(session, (CK_BYTE *)blob, sizeof blob, ret->data, &ret->len);
+}
+
+static CK_RV unwrap(struct answer *ret)
+{
+    CK_OBJECT_CLASS secret = CKO_SECRET_KEY;
+    CK_KEY_TYPE aes = CKK_AES;
+    CK_BBOOL no = CK_FALSE, yes = CK_TRUE;
+    CK_ATTRIBUTE template[] = { { CKA_CLASS, &secret, sizeof secret },
+                                { CKA_KEY_TYPE, &aes, sizeof aes },
+                                { CKA_SENSITIVE, &no, sizeof no },
+                                { CKA_EXTRACTABLE, &yes, sizeof yes } };
+    CK_OBJECT_HANDLE key = 0;
+    CK_RV rv = p11->C_UnwrapKey(session, oaep(), objects[0], (CK_BYTE *)blob, sizeof blob, template, 4, &key);
+    CK_ATTRIBUTE item = { CKA_VALUE, ret->data, sizeof ret->data };
+    if (!rv)
+        rv = p11->C_GetAttributeValue(session, key, &item, 1);
+    ret->len = item.ulValueLen;
+    return rv;
+}
+
+/* With a key of a Managed HSM: the message-based functions, for the service makes the nonce. */
+static CK_RV encrypt(struct answer *ret)
+{
+    CK_BYTE iv[16] = { 7 };
+    CK_MECHANISM mechanism = { CKM_AES_CBC_PAD, iv, sizeof iv };
+    CK_RV rv = p11->C_EncryptInit(session, &mechanism, objects[0]);
+    return rv ? rv : p11->C_Encrypt(session, (CK_BYTE *)blob, 20, ret->data, &ret->len);
+}
+
+static void operate(const char *step)
+{
+    static const struct {
+        const char *name;
+        CK_RV (*run)(struct answer *ret);
+    } operations[] = { { "sign", sign },
+                       { "sign-again", sign },
+                       { "decrypt", decrypt },
+                       { "unwrap", unwrap },
+                       { "encrypt", encrypt } };
+    for (size_t i = 0; count && i < sizeof operations / sizeof *operations; i++) {
+        struct answer answer = { .len = sizeof answer.data };
+        if (strcmp(step, operations[i].name) != 0)
+            continue;
+        CK_RV rv = operations[i].run(&answer);
+        printf("\"%s\":%lu,\"%s-value\":\"", step, rv, step);
+        print_hex(answer.data, rv ? 0 : answer.len);
+        printf("\"");
+        return;
+    }
+    printf("\"%s\":null", step);
+}
+
+static void decode(char *text)
+{
+    char *to = text;
+    for (unsigned byte; *text; to++) {
+        bool coded = *text == '%' && sscanf(text + 1, "%2x", &byte) == 1;
+        *to = coded ? (char)byte : *text;
+        text += coded ? 3 : 1;
+    }
+    *to = 0;
+}
+
+static void run_step(char *step)
+{
+    if (!strncmp(step, "find=", 5)) {
+        decode(step + 5);
+        find(CKO_PRIVATE_KEY, step + 5, "find");
+    } else if (!strcmp(step, "list")) {
+        find(CKO_PRIVATE_KEY, NULL, step);
+    } else if (!strcmp(step, "certificates")) {
+        find(CKO_CERTIFICATE, NULL, step);
+    } else if (!strncmp(step, "secret=", 7)) {
+        find(CKO_SECRET_KEY, step + 7, "secret");
+    } else {
+        operate(step);
+    }
+}
+
+static void live(char *line)
+{
+    char reserved[4096], *rest = line, *step;
+    snprintf(reserved, sizeof reserved, "config=%s", strsep(&rest, " "));
+    CK_C_INITIALIZE_ARGS args = { .flags = CKF_OS_LOCKING_OK, .pReserved = reserved };
+    CK_RV rv = p11->C_Initialize(&args);
+    printf("{\"initialize\":%lu", rv);
+    if (!rv)
+        rv = p11->C_OpenSession(0, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session);
+    printf(",\"session\":%lu", rv);
+    count = 0;
+    while (!rv && (step = strsep(&rest, " "))) {
+        printf(",");
+        run_step(step);
+    }
+    printf(",\"finalize\":%lu}\n", p11->C_Finalize(NULL));
+    fflush(stdout);
+}
+
+int main(int argument_count, char **arguments)
+{
+    void *module = argument_count == 2 ? dlopen(arguments[1], RTLD_NOW | RTLD_LOCAL) : NULL;
+    CK_C_GetFunctionList get = module ? (CK_C_GetFunctionList)dlsym(module, "C_GetFunctionList") : NULL;
+    if (!get || get(&p11)) {
+        fprintf(stderr, "client: %s\n", module ? "no function list" : "usage: client MODULE");
+        return 2;
+    }
+    char *line = NULL;
+    size_t room = 0;
+    while (getline(&line, &room, stdin) > 0) {
+        line[strcspn(line, "\n")] = 0;
+        live(line);
+    }
+    free(line);
+    return 0;
+}

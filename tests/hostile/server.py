@@ -1,0 +1,138 @@
+"""A server that says whatever a test wants, and writes down all that it is told.
+
+One port of 127.0.0.1 for every host name; what is asked for is told apart by the Host header. A reply is bytes, or an iterable of bytes and of seconds to
+wait; None cuts the connection. `Certificates` makes the certificates, good and bad."""
+import pathlib
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+
+def openssl(*arguments, **options):
+    return subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, **options)
+
+
+class Certificates:
+    """A CA of our own and, from it or beside it, what a server may show."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.ca = self.issue("ca", "/CN=hostile tests", ["basicConstraints=critical,CA:true"], sign=False)
+        names = "subjectAltName=" + ",".join(f"DNS:{n}" for n in ("*.vault.localhost", "*.managedhsm.localhost", "login.localhost"))
+        self.good = self.issue("good", "/CN=vault", [names])
+        self.other_host = self.issue("other", "/CN=other", ["subjectAltName=DNS:prod.vault.example"])
+        self.expired = self.issue("expired", "/CN=vault", [names], days=-1)
+        self.self_signed = self.issue("self", "/CN=vault", [names], sign=False)
+        self.by_name_only = self.issue("cn", "/CN=prod.vault.localhost", [])
+
+    def issue(self, name, subject, extensions, sign=True, days=30):
+        key, certificate = self.folder / f"{name}.key", self.folder / f"{name}.pem"
+        openssl("ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", key)
+        added = [part for line in extensions for part in ("-addext", line)]
+        if not sign:
+            openssl("req", "-x509", "-new", "-key", key, "-subj", subject, "-days", days, "-out", certificate, *added)
+            return certificate
+        request, lines = self.folder / f"{name}.csr", self.folder / f"{name}.ext"
+        openssl("req", "-new", "-key", key, "-subj", subject, "-out", request)
+        lines.write_text("\n".join(extensions) + "\n")
+        openssl("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", self.folder / "ca.key", "-CAcreateserial", "-days", days,
+                "-extfile", lines, "-out", certificate)
+        return certificate
+
+    def context(self, certificate):
+        made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        made.load_cert_chain(certificate, certificate.with_suffix(".key"))
+        return made
+
+
+class Request:
+    def __init__(self, head, body):
+        lines = head.decode("latin-1").split("\r\n")
+        self.line = lines[0]
+        self.method, self.path = (lines[0].split(" ") + ["", ""])[:2]
+        self.headers = {}
+        for line in lines[1:]:
+            name, _, value = line.partition(":")
+            self.headers.setdefault(name.lower(), value.strip())
+        self.host = self.headers.get("host", "").split(":")[0]
+        self.bearer = self.headers.get("authorization", "")
+        self.body = body
+
+    def __repr__(self):
+        return f"{self.line} ({self.host}{', ' + self.bearer if self.bearer else ''}) {self.body[:200]!r}"
+
+
+class Server:
+    """`answer(request)` gives the reply; `context` None: no TLS at all. `requests` and `raw`: what came, whole requests and bytes before any TLS."""
+
+    def __init__(self, answer, context=None):
+        self.answer, self.context = answer, context
+        self.requests, self.connections, self.sent = [], 0, 0
+        self.socket = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self.socket.getsockname()[1]
+        self.open = True
+        self.silent = False  # takes connections and says nothing
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def close(self):
+        self.open = False
+        self.socket.close()
+
+    def accept(self):
+        while self.open:
+            try:
+                peer, _ = self.socket.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self.serve, args=(peer,), daemon=True).start()
+
+    def serve(self, peer):
+        peer.settimeout(60)
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            while self.silent and self.open:
+                time.sleep(0.05)
+            if self.context:
+                peer = self.context.wrap_socket(peer, server_side=True)
+            while self.open and self.exchange(peer):
+                pass
+        except (OSError, ValueError):
+            pass
+        finally:
+            peer.close()
+
+    def exchange(self, peer):
+        data = b""
+        while b"\r\n\r\n" not in data:
+            more = peer.recv(65536)
+            if not more:
+                return False
+            data += more
+        head, _, body = data.partition(b"\r\n\r\n")
+        request = Request(head, b"")
+        wanted = int(request.headers.get("content-length", 0))
+        while len(body) < wanted:
+            body += peer.recv(65536)
+        request.body = body
+        self.requests.append(request)
+        reply = self.answer(request)
+        if reply is None:
+            return False
+        for part in [reply] if isinstance(reply, bytes) else reply:
+            if isinstance(part, (int, float)):
+                time.sleep(part)
+            else:
+                peer.sendall(part)
+                self.sent += len(part)
+        return True
+
+
+def reply(status, body=b"", **headers):
+    """A whole HTTP reply; header names with _ for -."""
+    body = body if isinstance(body, bytes) else body.encode()
+    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
