@@ -2,22 +2,30 @@
 #ifndef KV_AUTH_CHALLENGE_H
 #define KV_AUTH_CHALLENGE_H
 
-#include "base/bytes.h"
+#include "config/config.h"
+
+enum { KV_CLAIMS_SIZE = 2048 };
 
 struct kv_challenge {
     char authority[256]; /* "https://login.microsoftonline.com[:port]" */
     char tenant[64];
-    char scope[256]; /* "https://vault.azure.net/.default" */
+    char scope[256];             /* "https://vault.azure.net/.default" */
+    char claims[KV_CLAIMS_SIZE]; /* JSON that the vault demands of the next token (§14.8), "" : nothing */
 };
 
 /* Reads WWW-Authenticate lines (all forms of §4.1). KV_PROTOCOL when none names a Bearer authority and resource. */
 KV_MUST_USE enum kv_status kv_challenge_parse(char *const *lines, size_t count, struct kv_challenge *ret,
                                               struct kv_error *err);
 
+/* Of a 401 with error="insufficient_claims": what the next token must fulfil, as JSON. False, and an empty text, when there is no such demand. */
+bool kv_challenge_claims(char *const *lines, size_t count, char ret_claims[KV_CLAIMS_SIZE]);
+
 struct kv_challenge_policy {
     const char *request_host; /* of the vault, without port */
-    const char *authority; /* configured authority ("https://host[:port]"), NULL: the built-in list of §2.1 */
-    const char *tenant;    /* configured tenant, NULL: any */
+    const char *authority;    /* configured authority ("https://host[:port]"), NULL: those of the cloud */
+    enum kv_cloud cloud;      /* of §2.1; auto: the one that the vault's suffix belongs to, else any */
+    const char *tenant;       /* configured tenant, NULL: any */
+    const struct kv_pair_list *allowed_tenants; /* besides it; "*": any. NULL: none */
     bool skip_resource_check;
 };
 /* The domain check ("." + resource host must end the request host), https, the authority's host, the tenant: KV_CREDENTIAL with a text that says which. */

@@ -30,6 +30,7 @@ struct kv_credential_request {
     /* NULL: the kind was chosen by name. Else it is one of several, and says here, with a failure, that what it needs is not
      * on this host, so that the next is tried; what is there and refuses ends the search. */
     bool *absent;
+    const char *claims; /* JSON that the vault demands of the token: no cache may answer; NULL: nothing */
 };
 
 /* kv_error.code where the secret itself is wrong and no identity provider was there to say so: a key file that the password does not open. */

@@ -24,6 +24,9 @@ bool kv_json_is_array(const struct kv_json *json);
 size_t kv_json_count(const struct kv_json *array);
 const struct kv_json *kv_json_at(const struct kv_json *array, size_t i);
 
+/* Takes a member out of its object, with its whole tree; NULL: there is none. */
+struct kv_json *kv_json_take(struct kv_json *object, const char *name);
+
 /* Builders: a NULL tree or memory that ran out makes every later call a no-op and kv_json_print return NULL. `kv_json_put` and
  * `kv_json_append` take over the child. */
 struct kv_json *kv_json_object(void);

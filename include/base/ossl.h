@@ -13,5 +13,7 @@ struct kv_ossl_guard {
 };
 struct kv_ossl_guard kv_ossl_enter(void);
 void kv_ossl_leave(struct kv_ossl_guard *guard);
+/* The other way about, for foreign code that uses OpenSSL by itself: until kv_ossl_leave() the process's own context is this thread's default. */
+struct kv_ossl_guard kv_ossl_step_aside(void);
 
 #endif

@@ -12,6 +12,16 @@ enum kv_random { KV_RANDOM_LOCAL, KV_RANDOM_HSM, KV_RANDOM_NONE };
 enum kv_pin { KV_PIN_NONE, KV_PIN_CLIENT_SECRET, KV_PIN_PKCS12_PASSWORD };
 enum kv_token_store { KV_TOKENS_MEMORY, KV_TOKENS_KEYRING };
 enum kv_new_keys { KV_NEW_SOFTWARE, KV_NEW_HSM };
+enum kv_assertion { KV_ASSERTION_PS256, KV_ASSERTION_RS256 };
+enum kv_cloud {
+    KV_CLOUD_AUTO,
+    KV_CLOUD_PUBLIC,
+    KV_CLOUD_CHINA,
+    KV_CLOUD_US_GOVERNMENT,
+    KV_CLOUD_BLEU,
+    KV_CLOUD_DELOS,
+    KV_CLOUD_GOVSG
+};
 
 struct kv_pair_list { /* "name=value" or plain words, in order */
     char **items;
@@ -37,8 +47,19 @@ struct kv_vault_config {
     char *client_id;     /* application or user-assigned identity; NULL: none */
     char *client_secret; /* from the file or the environment; secret */
     char *client_secret_file;
+    char *client_certificate;          /* path: PEM or PKCS#12 */
+    char *client_certificate_password; /* from its file or the environment; secret */
+    char *client_certificate_password_file;
+    char *client_key; /* path of a PEM file, or a pkcs11: URI; NULL: beside the certificate */
+    char *client_key_module, *client_key_pin_file;
+    enum kv_assertion assertion_algorithm;
+    bool send_certificate_chain;
+    char *federated_token_file;
     char *token_file;
-    char *authority; /* NULL: the challenge's, if its host is on the built-in list */
+    char *authority; /* NULL: the challenge's, if its host is one of the cloud's */
+    enum kv_cloud cloud;
+    struct kv_pair_list additionally_allowed_tenants; /* "*": any */
+    bool continuous_access;
     enum kv_pin pin; /* the secret of the credential is the PIN of C_Login */
     enum kv_token_store token_cache;
     char *imds_endpoint; /* "http://169.254.169.254" */
@@ -98,8 +119,8 @@ KV_DEFINE_CLEANUP(struct kv_config, kv_config_free)
 #define KV_AUTO_CONFIG KV_CLEANUP(kv_config_free_cleanup)
 
 /* A secret from its file: at most 4096 bytes, one newline at the end dropped. KV_CONFIG with the cause and the remedy: it cannot be read, or
- * others can (include/base/file.h). kv_text_free. kv_config_load reads client_secret_file with it too, but a failure there
- * only leaves client_secret NULL: who needs a token calls this for the reason. */
+ * others can (include/base/file.h). kv_text_free. kv_config_load reads client_secret_file and
+ * client_certificate_password_file with it too, but a failure there only leaves the secret NULL: who needs a token calls this for the reason. */
 KV_MUST_USE enum kv_status kv_config_secret_file(const char *path, char **ret, struct kv_error *err);
 
 /* The same vault with the PIN of C_Login in the place that `pin` names. Shallow: it borrows from both and is not freed. */

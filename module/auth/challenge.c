@@ -1,5 +1,9 @@
 #include "auth/challenge.h"
 
+#include "base/encode.h"
+#include "base/json.h"
+#include "cloud.h"
+
 #include <stddef.h>
 #include <string.h>
 #include <strings.h>
@@ -9,9 +13,12 @@
 #define DIGITS  "0123456789"
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
+/* The longest value is that of claims, in base64. */
+enum { VALUE_SIZE = KV_CLAIMS_SIZE / 3 * 4 + 8 };
+
 /* What one Bearer challenge says, as sent; "" : nothing. */
 struct params {
-    char authorization[512], resource[256], scope[256];
+    char authorization[512], resource[256], scope[256], error[64], claims[VALUE_SIZE];
 };
 
 static const struct {
@@ -23,6 +30,8 @@ static const struct {
     { PARAM("authorization_uri", authorization) },
     { PARAM("resource", resource) },
     { PARAM("scope", scope) },
+    { PARAM("error", error) },
+    { PARAM("claims", claims) },
 #undef PARAM
 };
 
@@ -58,13 +67,19 @@ static bool complete(const struct params *params)
     return params->authorization[0] && (params->resource[0] || params->scope[0]);
 }
 
-/* Words separated by spaces or commas: one followed by `=` is a parameter, one that is not begins a challenge. */
-static bool read_line(const char *at, struct params *ret)
+static bool demands(const struct params *params)
+{
+    return strcmp(params->error, "insufficient_claims") == 0 && params->claims[0];
+}
+
+/* The line's first Bearer challenge that is `wanted`. Words separated by spaces or commas: one followed by `=` is a parameter, one that is not
+ * begins a challenge. */
+static bool read_line(const char *at, bool (*wanted)(const struct params *), struct params *ret)
 {
     bool bearer = false;
     *ret = (struct params){ 0 };
     while (*(at += strspn(at, " \t,"))) {
-        char name[32], value[512];
+        char name[32], value[VALUE_SIZE];
         size_t len = strspn(at, LETTERS DIGITS "-_.!#$%&'*+^`|~");
         const char *behind = at + len + strspn(at + len, " \t");
         bool fits = len < sizeof name;
@@ -79,12 +94,12 @@ static bool read_line(const char *at, struct params *ret)
         at += len ? len : 1;
         if (!len)
             continue;
-        if (complete(ret))
+        if (wanted(ret))
             return true;
         bearer = kv_text_equal_case(name, "Bearer");
         *ret = (struct params){ 0 };
     }
-    return complete(ret);
+    return wanted(ret);
 }
 
 /* ---- the parts of an address ---- */
@@ -174,8 +189,8 @@ enum kv_status kv_challenge_parse(char *const *lines, size_t count, struct kv_ch
     for (size_t i = 0; i < count; i++) {
         struct params params;
         struct kv_challenge challenge = { 0 };
-        if (!read_line(lines[i], &params) || !split_authorization(params.authorization, &challenge) ||
-            !make_scope(&params, &challenge))
+        if (!read_line(lines[i], complete, &params) ||
+            !split_authorization(params.authorization, &challenge) || !make_scope(&params, &challenge))
             continue;
         *ret = challenge;
         return KV_OK;
@@ -186,32 +201,68 @@ enum kv_status kv_challenge_parse(char *const *lines, size_t count, struct kv_ch
         "that of a Key Vault or Managed HSM");
 }
 
+/* Sent as base64, now of the one alphabet, now of the other. */
+static bool decode_claims(const char *text, char ret[KV_CLAIMS_SIZE])
+{
+    KV_AUTO_BYTES struct kv_bytes bytes = { 0 };
+    KV_AUTO_JSON struct kv_json *json = NULL;
+    if (kv_decode_base64(text, &bytes) != KV_OK && kv_decode_base64url(text, &bytes) != KV_OK)
+        return false;
+    if (bytes.len >= KV_CLAIMS_SIZE || kv_json_parse(KV_VIEW(bytes), &json, NULL) != KV_OK ||
+        !kv_json_is_object(json))
+        return false;
+    memcpy(ret, bytes.data, bytes.len);
+    ret[bytes.len] = 0;
+    return true;
+}
+
+bool kv_challenge_claims(char *const *lines, size_t count, char ret_claims[KV_CLAIMS_SIZE])
+{
+    ret_claims[0] = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct params params;
+        if (read_line(lines[i], demands, &params) && decode_claims(params.claims, ret_claims))
+            return true;
+    }
+    return false;
+}
+
 /* ---- checking ---- */
 
-/* Contract §2.1. */
-static const char *const authorities[] = {
-    "login.microsoftonline.com",
-    "login.windows.net",
-    "login.microsoft.com",
-    "sts.windows.net",
-    "login.partner.microsoftonline.cn",
-    "login.chinacloudapi.cn",
-    "login.microsoftonline.us",
-    "login.usgovcloudapi.net",
-    "login.sovcloud-identity.fr",
-    "login.sovcloud-identity.de",
-    "login.sovcloud-identity.sg",
-};
-
-static bool authority_allowed(const struct origin *asked, const char *configured)
+static bool authority_allowed(const struct origin *asked, const struct kv_challenge_policy *policy)
 {
     struct origin own;
-    if (configured)
-        return read_origin(configured, &own) && kv_text_equal_case(own.host, asked->host) &&
+    if (policy->authority)
+        return read_origin(policy->authority, &own) && kv_text_equal_case(own.host, asked->host) &&
                strcmp(own.port, asked->port) == 0;
-    for (size_t i = 0; i < sizeof authorities / sizeof authorities[0]; i++) {
-        if (kv_text_equal_case(authorities[i], asked->host))
-            return strcmp(asked->port, "443") == 0;
+    return strcmp(asked->port, "443") == 0 &&
+           kv_cloud_has_authority(kv_cloud_find(policy->cloud, policy->request_host), asked->host);
+}
+
+static enum kv_status fail_authority(const struct kv_challenge *challenge,
+                                     const struct kv_challenge_policy *policy, struct kv_error *err)
+{
+    const struct kv_cloud_row *cloud = kv_cloud_find(policy->cloud, policy->request_host);
+    KV_AUTO_FREE char *wanted = NULL;
+    if (policy->authority)
+        wanted = kv_text_format("the configured '%s'", policy->authority);
+    else if (cloud)
+        wanted = kv_text_format("one of the cloud '%s', such as '%s'", cloud->name, cloud->authorities[0]);
+    return kv_fail(err, KV_CREDENTIAL,
+                   "'%s' names the authority '%s', which is not %s; no credential is sent there; set "
+                   "`authority`%s if it is the right one",
+                   policy->request_host, challenge->authority, wanted ? wanted : "a known one",
+                   cloud && !policy->authority ? " or `cloud`" : "");
+}
+
+static bool tenant_allowed(const struct kv_challenge_policy *policy, const char *tenant)
+{
+    const struct kv_pair_list *more = policy->allowed_tenants;
+    if (!policy->tenant || kv_text_equal_case(policy->tenant, tenant))
+        return true;
+    for (size_t i = 0; more && i < more->count; i++) {
+        if (strcmp(more->items[i], "*") == 0 || kv_text_equal_case(more->items[i], tenant))
+            return true;
     }
     return false;
 }
@@ -235,16 +286,14 @@ enum kv_status kv_challenge_check(const struct kv_challenge *challenge,
                        "'%s' names the authority '%s', which is not an https address; no credential is sent "
                        "there",
                        host, challenge->authority);
-    if (!authority_allowed(&authority, policy->authority))
-        return kv_fail(err, KV_CREDENTIAL,
-                       "'%s' names the authority '%s', which is not %s%s%s; no credential is sent there; set "
-                       "`authority` if it is the right one",
-                       host, challenge->authority, policy->authority ? "the configured '" : "a known one",
-                       policy->authority ? policy->authority : "", policy->authority ? "'" : "");
-    if (policy->tenant && !kv_text_equal_case(policy->tenant, challenge->tenant))
-        return kv_fail(err, KV_CREDENTIAL,
-                       "'%s' belongs to tenant '%s', but `tenant` is '%s'; correct `tenant` or remove it",
-                       host, challenge->tenant, policy->tenant);
+    if (!authority_allowed(&authority, policy))
+        return fail_authority(challenge, policy, err);
+    if (!tenant_allowed(policy, challenge->tenant))
+        return kv_fail(
+            err, KV_CREDENTIAL,
+            "'%s' belongs to tenant '%s', but `tenant` is '%s'; correct `tenant` or remove it, or name "
+            "the other in `additionally_allowed_tenants`",
+            host, challenge->tenant, policy->tenant);
     if (policy->skip_resource_check)
         return KV_OK;
     if (!read_origin(challenge->scope, &resource) || !resource_matches(resource.host, host))

@@ -201,6 +201,8 @@ void kv_oauth_read_refusal(struct kv_view body, struct kv_oauth_refusal *ret)
     const char *error = kv_json_text(kv_json_get(json, "error"));
     const char *said = kv_json_text(kv_json_get(json, "error_description"));
     int64_t number;
+    if (error)
+        kv_text_fit(ret->error, sizeof ret->error, error);
     if (said)
         snprintf(ret->said, sizeof ret->said, "%.*s", (int)strcspn(said, "\r\n"), said);
     if (kv_json_int(kv_json_at(kv_json_get(json, "error_codes"), 0), &number))

@@ -7,6 +7,9 @@
 
 #define KV_DEFINE_KIND(kind) extern const struct kv_credential_kind kv_credential_##kind;
 KV_DEFINE_KIND(client_secret)
+KV_DEFINE_KIND(client_certificate)
+KV_DEFINE_KIND(workload_identity)
+KV_DEFINE_KIND(environment)
 KV_DEFINE_KIND(static_token)
 KV_DEFINE_KIND(managed_identity)
 KV_DEFINE_KIND(azure_cli)
@@ -46,10 +49,10 @@ struct kv_json *kv_oauth_claims(const char *bearer);
 
 bool kv_oauth_is_bearer(const char *text); /* RFC 6750 §2.1: what may stand behind "Bearer " */
 
-/* {"error", "error_description", "error_codes"}: the code a person can look up ("AADSTS7000215" or "invalid_client"), "" : none, and
- * the first line of what was said. */
+/* {"error", "error_description", "error_codes"}: the code a person can look up ("AADSTS7000215" or "invalid_client"), "" : none, the kind of error
+ * by itself, and the first line of what was said. */
 struct kv_oauth_refusal {
-    char code[64], said[256];
+    char code[64], error[64], said[256];
 };
 void kv_oauth_read_refusal(struct kv_view body, struct kv_oauth_refusal *ret);
 

@@ -137,7 +137,8 @@ static struct kv_token_wish wish_of(struct kv_tokens *tokens, const struct kv_ch
     const struct kv_vault_config *config = tokens->parts.config;
     struct kv_token_wish wish = {
         .key = { .authority = config->authority ? config->authority : challenge->authority,
-                 .tenant = config->tenant ? config->tenant : challenge->tenant,
+                 .tenant = config->tenant && !config->additionally_allowed_tenants.count ? config->tenant
+                                                                                         : challenge->tenant,
                  .scope = challenge->scope,
                  .identity = login ? login->identity : tokens->identity },
         .kind = tokens->parts.kind,

@@ -12,7 +12,7 @@ enum { IDLE_MAX = 64 };
 
 struct entry {
     struct entry *next;
-    struct kv_challenge asked; /* authority, tenant, scope */
+    struct kv_challenge asked; /* authority, tenant, scope; the claims with which the token was got */
     char *identity;
     char name[KV_KEYRING_NAME_SIZE]; /* in the kernel; "" : it stays here */
     unsigned users;                  /* calls that hold it */
@@ -182,9 +182,17 @@ static void leave_entry(struct kv_token_cache *cache, struct entry *entry)
         trim(cache);
 }
 
-static bool usable(const struct kv_token_cache *cache, const struct entry *entry)
+static const char *demanded(const struct kv_token_wish *wish)
 {
-    return entry->kept.token.bearer && now_of(cache) < entry->kept.hard;
+    return wish->challenge ? wish->challenge->claims : "";
+}
+
+/* A token that was asked for with claims will do where none are demanded, not the other way about (contract §14.8). */
+static bool usable(const struct kv_token_cache *cache, const struct entry *entry,
+                   const struct kv_token_wish *wish)
+{
+    return entry->kept.token.bearer && now_of(cache) < entry->kept.hard &&
+           (!*demanded(wish) || strcmp(entry->asked.claims, demanded(wish)) == 0);
 }
 
 static bool due_early(const struct kv_token_cache *cache, const struct entry *entry)
@@ -234,11 +242,12 @@ static enum kv_status obtain(const struct round *round, struct kv_kept_token *re
                                              .challenge = wish->challenge,
                                              .http = wish->http,
                                              .task = &round->task,
-                                             .memory = wish->memory };
+                                             .memory = wish->memory,
+                                             .claims = *demanded(wish) ? demanded(wish) : NULL };
     struct kv_token_keyring *keyring = &round->cache->keyring;
     int64_t now = now_of(round->cache);
     struct kv_kept_token kept = { 0 };
-    if (*round->name && kv_token_keyring_read(keyring, round->name, now, &kept)) {
+    if (*round->name && !*demanded(wish) && kv_token_keyring_read(keyring, round->name, now, &kept)) {
         if (now < kept.soft && kept.token.expires > round->newer_than) {
             *ret = kept;
             return KV_OK;
@@ -284,6 +293,7 @@ static enum kv_status fetch(struct kv_token_cache *cache, struct entry *entry,
     if (status == KV_OK) {
         kv_kept_token_free(&entry->kept);
         entry->kept = kept;
+        memcpy(entry->asked.claims, demanded(wish), strlen(demanded(wish)) + 1);
         entry->pause_until = 0;
     } else if (early) {
         entry->pause_until = now_of(cache) + SOFT_PAUSE_S;
@@ -305,7 +315,7 @@ static enum kv_status ensure(struct kv_token_cache *cache, struct entry *entry,
                              const struct kv_token_wish *wish, const struct kv_task *task,
                              struct kv_error *err)
 {
-    while (!usable(cache, entry)) {
+    while (!usable(cache, entry, wish)) {
         if (!entry->refreshing)
             return fetch(cache, entry, wish, task, false) == KV_OK ? KV_OK : fail_last(entry, err);
         unsigned round = entry->rounds;
@@ -315,7 +325,7 @@ static enum kv_status ensure(struct kv_token_cache *cache, struct entry *entry,
                            wish->config->name);
         wait_change(cache, left);
         if (entry->rounds != round && entry->last_status != KV_OK && entry->last_status != KV_TIMED_OUT &&
-            !usable(cache, entry))
+            !usable(cache, entry, wish))
             return fail_last(entry, err);
     }
     return KV_OK;
@@ -325,7 +335,7 @@ static enum kv_status ensure(struct kv_token_cache *cache, struct entry *entry,
 static enum kv_status get(struct kv_token_cache *cache, struct entry *entry, const struct kv_token_wish *wish,
                           const struct kv_task *task, struct kv_error *err)
 {
-    if (usable(cache, entry) && due_early(cache, entry))
+    if (usable(cache, entry, wish) && due_early(cache, entry))
         (void)!fetch(cache, entry, wish, task,
                      true); /* its failure matters only when the token has run out */
     return ensure(cache, entry, wish, task, err);

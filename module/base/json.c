@@ -173,6 +173,13 @@ const struct kv_json *kv_json_at(const struct kv_json *array, size_t i)
     return (const struct kv_json *)cJSON_GetArrayItem(node_of(array), (int)i);
 }
 
+struct kv_json *kv_json_take(struct kv_json *object, const char *name)
+{
+    if (!kv_json_is_object(object))
+        return NULL;
+    return (struct kv_json *)cJSON_DetachItemFromObjectCaseSensitive(own_node_of(object), name);
+}
+
 /* --- building --- */
 
 struct kv_json *kv_json_object(void)

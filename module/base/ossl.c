@@ -63,6 +63,12 @@ struct kv_ossl_guard kv_ossl_enter(void)
     return (struct kv_ossl_guard){ .host = OSSL_LIB_CTX_set0_default(own) };
 }
 
+struct kv_ossl_guard kv_ossl_step_aside(void)
+{
+    ERR_set_mark();
+    return (struct kv_ossl_guard){ .host = OSSL_LIB_CTX_set0_default(OSSL_LIB_CTX_get0_global_default()) };
+}
+
 /* An empty queue takes no mark, and a library that clears the queue takes ours with it; then popping to the
  * mark empties the queue, which is right in the first case and the best that can be had in the second. */
 void kv_ossl_leave(struct kv_ossl_guard *guard)

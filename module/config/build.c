@@ -10,6 +10,14 @@ struct sources {
     kv_raw_lookup *lookup;
 };
 
+/* Azure's own tools take `1` and `true` for yes, and anything else for no. */
+static const char *in_our_words(const struct kv_setting *row, const char *azure)
+{
+    if (row->kind != KV_SETTING_FLAG)
+        return azure;
+    return !strcmp(azure, "1") || kv_text_equal_case(azure, "true") ? "yes" : "no";
+}
+
 /* The section that was written for it: of an operator where there is one, the vault's, [kvp11] for all vaults. Whose token an operator asks for
  * nothing but its own section says, or a secret of the one would go out with the name of the other. NULL: none. */
 static const struct kv_raw_value *written(const struct sources *from, const struct kv_setting *row)
@@ -38,7 +46,7 @@ static enum kv_status fill(const struct sources *from, const struct kv_setting *
         return kv_setting_set(row, value->text, value->origin, base, err);
     if (azure && *azure) {
         snprintf(origin, sizeof origin, "environment %s", row->fallback);
-        return kv_setting_set(row, azure, origin, base, err);
+        return kv_setting_set(row, in_our_words(row, azure), origin, base, err);
     }
     if (*row->info.standard)
         return kv_setting_set(row, row->info.standard, "standard", base, err);
@@ -77,24 +85,42 @@ void kv_config_free(struct kv_config *config)
     free(config);
 }
 
+/* Where the secrets come from that stand in no file of ours. */
+static const struct {
+    const char *name;    /* of the setting */
+    size_t secret, file; /* members of kv_vault_config */
+    const char *names[2];
+} secrets[] = {
+    { "client_secret",
+      offsetof(struct kv_vault_config, client_secret),
+      offsetof(struct kv_vault_config, client_secret_file),
+      { "KVP11_CLIENT_SECRET", "AZURE_CLIENT_SECRET" } },
+    { "client_certificate_password",
+      offsetof(struct kv_vault_config, client_certificate_password),
+      offsetof(struct kv_vault_config, client_certificate_password_file),
+      { "KVP11_CLIENT_CERTIFICATE_PASSWORD", "AZURE_CLIENT_CERTIFICATE_PASSWORD" } },
+};
+
 /* A file goes before the environment. One that cannot be read now is no failure: who asks for a token reads
  * it again and says why. */
-static enum kv_status fill_secret(kv_raw_lookup *lookup, struct kv_vault_config *vault, struct kv_error *err)
+static enum kv_status fill_secret(kv_raw_lookup *lookup, size_t row, struct kv_vault_config *vault,
+                                  struct kv_error *err)
 {
-    const char *names[] = { "KVP11_CLIENT_SECRET", "AZURE_CLIENT_SECRET" };
+    char **secret = (char **)((char *)vault + secrets[row].secret);
+    const char *file = *(char **)((char *)vault + secrets[row].file);
 
-    if (kv_setting_is_pin(vault, "client_secret"))
+    if (kv_setting_is_pin(vault, secrets[row].name))
         return KV_OK;
-    if (vault->client_secret_file)
-        return kv_config_secret_file(vault->client_secret_file, &vault->client_secret, NULL) == KV_NO_MEMORY
+    if (file)
+        return kv_config_secret_file(file, secret, NULL) == KV_NO_MEMORY
                    ? kv_fail(err, KV_NO_MEMORY, "out of memory")
                    : KV_OK;
-    for (size_t i = 0; i < sizeof names / sizeof *names && !vault->client_secret; i++) {
-        const char *secret = lookup(names[i]);
-        if (!secret || !*secret)
+    for (size_t i = 0; i < sizeof secrets[row].names / sizeof *secrets[row].names && !*secret; i++) {
+        const char *text = lookup(secrets[row].names[i]);
+        if (!text || !*text)
             continue;
-        vault->client_secret = kv_text_copy(secret);
-        if (!vault->client_secret)
+        *secret = kv_text_copy(text);
+        if (!*secret)
             return kv_fail(err, KV_NO_MEMORY, "out of memory");
     }
     return KV_OK;
@@ -162,7 +188,8 @@ static enum kv_status build_vault(const struct sources *from, struct kv_config *
     if (vault->as_operator)
         vault->pin = KV_PIN_NONE; /* which is the workload's; the module alone has a C_Login */
     KV_TRY(check_pin(from, vault, err));
-    KV_TRY(fill_secret(from->lookup, vault, err));
+    for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++)
+        KV_TRY(fill_secret(from->lookup, i, vault, err));
     return fill_platform(from->lookup, vault, err);
 }
 

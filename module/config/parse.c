@@ -157,6 +157,15 @@ static enum kv_status set_path(const struct kv_setting *row, const char *value, 
     return take_text(field_of(row, base), kv_text_copy(value));
 }
 
+static enum kv_status set_key(const struct kv_setting *row, const char *value, void *base)
+{
+    if (value[0] == '/')
+        return set_path(row, value, base);
+    if (strncmp(value, "pkcs11:", 7) != 0 || value[strcspn(value, " \t")] || strlen(value) > 4000)
+        return KV_CONFIG;
+    return take_text(field_of(row, base), kv_text_copy(value));
+}
+
 static enum kv_status set_vault_url(const struct kv_setting *row, const char *value, void *base)
 {
     struct kv_vault_config *vault = base;
@@ -262,13 +271,21 @@ static bool is_resolve(const char *word)
     return kv_url_is_host(host) && get_number(digits, 0, &port) && port >= 1 && port <= 65535;
 }
 
+static bool is_tenant(const char *word)
+{
+    return !strcmp(word, "*") || is_made_of(word, ".-", 63);
+}
+
 static enum kv_status set_words(const struct kv_setting *row, const char *value, void *base)
 {
-    bool (*is_good)(const char *) = row->kind == KV_SETTING_PATTERNS ? is_pattern : is_resolve;
+    bool tenants = row->kind == KV_SETTING_TENANTS;
+    bool (*is_good)(const char *) = tenants                            ? is_tenant
+                                    : row->kind == KV_SETTING_PATTERNS ? is_pattern
+                                                                       : is_resolve;
     KV_CLEANUP(kv_words_free) struct kv_pair_list list = { 0 };
     struct kv_pair_list *field = field_of(row, base), before = *field;
 
-    KV_TRY(kv_words_split(value, " \t\n,", &list));
+    KV_TRY(kv_words_split(value, tenants ? " \t\n,;" : " \t\n,", &list));
     for (size_t i = 0; i < list.count; i++)
         if (!is_good(list.items[i]))
             return KV_CONFIG;
@@ -305,6 +322,8 @@ static const struct {
     [KV_SETTING_PATTERNS] = { set_words,
                               "a list of key names (letters, digits, '-', and the marks * and ?)" },
     [KV_SETTING_RESOLVE] = { set_words, "a list of host:port:address" },
+    [KV_SETTING_TENANTS] = { set_words, "a list of tenants, or *" },
+    [KV_SETTING_KEY] = { set_key, "an absolute path or a URI 'pkcs11:…' without blanks" },
     [KV_SETTING_SECRET] = { set_secret, "a secret" },
 };
 
@@ -357,6 +376,7 @@ void kv_setting_clear(const struct kv_setting *row, void *base)
         return;
     case KV_SETTING_PATTERNS:
     case KV_SETTING_RESOLVE:
+    case KV_SETTING_TENANTS:
         kv_words_free(field_of(row, base));
         return;
     case KV_SETTING_TEXT:
@@ -367,6 +387,7 @@ void kv_setting_clear(const struct kv_setting *row, void *base)
     case KV_SETTING_AUTHORITY:
     case KV_SETTING_ENDPOINT:
     case KV_SETTING_SERVICE:
+    case KV_SETTING_KEY:
     case KV_SETTING_SECRET:
         kv_text_free(*(char **)field_of(row, base));
         *(char **)field_of(row, base) = NULL;

@@ -20,6 +20,8 @@ enum kv_setting_kind {
     KV_SETTING_SERVICE, /* char *: with a path; https, or http on this machine, its link or a private network */
     KV_SETTING_PATTERNS, /* kv_pair_list of key name patterns */
     KV_SETTING_RESOLVE,  /* kv_pair_list of host:port:address */
+    KV_SETTING_TENANTS,  /* kv_pair_list of tenants, or "*" */
+    KV_SETTING_KEY,      /* char *: an absolute path or a pkcs11: URI without blanks */
     KV_SETTING_SECRET    /* char *: never in a file, never shown */
 };
 

@@ -67,6 +67,7 @@ char *kv_setting_text(const struct kv_setting *row, const void *base)
         return kv_text_format("%" PRId64, *(const int64_t *)field);
     case KV_SETTING_PATTERNS:
     case KV_SETTING_RESOLVE:
+    case KV_SETTING_TENANTS:
         return joined(field);
     case KV_SETTING_SECRET:
         return kv_text_copy(*(char *const *)field ? "(set)" : "");
@@ -78,6 +79,7 @@ char *kv_setting_text(const struct kv_setting *row, const void *base)
     case KV_SETTING_AUTHORITY:
     case KV_SETTING_ENDPOINT:
     case KV_SETTING_SERVICE:
+    case KV_SETTING_KEY:
         text = *(char *const *)field;
         return kv_text_copy(text ? text : "");
     }

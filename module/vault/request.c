@@ -182,7 +182,8 @@ static enum kv_status take_bearer(struct errand *errand, struct kv_error *err)
                             &errand->bearer, errand->identity, err);
 }
 
-/* A token that the vault refuses is replaced once; the reply may name another tenant than before. */
+/* A token that the vault refuses is replaced once; the reply may name another tenant than before, or what the next token has to fulfil (contract
+ * §14.8): the rest of such a reply is for browsers. */
 static enum kv_status exchange_signed_in(struct errand *errand, struct kv_error *err)
 {
     KV_TRY(take_bearer(errand, err));
@@ -191,7 +192,9 @@ static enum kv_status exchange_signed_in(struct errand *errand, struct kv_error 
         return status;
     errand->renewed = true;
     kv_tokens_drop(errand->vault->parts.tokens, &errand->challenge, errand->bearer);
-    if (errand->reply.challenge_count)
+    if (!kv_challenge_claims(errand->reply.challenges, errand->reply.challenge_count,
+                             errand->challenge.claims) &&
+        errand->reply.challenge_count)
         KV_TRY(learn(errand, err));
     KV_TRY(take_bearer(errand, err));
     return exchange(errand, err);

@@ -75,7 +75,9 @@ enum kv_status kv_vault_teach(struct kv_vault *vault, const struct kv_challenge 
     struct kv_challenge_policy policy = {
         .request_host = config->host,
         .authority = config->authority,
+        .cloud = config->cloud,
         .tenant = config->tenant,
+        .allowed_tenants = &config->additionally_allowed_tenants,
         .skip_resource_check = config->disable_challenge_resource_verification,
     };
     KV_TRY(kv_challenge_check(challenge, &policy, err));

@@ -120,13 +120,15 @@ static void refusals_are_read(void **state)
 
 static void kinds_are_found_by_name(void **state)
 {
-    static const char *const names[] = { "client-secret", "static-token", "managed-identity", "azure-cli" };
+    static const char *const names[] = { "client-secret", "client-certificate", "static-token",
+                                         "environment",   "workload-identity",  "managed-identity",
+                                         "azure-cli" };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         assert_string_equal(kv_credential_at(i)->name, names[i]);
         assert_ptr_equal(kv_credential_find(names[i]), kv_credential_at(i));
     }
-    assert_null(kv_credential_at(4));
-    assert_null(kv_credential_at(5));
+    assert_null(kv_credential_at(7));
+    assert_null(kv_credential_at(8));
     assert_null(kv_credential_find("password"));
     assert_string_equal(kv_credential_find("default")->name, "default");
 }
