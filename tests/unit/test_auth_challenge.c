@@ -282,6 +282,70 @@ static const struct check_row check_rows[] = {
       { HOST, .tenant = "72F988BF-86F1-41AF-91AB-2D7CD011DB47" },
       KV_OK,
       NULL },
+    { "a tenant allowed beside it",
+      LOGIN,
+      TENANT,
+      DEFAULT,
+      { HOST, .tenant = "t",
+        .allowed_tenants = &(struct kv_pair_list){ (char *[]){ "u", (char *)TENANT }, 2 } },
+      KV_OK,
+      NULL },
+    { "any tenant allowed beside it",
+      LOGIN,
+      TENANT,
+      DEFAULT,
+      { HOST, .tenant = "t", .allowed_tenants = &(struct kv_pair_list){ (char *[]){ "*" }, 1 } },
+      KV_OK,
+      NULL },
+    { "another tenant allowed beside it",
+      LOGIN,
+      TENANT,
+      DEFAULT,
+      { HOST, .tenant = "t", .allowed_tenants = &(struct kv_pair_list){ (char *[]){ "u" }, 1 } },
+      KV_CREDENTIAL,
+      "`additionally_allowed_tenants`" },
+    { "another cloud's authority",
+      "https://login.partner.microsoftonline.cn",
+      "t",
+      DEFAULT,
+      { HOST },
+      KV_CREDENTIAL,
+      "'public'" },
+    { "a vault in China",
+      "https://login.partner.microsoftonline.cn",
+      "t",
+      "https://vault.azure.cn/.default",
+      { .request_host = "prod.vault.azure.cn" },
+      KV_OK,
+      NULL },
+    { "an HSM in the US government's cloud",
+      "https://login.microsoftonline.us",
+      "t",
+      "https://managedhsm.usgovcloudapi.net/.default",
+      { .request_host = "h.managedhsm.usgovcloudapi.net" },
+      KV_OK,
+      NULL },
+    { "a cloud that is told",
+      "https://login.sovcloud-identity.fr",
+      "t",
+      "https://vault.example/.default",
+      { .request_host = "prod.vault.example", .cloud = KV_CLOUD_BLEU },
+      KV_OK,
+      NULL },
+    { "not the cloud that is told",
+      LOGIN,
+      "t",
+      DEFAULT,
+      { HOST, .cloud = KV_CLOUD_CHINA },
+      KV_CREDENTIAL,
+      "`cloud`" },
+    { "a suffix that nobody knows may name any",
+      "https://login.microsoftonline.us",
+      "t",
+      "https://vault.example/.default",
+      { .request_host = "prod.vault.example" },
+      KV_OK,
+      NULL },
     { "another tenant",
       LOGIN,
       TENANT,
@@ -306,12 +370,46 @@ static void checks(void **state)
     }
 }
 
+static void demands_are_read(void **state)
+{
+    /* {"access_token":{"nbf":1}} */
+#define CLAIMS "eyJhY2Nlc3NfdG9rZW4iOnsibmJmIjoxfX0"
+    static const struct {
+        const char *name, *line;
+        bool demanded;
+    } rows[] = {
+        { "base64", "Bearer error=\"insufficient_claims\", claims=\"" CLAIMS "=\"", true },
+        { "base64url", "Bearer claims=\"" CLAIMS "\", error=\"insufficient_claims\"", true },
+        { "among the rest",
+          "Bearer realm=\"\", authorization_uri=\"" LOGIN "/common/oauth2/authorize\", "
+          "error=\"insufficient_claims\", claims=\"" CLAIMS "=\"",
+          true },
+        { "behind another challenge",
+          "PoP error=\"x\", Bearer error=\"insufficient_claims\", claims=\"" CLAIMS "=\"", true },
+        { "another error", "Bearer error=\"invalid_token\", claims=\"" CLAIMS "=\"", false },
+        { "no error", "Bearer claims=\"" CLAIMS "=\"", false },
+        { "not ours", "PoP error=\"insufficient_claims\", claims=\"" CLAIMS "=\"", false },
+        { "no base64", "Bearer error=\"insufficient_claims\", claims=\"{}\"", false },
+        { "no object", "Bearer error=\"insufficient_claims\", claims=\"W10=\"", false },
+        { "nothing", "", false },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char *lines[] = { (char *)rows[i].line };
+        char claims[KV_CLAIMS_SIZE] = "x";
+        bool demanded = kv_challenge_claims(lines, 1, claims);
+        if (demanded != rows[i].demanded ||
+            strcmp(claims, demanded ? "{\"access_token\":{\"nbf\":1}}" : "") != 0)
+            fail_msg("%s: '%s'", rows[i].name, claims);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parses),
         cmocka_unit_test(too_long_is_refused),
         cmocka_unit_test(checks),
+        cmocka_unit_test(demands_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

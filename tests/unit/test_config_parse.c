@@ -132,12 +132,6 @@ static void bad_values(void **state)
         { "credential", "default|client-secret", "write credential = default" },
         { "credential", "", "write credential = default" },
         { "credential", " ", "write credential = default" },
-        { "client_key", "key.pem",
-          "is not an absolute path or a URI 'pkcs11:…' without blanks: write client_key = pkcs11:" },
-        { "client_key", "pkcs11-uri", "write client_key =" },
-        { "client_key", "pkcs11:object=a b", "write client_key =" },
-        { "cloud", "moon", "write cloud = auto" },
-        { "additionally_allowed_tenants", "a_b", "is not a list of tenants, or *: write" },
         { "log_level", "verbose", "write log_level = warn" },
         { "map", "map.db",
           "is not an absolute path and none of the words in 'none|path': write map = /var/lib/kvp11/map.db" },
@@ -191,6 +185,23 @@ static void bad_services(void **state)
         { "identity_endpoint", "http://user@127.0.0.1/msi", "write identity_endpoint =" },
         { "identity_endpoint", "127.0.0.1/msi", "write identity_endpoint =" },
         { "identity_source", "arc-agent", "write identity_source = auto" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_refused(rows[i].name, rows[i].value, rows[i].text);
+}
+
+static void bad_credentials(void **state)
+{
+    static const struct {
+        const char *name, *value, *text;
+    } rows[] = {
+        { "client_key", "key.pem",
+          "is not an absolute path or a URI 'pkcs11:…' without blanks: write client_key = pkcs11:" },
+        { "client_key", "pkcs11-uri", "write client_key =" },
+        { "client_key", "pkcs11:object=a b", "write client_key =" },
+        { "cloud", "moon", "write cloud = auto" },
+        { "additionally_allowed_tenants", "a_b", "is not a list of tenants, or *: write" },
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -293,6 +304,7 @@ int main(void)
         cmocka_unit_test(good_values),
         cmocka_unit_test(bad_values),
         cmocka_unit_test(bad_services),
+        cmocka_unit_test(bad_credentials),
         cmocka_unit_test(a_bad_value_leaves_the_field),
         cmocka_unit_test(auto_knows_a_managed_hsm_by_its_host),
         cmocka_unit_test(the_table_is_sound),

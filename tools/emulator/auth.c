@@ -14,6 +14,31 @@ static const char *claim(const json_t *claims, const char *name)
     return text ? text : "";
 }
 
+static bool fail_demand(struct em_call *call, const json_t *demand)
+{
+    AUTO_TEXT text = json_dumps(demand, JSON_COMPACT);
+    free(call->claims);
+    call->claims = text ? em_base64((const unsigned char *)text, strlen(text)) : NULL;
+    return em_call_fail(call, EM_INSUFFICIENT_CLAIMS);
+}
+
+/* A token from before a demand is told what the next one needs. */
+static bool check_generation(struct em_call *call, const json_t *claims)
+{
+    struct em_identity identity;
+    json_int_t generation = json_integer_value(json_object_get(claims, generation_claim));
+    if (call->demand)
+        em_identities_demand(&call->world->identities, call->identity, call->demand);
+    if (em_identities_current(&call->world->identities, call->identity, generation))
+        return true;
+    if (!em_identities_find(&call->world->identities, call->identity, &identity))
+        return em_call_fail(call, EM_BAD_TOKEN, "the identity is unknown");
+    bool result = identity.demand ? fail_demand(call, identity.demand)
+                                  : em_call_fail(call, EM_BAD_TOKEN, "the token was revoked");
+    em_identity_free(&identity);
+    return result;
+}
+
 static bool check_claims(struct em_call *call, const json_t *claims)
 {
     const struct em_vault *vault = call->vault;
@@ -27,10 +52,7 @@ static bool check_claims(struct em_call *call, const json_t *claims)
         return em_call_fail(call, EM_BAD_AUDIENCE, vault->resource, audience);
     if (strcmp(claim(claims, "iss"), issuer) != 0 || strcmp(claim(claims, "tid"), tenant) != 0)
         return em_call_fail(call, EM_BAD_ISSUER, tenant, claim(claims, "iss"));
-    if (!em_identities_current(&call->world->identities, call->identity,
-                               json_integer_value(json_object_get(claims, generation_claim))))
-        return em_call_fail(call, EM_BAD_TOKEN, "the token was revoked");
-    return true;
+    return check_generation(call, claims);
 }
 
 bool em_auth_check(struct em_call *call)
@@ -60,7 +82,7 @@ char *em_auth_issue(struct em_world *world, const struct em_grant *grant)
         "iss", issuer, "iat", (json_int_t)now, "nbf", (json_int_t)now, "exp",
         (json_int_t)(now + world->settings.value[EM_TOKEN_LIFETIME]), "appid", identity.id, "appidacr",
         grant->managed ? "2" : "1", "idp", issuer, "oid", identity.oid, "sub", identity.oid, "tid", tenant,
-        "uti", uti, "ver", "1.0", generation_claim, (json_int_t)identity.generation));
+        "uti", uti, "ver", "1.0", generation_claim, (json_int_t)(identity.generation - grant->stale)));
     em_identity_free(&identity);
     return em_jwt_sign(&world->signer, claims);
 }

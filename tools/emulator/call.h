@@ -18,6 +18,8 @@ struct em_call {
     char identity[128], request_id[EM_GUID_SIZE];
     bool at_once;     /* no latency of deletions: the control API */
     bool expired;     /* a queued fault: treat the token as expired */
+    json_t *demand;   /* a queued fault: claims that the next token must fulfil; borrowed; NULL: none */
+    char *claims;     /* that the refusal tells, in base64; owned; NULL: none */
     bool certificate; /* the call is about a certificate, not about the key behind it */
     int64_t now, now_ms;
 };
@@ -27,6 +29,7 @@ enum em_error {
     EM_BAD_TOKEN,
     EM_TOKEN_EXPIRED,
     EM_TOKEN_EARLY,
+    EM_INSUFFICIENT_CLAIMS,
     EM_BAD_AUDIENCE,
     EM_BAD_ISSUER,
     EM_NO_API_VERSION,

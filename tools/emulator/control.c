@@ -86,6 +86,9 @@ static void identity_add(struct em_control *control)
         return em_control_fail(control, 400, "'id', 'secret' and 'perms' are wanted, as text");
     identity.certificate =
         (char *)(uintptr_t)json_string_value(json_object_get(control->body, "certificate"));
+    identity.federated = json_object_get(control->body, "federated");
+    if (identity.federated && !json_is_object(identity.federated))
+        return em_control_fail(control, 400, "'federated' is an object of issuer, subject, audience and key");
     if (!em_identities_add(&control->world->identities, &identity, why))
         return em_control_fail(control, 400, why);
     identities_done(control);

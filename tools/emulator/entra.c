@@ -111,10 +111,54 @@ static bool assertion_good(struct entra *entra, const struct em_identity *identi
     return timely && named && audience_good(entra, text_of(claims, "aud"));
 }
 
+/* Is it the token of another issuer, and not the application's own? */
+static bool is_foreign(const struct em_identity *identity, const char *assertion)
+{
+    AUTO_JSON claims = em_jwt_peek(assertion);
+    return claims && !em_same(text_of(claims, "iss"), identity->id);
+}
+
+static bool federated_good(struct entra *entra, const struct em_identity *identity, const char *assertion)
+{
+    static const struct {
+        const char *claim, *member, *text;
+        int number;
+    } rows[] = {
+        { "iss", "issuer", "No matching federated identity record found for presented assertion issuer.",
+          700211 },
+        { "aud", "audience", "No matching federated identity record found for presented assertion audience.",
+          700212 },
+        { "sub", "subject", "No matching federated identity record found for presented assertion subject.",
+          700213 },
+    };
+    const json_t *record = identity->federated;
+    AUTO_JSON told = em_jwt_peek(assertion);
+    AUTO_JSON claims = record ? em_jwt_verify_foreign(text_of(record, "key"), assertion) : NULL;
+    for (size_t i = 0; record && i < EM_COUNT(rows); i++) {
+        if (strcmp(text_of(told, rows[i].claim), text_of(record, rows[i].member)) == 0)
+            continue;
+        refuse(entra, &(struct refusal){ 401, rows[i].number, "invalid_client" }, rows[i].text);
+        return false;
+    }
+    bool timely = claims && em_clock_seconds() < json_integer_value(json_object_get(claims, "exp"));
+    if (!record)
+        refuse(entra, &(struct refusal){ 401, 70021, "invalid_client" },
+               "No matching federated identity record found for presented assertion.");
+    else if (!claims)
+        refuse(entra, &(struct refusal){ 401, 50013, "invalid_client" },
+               "Assertion failed signature validation.");
+    else if (!timely)
+        refuse(entra, &(struct refusal){ 401, 700024, "invalid_client" },
+               "Client assertion is not within its valid time range.");
+    return timely;
+}
+
 static bool client_good(struct entra *entra, const struct em_identity *identity)
 {
     const char *secret = em_fields_get(&entra->form, "client_secret");
     const char *assertion = em_fields_get(&entra->form, "client_assertion");
+    if (assertion && is_foreign(identity, assertion))
+        return federated_good(entra, identity, assertion);
     if (assertion)
         return assertion_good(entra, identity, assertion);
     if (secret && secret_good(identity, secret))
@@ -138,11 +182,32 @@ static char *scope_audience(const char *scope)
     return em_format("%.*s", (int)(length - tail), scope);
 }
 
+/* Does the request ask for all that was demanded, and say that the client bears being asked ("cp1")? Contract §14.8. */
+static bool demand_met(const struct entra *entra, const json_t *demand)
+{
+    const char *text = em_fields_get(&entra->form, "claims");
+    AUTO_JSON asked = text ? json_loads(text, 0, NULL) : NULL;
+    const json_t *have = json_object_get(asked, "access_token"),
+                 *want = json_object_get(demand, "access_token");
+    const json_t *values = json_object_get(json_object_get(have, "xms_cc"), "values"), *value;
+    const char *name;
+    size_t i;
+    bool capable = false;
+    json_array_foreach((json_t *)(uintptr_t)values, i, value) capable =
+        capable || em_same(json_string_value(value) ? json_string_value(value) : "", "cp1");
+    json_object_foreach((json_t *)(uintptr_t)want, name, value) capable =
+        capable && json_equal(json_object_get(have, name), value);
+    return capable;
+}
+
 static void grant(struct entra *entra, const struct em_identity *identity, const char *audience)
 {
     int lifetime = entra->world->settings.value[EM_TOKEN_LIFETIME];
-    AUTO_TEXT token =
-        em_auth_issue(entra->world, &(struct em_grant){ .identity = identity->id, .audience = audience });
+    bool stale = identity->demand && !demand_met(entra, identity->demand);
+    if (identity->demand && !stale)
+        em_identities_answered(&entra->world->identities, identity->id);
+    AUTO_TEXT token = em_auth_issue(
+        entra->world, &(struct em_grant){ .identity = identity->id, .audience = audience, .stale = stale });
     em_reply_json(entra->reply, 200,
                   em_json(json_pack("{s:s, s:i, s:i, s:s}", "token_type", "Bearer", "expires_in", lifetime,
                                     "ext_expires_in", lifetime, "access_token", token ? token : "")));

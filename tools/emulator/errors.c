@@ -14,6 +14,9 @@ static const struct {
     [EM_TOKEN_EARLY] = { 401, "Unauthorized", NULL,
                          "AKV10001: Error validating token: Lifetime validation failed. The token is not yet "
                          "valid." },
+    [EM_INSUFFICIENT_CLAIMS] = { 401, "Unauthorized", NULL,
+                                 "AKV10001: Error validating token: Continuous access evaluation resulted in "
+                                 "claims challenge." },
     [EM_BAD_AUDIENCE] = { 401, "Unauthorized", NULL, "AKV10022: Invalid audience. Expected %s, found: %s." },
     [EM_BAD_ISSUER] = { 401, "Unauthorized", NULL,
                         "AKV10032: Invalid issuer. Expected one of https://sts.windows.net/%s/, found %s." },
@@ -175,6 +178,11 @@ static void challenge(struct em_call *call)
 {
     AUTO_TEXT text = em_format("Bearer authorization=\"%s/%s\", resource=\"%s\"", call->world->authority,
                                call->world->options.tenant, call->vault->resource);
+    if (call->claims) {
+        AUTO_TEXT more = em_format("%s, error=\"insufficient_claims\", claims=\"%s\"", text, call->claims);
+        em_reply_header(call->reply, "WWW-Authenticate", more);
+        return;
+    }
     em_reply_header(call->reply, "WWW-Authenticate", text);
 }
 

@@ -19,6 +19,7 @@ static const struct {
     [EM_FAULT_UNKNOWN_MEMBERS] = { "unknown_members", true },
     [EM_FAULT_HTML] = { "html", false },
     [EM_FAULT_BAD_VALUE] = { "bad_value", true },
+    [EM_FAULT_INSUFFICIENT_CLAIMS] = { "insufficient_claims", true },
 };
 
 void em_faults_init(struct em_faults *faults)
@@ -56,7 +57,7 @@ static bool order_good(const json_t *order)
         { "kind", JSON_STRING },    { "method", JSON_STRING },  { "host", JSON_STRING },
         { "path", JSON_STRING },    { "count", JSON_INTEGER },  { "skip", JSON_INTEGER },
         { "ms", JSON_INTEGER },     { "status", JSON_INTEGER }, { "body", JSON_STRING },
-        { "headers", JSON_OBJECT },
+        { "headers", JSON_OBJECT }, { "claims", JSON_OBJECT },
     };
     size_t known = 0;
     for (size_t i = 0; i < EM_COUNT(members); i++) {

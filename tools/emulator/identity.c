@@ -27,6 +27,8 @@ void em_identity_free(struct em_identity *identity)
     free(identity->secret);
     free(identity->perms);
     free(identity->certificate);
+    json_decref(identity->federated);
+    json_decref(identity->demand);
     *identity = (struct em_identity){ 0 };
 }
 
@@ -79,6 +81,8 @@ static struct em_identity duplicate(const struct em_identity *from)
                               .secret = em_copy(from->secret),
                               .perms = em_copy(from->perms),
                               .certificate = from->certificate ? em_copy(from->certificate) : NULL,
+                              .federated = json_deep_copy(from->federated),
+                              .demand = json_deep_copy(from->demand),
                               .generation = from->generation };
     em_guid_of(from->id, to.oid);
     return to;
@@ -116,6 +120,29 @@ bool em_identities_revoke(struct em_identities *identities, const char *id)
         identity->generation++;
     pthread_mutex_unlock(&identities->lock);
     return identity != NULL;
+}
+
+void em_identities_demand(struct em_identities *identities, const char *id, const json_t *claims)
+{
+    pthread_mutex_lock(&identities->lock);
+    struct em_identity *identity = find(identities, id);
+    if (identity) {
+        json_decref(identity->demand);
+        identity->demand = em_json(json_deep_copy(claims));
+        identity->generation++;
+    }
+    pthread_mutex_unlock(&identities->lock);
+}
+
+void em_identities_answered(struct em_identities *identities, const char *id)
+{
+    pthread_mutex_lock(&identities->lock);
+    struct em_identity *identity = find(identities, id);
+    if (identity) {
+        json_decref(identity->demand);
+        identity->demand = NULL;
+    }
+    pthread_mutex_unlock(&identities->lock);
 }
 
 bool em_identities_find(struct em_identities *identities, const char *id, struct em_identity *ret)
@@ -180,9 +207,10 @@ bool em_identities_save(struct em_identities *identities, const struct em_store 
     for (size_t i = 0; i < identities->count; i++) {
         const struct em_identity *item = &identities->item[i];
         json_array_append_new(
-            list, em_json(json_pack("{s:s, s:s, s:s, s:s?, s:I}", "id", item->id, "secret", item->secret,
-                                    "perms", item->perms, "certificate", item->certificate, "generation",
-                                    (json_int_t)item->generation)));
+            list,
+            em_json(json_pack("{s:s, s:s, s:s, s:s?, s:O?, s:I}", "id", item->id, "secret", item->secret,
+                              "perms", item->perms, "certificate", item->certificate, "federated",
+                              item->federated, "generation", (json_int_t)item->generation)));
     }
     pthread_mutex_unlock(&identities->lock);
     AUTO_TEXT text = json_dumps(list, JSON_INDENT(1));
@@ -204,6 +232,7 @@ bool em_identities_load(struct em_identities *identities, const struct em_store 
                         &identity.perms, "generation", &generation) != 0)
             return false;
         identity.certificate = (char *)(uintptr_t)json_string_value(json_object_get(item, "certificate"));
+        identity.federated = json_object_get(item, "federated");
         identity.generation = generation;
         if (!em_identities_add(identities, &identity, why))
             return false;

@@ -11,6 +11,9 @@
 struct em_identity {
     char *id, *secret, *perms;
     char *certificate; /* PEM or NULL */
+    json_t *
+        federated; /* issuer, subject, audience, key (PEM) of another issuer's tokens that stand for it; NULL: none */
+    json_t *demand; /* claims that its next token request must carry; NULL: none */
     char oid[EM_GUID_SIZE];
     long generation; /* tokens of an earlier one are refused */
 };
@@ -29,6 +32,10 @@ bool em_identities_add_text(struct em_identities *identities, const char *text, 
 bool em_identities_add(struct em_identities *identities, const struct em_identity *identity,
                        char ret_why[256]);
 bool em_identities_revoke(struct em_identities *identities, const char *id);
+
+/* All its tokens are refused from now on, and a new one counts only when its request carries these claims. Once answered, a demand is gone. */
+void em_identities_demand(struct em_identities *identities, const char *id, const json_t *claims);
+void em_identities_answered(struct em_identities *identities, const char *id);
 
 /* A copy that the caller frees with em_identity_free; false: unknown. */
 bool em_identities_find(struct em_identities *identities, const char *id, struct em_identity *ret);

@@ -26,6 +26,8 @@ json_t *em_jwt_verify(const struct em_signer *signer, const char *token);
 /* The claims of an assertion signed with the certificate's key and naming it by x5t, x5t#S256 or kid; NULL with a
  * line that says why not. */
 json_t *em_jwt_verify_assertion(const char *certificate, const char *token, char ret_why[256]);
+/* The claims of another issuer's token (RS256), checked with its public key in PEM; NULL: it is not of that key. */
+json_t *em_jwt_verify_foreign(const char *key, const char *token);
 /* Claims of any token, unchecked. */
 json_t *em_jwt_peek(const char *token);
 

@@ -49,6 +49,7 @@ void em_log_add(struct em_log *log, const struct em_log_entry *entry)
     json_object_set_new(line, "connection", json_integer((json_int_t)request->connection));
     json_object_set_new(line, "user_agent", text(em_request_header(request, "User-Agent")));
     json_object_set_new(line, "fault", text(entry->fault));
+    json_object_set_new(line, "claims", text(entry->claims));
     pthread_mutex_lock(&log->lock);
     json_object_set_new(line, "n", json_integer(++log->number));
     if (json_array_size(log->entries) >= KEEP)

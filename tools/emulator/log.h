@@ -17,6 +17,7 @@ struct em_log_entry {
     const struct em_request *request;
     int status;                                /* 0: the connection was cut */
     const char *identity, *request_id, *fault; /* NULL: none */
+    const char *claims;                        /* of a token request */
 };
 
 void em_log_init(struct em_log *log);

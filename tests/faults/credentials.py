@@ -1,0 +1,212 @@
+"""The credentials of an application, each against the emulator's directory, and what is said when one does not work."""
+import base64
+import json
+import os
+import pathlib
+import subprocess
+import time
+
+SOFTHSM = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so", "/usr/lib64/libsofthsm2.so")
+PERMS = "get,list,encrypt,decrypt,sign,verify,wrap,unwrap"
+
+
+def command(*words, **options):
+    done = subprocess.run([str(w) for w in words], capture_output=True, timeout=60, **options)
+    assert done.returncode == 0, f"{words[0]}: {done.stderr.decode()}"
+    return done.stdout
+
+
+def secret_file(path, text):
+    path.touch(mode=0o600)
+    path.write_text(text)
+    return path
+
+
+def certify(world, name="client", days="30"):
+    """A key and its certificate, in files of their own, and the certificate at the identity `workload`."""
+    key, certificate = world.vault.dir / f"{name}.key", world.vault.dir / f"{name}.crt"
+    command("openssl", "req", "-x509", "-newkey", "rsa:2048", "-noenc", "-keyout", key, "-out", certificate, "-days", days, "-subj", f"/CN={name}")
+    key.chmod(0o600)
+    register(world, certificate)
+    return key, certificate
+
+
+def register(world, certificate):
+    world.vault.control("POST", "/identities", {"id": "workload", "secret": "", "perms": PERMS, "certificate": pathlib.Path(certificate).read_text()})
+
+
+def together(world, key, certificate):
+    return secret_file(world.vault.dir / "client.pem", certificate.read_text() + key.read_text())
+
+
+def configure(world, credential="client-certificate", **settings):
+    """A fresh map, so that nothing is known and every run asks."""
+    number = len(list(world.vault.dir.glob("c*.conf")))
+    return world.vault.configure(f"c{number}.conf", map=world.vault.dir / f"c{number}.db", credential=credential,
+                                 **{"client_secret_file": None, **settings})
+
+
+def asked(world, **options):
+    """A signature; returns the requests that it took, as (kind, method, status, bearer)."""
+    world.vault.requests()
+    world.signs(**options)
+    return [(r["kind"], r["method"], r["status"], r["bearer"]) for r in world.vault.requests()]
+
+
+def one_token(requests):
+    tokens = [r for r in requests if r[0] == "token"]
+    assert tokens == [("token", "POST", 200, False)], requests
+
+
+def pem(world):
+    """client-certificate, PEM with its key: PS256, RS256 and with its chain; one token request each"""
+    path = together(world, *certify(world))
+    one_token(asked(world, config=configure(world, client_certificate=path)))
+    one_token(asked(world, config=configure(world, client_certificate=path, assertion_algorithm="rs256")))
+    one_token(asked(world, config=configure(world, client_certificate=path, send_certificate_chain="yes")))
+
+
+def key_apart(world):
+    """client-certificate, certificate for all to read and an encrypted key apart: its password from a file; a wrong one is told"""
+    key, certificate = certify(world)
+    locked = world.vault.dir / "locked.key"
+    command("openssl", "rsa", "-in", key, "-aes256", "-passout", "pass:planted-word", "-out", locked)
+    locked.chmod(0o600)
+    right, wrong = secret_file(world.vault.dir / "right", "planted-word\n"), secret_file(world.vault.dir / "wrong", "planted-error\n")
+    settings = {"client_certificate": certificate, "client_key": locked}
+    one_token(asked(world, config=configure(world, client_certificate_password_file=right, **settings)))
+    world.refuses(77, ["locked.key", "password"], "keys", "--refresh", config=configure(world, client_certificate_password_file=wrong, **settings))
+    message = world.refuses(77, ["locked.key", "client_certificate_password_file"], "keys", "--refresh", config=configure(world, **settings))
+    assert "planted" not in message + world.vault.log()
+
+
+def pkcs12(world):
+    """client-certificate, PKCS#12: its password from the environment; a wrong one and a file open to others are told"""
+    key, certificate = certify(world)
+    path = world.vault.dir / "client.p12"
+    command("openssl", "pkcs12", "-export", "-inkey", key, "-in", certificate, "-passout", "pass:planted-word", "-out", path)
+    path.chmod(0o600)
+    done = world.vault.kvp11("keys", "--refresh", config=configure(world, client_certificate=path), env={"AZURE_CLIENT_CERTIFICATE_PASSWORD": "planted-word"})
+    assert done.returncode == 0 and b"backup-kek" in done.stdout, done
+    message = world.refuses(77, ["client.p12", "password"], "keys", "--refresh", config=configure(world, client_certificate=path), env={"AZURE_CLIENT_CERTIFICATE_PASSWORD": "planted-error"})
+    assert "planted" not in message
+    path.chmod(0o644)
+    world.refuses(77, ["client.p12", "chmod"], "keys", "--refresh", config=configure(world, client_certificate=path), env={"AZURE_CLIENT_CERTIFICATE_PASSWORD": "planted-word"})
+
+
+def other_key(world):
+    """client-certificate: a key that is not the certificate's, and a certificate that the directory does not know, are told apart"""
+    _, certificate = certify(world)
+    stranger = certify(world, "stranger")
+    register(world, certificate)
+    world.refuses(77, ["client.crt", "private key is not that"], "keys", "--refresh", config=configure(world, client_certificate=certificate, client_key=stranger[0]))
+    world.refuses(77, ["workload", "700027", "add `client_certificate`"], "keys", "--refresh", config=configure(world, client_certificate=together(world, *stranger)))
+
+
+def softhsm(world):
+    """client-certificate, key in SoftHSM by a URI: PS256 and RS256; a wrong PIN, a missing key and our own module are told"""
+    module = next(p for p in SOFTHSM if os.path.exists(p))
+    key, certificate = certify(world)
+    (world.vault.dir / "tokens").mkdir()
+    settings = world.vault.dir / "softhsm2.conf"
+    settings.write_text(f"directories.tokendir = {world.vault.dir}/tokens\nobjectstore.backend = file\nlog.level = ERROR\n")
+    env = {**os.environ, "SOFTHSM2_CONF": str(settings)}
+    command("softhsm2-util", "--init-token", "--free", "--label", "other", "--pin", "12345678", "--so-pin", "12345678", env=env)
+    command("softhsm2-util", "--import", key, "--token", "other", "--label", "client", "--id", "0a0b", "--pin", "12345678", env=env)
+    key.unlink()
+    pin, wrong = secret_file(world.vault.dir / "pin", "12345678\n"), secret_file(world.vault.dir / "wrong", "87654321\n")
+    own = {"SOFTHSM2_CONF": settings}
+
+    def lists(**more):
+        config = configure(world, client_certificate=certificate, client_key_module=module, **more)
+        world.vault.requests()
+        done = world.vault.kvp11("keys", "--refresh", config=config, env=own)
+        assert done.returncode == 0 and b"backup-kek" in done.stdout, done
+        one_token([(r["kind"], r["method"], r["status"], r["bearer"]) for r in world.vault.requests()])
+
+    lists(client_key="pkcs11:token=other;object=client;type=private", client_key_pin_file=pin)
+    lists(client_key=f"pkcs11:token=other;id=%0a%0b?pin-source=file:{pin}", assertion_algorithm="rs256")
+
+    def refuses(words, **more):
+        config = configure(world, client_certificate=certificate, **{"client_key_module": module, **more})
+        world.refuses(77, words, "keys", "--refresh", config=config, env=own)
+
+    uri = "pkcs11:token=other;object=client"
+    refuses(["C_Login", "PIN is wrong"], client_key=uri, client_key_pin_file=wrong)
+    refuses(["no private key", "PIN"], client_key=uri)
+    refuses(["no token"], client_key="pkcs11:token=none;object=client", client_key_pin_file=pin)
+    refuses(["leads back here"], client_key=uri, client_key_module=world.vault.module)
+    refuses(["pin-value"], client_key=uri + "?pin-value=12345678")
+
+
+def environment(world):
+    """environment: AZURE_* alone; a secret goes before a certificate"""
+    path = together(world, *certify(world))
+    settings = {"credential": "environment", "client_id": None, "tenant": None, "authority": None}
+    env = {"AZURE_CLIENT_ID": "workload", "AZURE_TENANT_ID": world.vault.ready["tenant"], "AZURE_AUTHORITY_HOST": world.vault.ready["authority"],
+           "AZURE_CLIENT_CERTIFICATE_PATH": path}
+    done = world.vault.kvp11("keys", "--refresh", config=configure(world, **settings), env=env)
+    assert done.returncode == 0 and b"backup-kek" in done.stdout, done
+    world.refuses(77, ["7000215"], "keys", "--refresh", config=configure(world, **settings), env={**env, "AZURE_CLIENT_SECRET": "planted-error"})
+    world.refuses(77, ["AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH"], "keys", "--refresh", config=configure(world, **settings), env={k: v for k, v in env.items() if k != "AZURE_CLIENT_CERTIFICATE_PATH"})
+
+
+def workload_identity(world):
+    """workload-identity: the token is read at each request, through a link; another subject, an old token and an empty file are told"""
+    folder = world.vault.dir
+    command("openssl", "genrsa", "-out", folder / "issuer.key", "2048")
+    public = command("openssl", "rsa", "-in", folder / "issuer.key", "-pubout").decode()
+    record = {"issuer": "https://issuer.example", "subject": "system:serviceaccount:a:b", "audience": "api://AzureADTokenExchange", "key": public}
+    world.vault.control("POST", "/identities", {"id": "workload", "secret": "", "perms": PERMS, "federated": record})
+
+    def put(name, lifetime=600, **claims):
+        body = {"iss": record["issuer"], "sub": record["subject"], "aud": record["audience"], "exp": int(time.time()) + lifetime, **claims}
+        text = encode(json.dumps({"alg": "RS256", "typ": "JWT"}).encode()) + "." + encode(json.dumps(body).encode())
+        signed = command("openssl", "dgst", "-sha256", "-sign", folder / "issuer.key", input=text.encode())
+        (folder / name).write_text(f"{text}.{encode(signed)}\n")
+        (folder / name).chmod(0o644)
+        (folder / "fresh").symlink_to(folder / name)
+        (folder / "fresh").rename(folder / "token")
+
+    def refuses(words):
+        world.refuses(77, words, "keys", "--refresh", config=configure(world, "workload-identity", federated_token_file=folder / "token"))
+
+    put("one")
+    one_token(asked(world, config=configure(world, "workload-identity", federated_token_file=folder / "token")))
+    put("two", sub="somebody else")
+    refuses(["700213", "subject"])
+    put("three", lifetime=-60)
+    refuses(["token", "expired"])
+    (folder / "three").write_text("")
+    refuses(["token", "does not hold"])
+    put("four")
+    one_token(asked(world, config=configure(world, "workload-identity", federated_token_file=folder / "token")))
+
+
+def claims_challenge(world):
+    """a claims challenge: one more token, with the claims and cp1, and the request once more; without `continuous_access` the claims alone"""
+    demanded = {"access_token": {"nbf": {"essential": True, "value": "1726077595"}}}
+    world.vault.control("POST", "/faults", {"kind": "insufficient_claims", "path": "/sign", "claims": demanded})
+    world.vault.requests()
+    world.signs(config=configure(world, "client-secret", **secret(world)))
+    log = world.vault.requests()
+    told = [(r["kind"], r["status"], json.loads(r["claims"]) if r["claims"] else None) for r in log if r["kind"] == "token" or "/sign" in r["path"]]
+    capable = {"xms_cc": {"values": ["cp1"]}}
+    assert told == [("token", 200, {"access_token": capable}), ("vault", 401, None),
+                    ("token", 200, {"access_token": {**demanded["access_token"], **capable}}), ("vault", 200, None)], told
+    world.vault.control("POST", "/faults", {"kind": "insufficient_claims", "path": "/sign", "claims": demanded})
+    done = world.sign(config=configure(world, "client-secret", continuous_access="no", **secret(world)))
+    assert done.returncode != 0, "the emulator took a token without cp1"
+    log = [r for r in world.vault.requests() if r["kind"] == "token"]
+    assert [json.loads(r["claims"]) if r["claims"] else None for r in log] == [None, demanded], log
+
+
+def secret(world):
+    return {"client_secret_file": world.vault.dir / "workload.secret"}
+
+
+def encode(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+SCENARIOS = (pem, key_apart, pkcs12, other_key, softhsm, environment, workload_identity, claims_challenge)
