@@ -201,6 +201,24 @@ def claims_challenge(world):
     assert [json.loads(r["claims"]) if r["claims"] else None for r in log] == [None, demanded], log
 
 
+def tenant_change(world):
+    """the vault moves to another tenant: followed where none is set or it is allowed, else told with both; the requests are those needed"""
+    old, new = world.vault.ready["tenant"], "22222222-3333-4444-5555-666666666666"
+    free = configure(world, "client-secret", tenant=None, **secret(world))
+    fixed = configure(world, "client-secret", **secret(world))
+    more = configure(world, "client-secret", additionally_allowed_tenants=f"elsewhere.example, {new}", **secret(world))
+    for config in (free, fixed, more):
+        one_token(asked(world, config=config))
+    world.vault.control("POST", "/tenant", {"tenant": new})
+    for config in (free, more):
+        world.vault.requests()
+        world.signs(config=config)
+        told = [(r["kind"], r["path"].split("/")[1], r["status"]) for r in world.vault.requests() if r["kind"] == "token" or "/sign" in r["path"]]
+        assert told == [("token", old, 200), ("vault", "keys", 401), ("token", new, 200), ("vault", "keys", 200)], told
+    world.module_refuses(old, new, "additionally_allowed_tenants", config=fixed)
+    assert not [r for r in world.vault.requests() if r["kind"] == "token" and new in r["path"]], "a token of a tenant that was not allowed"
+
+
 def secret(world):
     return {"client_secret_file": world.vault.dir / "workload.secret"}
 
@@ -209,4 +227,4 @@ def encode(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-SCENARIOS = (pem, key_apart, pkcs12, other_key, softhsm, environment, workload_identity, claims_challenge)
+SCENARIOS = (pem, key_apart, pkcs12, other_key, softhsm, environment, workload_identity, claims_challenge, tenant_change)

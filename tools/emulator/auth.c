@@ -42,7 +42,7 @@ static bool check_generation(struct em_call *call, const json_t *claims)
 static bool check_claims(struct em_call *call, const json_t *claims)
 {
     const struct em_vault *vault = call->vault;
-    const char *tenant = call->world->options.tenant, *audience = claim(claims, "aud");
+    const char *tenant = em_tenant(call->world), *audience = claim(claims, "aud");
     AUTO_TEXT issuer = em_format("https://sts.windows.net/%s/", tenant);
     if (call->expired || call->now >= json_integer_value(json_object_get(claims, "exp")))
         return em_call_fail(call, EM_TOKEN_EXPIRED);
@@ -72,7 +72,7 @@ char *em_auth_issue(struct em_world *world, const struct em_grant *grant)
     struct em_identity identity;
     if (!em_identities_find(&world->identities, grant->identity, &identity))
         return NULL;
-    const char *tenant = world->options.tenant;
+    const char *tenant = grant->tenant ? grant->tenant : em_tenant(world);
     int64_t now = em_clock_seconds();
     char uti[23];
     em_hex_random(uti, sizeof(uti) - 1);

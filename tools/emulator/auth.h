@@ -9,8 +9,9 @@ bool em_auth_check(struct em_call *call);
 
 struct em_grant {
     const char *identity, *audience;
-    bool managed; /* a managed identity's: no client credential in the claims */
-    bool stale;   /* does not meet what was demanded: refused from the start */
+    const char *tenant; /* NULL: the one there is */
+    bool managed;       /* a managed identity's: no client credential in the claims */
+    bool stale;         /* does not meet what was demanded: refused from the start */
 };
 
 /* A token of this emulator's; owned by the caller. NULL: the identity is unknown or signing failed. */

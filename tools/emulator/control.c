@@ -101,6 +101,16 @@ static void identity_revoke(struct em_control *control)
     identities_done(control);
 }
 
+static void tenant_set(struct em_control *control)
+{
+    const char *tenant = json_string_value(json_object_get(control->body, "tenant"));
+    if (!tenant || !*tenant || strlen(tenant) > 63)
+        return em_control_fail(control, 400, "'tenant' is wanted, as text");
+    __atomic_store_n(&control->world->former_tenant, em_tenant(control->world), __ATOMIC_RELEASE);
+    __atomic_store_n(&control->world->options.tenant, em_copy(tenant), __ATOMIC_RELEASE);
+    em_control_ok(control);
+}
+
 static void settings_get(struct em_control *control)
 {
     em_reply_json(control->reply, 200, em_settings_show(&control->world->settings));
@@ -147,6 +157,7 @@ static const struct {
     { "POST", "identities/*/revoke-tokens", false, identity_revoke },
     { "GET", "settings", false, settings_get },
     { "POST", "settings", true, settings_set },
+    { "POST", "tenant", true, tenant_set },
     { "POST", "throttle", true, throttle },
     { "POST", "vaults/*/bulk", true, em_control_bulk },
     { "POST", "vaults/*/keys/*/*", false, em_control_key },

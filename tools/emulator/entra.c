@@ -83,8 +83,8 @@ static const char *text_of(const json_t *object, const char *name)
 /* The audience is this token endpoint, whatever name and port the client knows it by, or the tenant's v2.0 issuer. */
 static bool audience_good(const struct entra *entra, const char *audience)
 {
-    AUTO_TEXT endpoint = em_format("/%s/oauth2/v2.0/token", entra->world->options.tenant);
-    AUTO_TEXT issuer = em_format("/%s/v2.0", entra->world->options.tenant);
+    AUTO_TEXT endpoint = em_format("/%s/oauth2/v2.0/token", em_tenant(entra->world));
+    AUTO_TEXT issuer = em_format("/%s/v2.0", em_tenant(entra->world));
     const char *path = em_starts(audience, "https://") ? strchr(audience + 8, '/') : NULL;
     return path && (em_same(path, endpoint) || em_same(path, issuer));
 }
@@ -206,8 +206,10 @@ static void grant(struct entra *entra, const struct em_identity *identity, const
     bool stale = identity->demand && !demand_met(entra, identity->demand);
     if (identity->demand && !stale)
         em_identities_answered(&entra->world->identities, identity->id);
-    AUTO_TEXT token = em_auth_issue(
-        entra->world, &(struct em_grant){ .identity = identity->id, .audience = audience, .stale = stale });
+    AUTO_TEXT token = em_auth_issue(entra->world, &(struct em_grant){ .identity = identity->id,
+                                                                      .audience = audience,
+                                                                      .tenant = entra->tenant,
+                                                                      .stale = stale });
     em_reply_json(entra->reply, 200,
                   em_json(json_pack("{s:s, s:i, s:i, s:s}", "token_type", "Bearer", "expires_in", lifetime,
                                     "ext_expires_in", lifetime, "access_token", token ? token : "")));
@@ -219,7 +221,8 @@ static void token(struct entra *entra)
     const char *client = em_fields_get(&entra->form, "client_id");
     AUTO_TEXT audience = scope_audience(em_fields_get(&entra->form, "scope"));
     struct em_identity identity;
-    if (!em_same(entra->tenant, entra->world->options.tenant)) {
+    const char *former = __atomic_load_n(&entra->world->former_tenant, __ATOMIC_ACQUIRE);
+    if (!em_same(entra->tenant, em_tenant(entra->world)) && !(former && em_same(entra->tenant, former))) {
         AUTO_TEXT text =
             em_format("Tenant '%s' not found. Check to make sure you have the correct tenant ID and are "
                       "signing into the correct cloud.",
@@ -266,7 +269,7 @@ static void instance_discovery(struct entra *entra)
 {
     const char *authority = entra->world->authority, *host = authority + strlen("https://");
     AUTO_TEXT configuration =
-        em_format("%s/%s/v2.0/.well-known/openid-configuration", authority, entra->world->options.tenant);
+        em_format("%s/%s/v2.0/.well-known/openid-configuration", authority, em_tenant(entra->world));
     em_reply_json(entra->reply, 200,
                   em_json(json_pack("{s:s, s:s, s:[{s:s, s:s, s:[s]}]}", "tenant_discovery_endpoint",
                                     configuration, "api-version", "1.1", "metadata", "preferred_network",

@@ -169,7 +169,7 @@ bool em_call_denied(struct em_call *call, const char *action)
         "'\r\nAssignment: (not found)\r\nDenyAssignmentId: null\r\nDecisionReason: 'DeniedWithNoValidRBAC' "
         "\r\n"
         "Vault: %s;location=%s\r\n",
-        call->identity, oid, call->world->options.tenant, action, vault->name,
+        call->identity, oid, em_tenant(call->world), action, vault->name,
         call->certificate ? "certificates" : "keys", slash, call->name, vault->name, region);
     return em_call_error(call, 403, "Forbidden", "ForbiddenByRbac", text);
 }
@@ -177,7 +177,7 @@ bool em_call_denied(struct em_call *call, const char *action)
 static void challenge(struct em_call *call)
 {
     AUTO_TEXT text = em_format("Bearer authorization=\"%s/%s\", resource=\"%s\"", call->world->authority,
-                               call->world->options.tenant, call->vault->resource);
+                               em_tenant(call->world), call->vault->resource);
     if (call->claims) {
         AUTO_TEXT more = em_format("%s, error=\"insufficient_claims\", claims=\"%s\"", text, call->claims);
         em_reply_header(call->reply, "WWW-Authenticate", more);

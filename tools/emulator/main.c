@@ -132,7 +132,7 @@ static char *ready_text(const struct em_world *world, const char *ca_file)
     json_object_set_new(ready, "control_port", json_integer(world->control_port));
     json_object_set_new(ready, "imds_port", json_integer(world->imds_port));
     json_object_set_new(ready, "ca_file", json_string(path ? path : ca_file));
-    json_object_set_new(ready, "tenant", json_string(world->options.tenant));
+    json_object_set_new(ready, "tenant", json_string(em_tenant(world)));
     json_object_set_new(ready, "authority", json_string(world->authority));
     json_object_set_new(ready, "imds", json_sprintf("http://127.0.0.1:%d", world->imds_port));
     json_object_set_new(ready, "control", json_sprintf("http://127.0.0.1:%d", world->control_port));

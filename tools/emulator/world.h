@@ -19,7 +19,14 @@ struct em_world {
     struct em_log log;
     struct em_signer signer;
     int port, control_port, imds_port;
-    char *authority; /* "https://login.localhost:40001" */
+    const char *former_tenant; /* that the vaults belonged to before: it still gives tokens; NULL: none */
+    char *authority;           /* "https://login.localhost:40001" */
 };
+
+/* The directory's tenant, which the control API may change while the emulator runs. Never freed, so that whoever reads it may keep it. */
+static inline const char *em_tenant(const struct em_world *world)
+{
+    return __atomic_load_n(&world->options.tenant, __ATOMIC_ACQUIRE);
+}
 
 #endif
