@@ -38,6 +38,19 @@ static void another_challenge_takes_another_token(void **state)
     kv_tokens_free(tokens);
 }
 
+/* Contract §14.8: no token from before will do; the new one will do for all. */
+static void demanded_claims_take_another_token(void **state)
+{
+    struct kv_tokens *tokens = open_with(&fake);
+    struct kv_challenge demanding = vault_scope;
+    assert_true(kv_text_fit(demanding.claims, sizeof demanding.claims, "{\"access_token\":{}}"));
+    expect(tokens, &vault_scope, "vault-1");
+    expect(tokens, &demanding, "vault-2");
+    expect(tokens, &demanding, "vault-2");
+    expect(tokens, &vault_scope, "vault-2");
+    kv_tokens_free(tokens);
+}
+
 static void long_lives_are_renewed_at_half(void **state)
 {
     struct kv_tokens *tokens = open_with(&fake);
@@ -222,6 +235,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_token_is_used_again, reset, end),
         cmocka_unit_test_setup_teardown(a_short_life_is_not_all_margin, reset, end),
         cmocka_unit_test_setup_teardown(another_challenge_takes_another_token, reset, end),
+        cmocka_unit_test_setup_teardown(demanded_claims_take_another_token, reset, end),
         cmocka_unit_test_setup_teardown(long_lives_are_renewed_at_half, reset, end),
         cmocka_unit_test_setup_teardown(refresh_in_is_honoured_and_its_failure_swallowed, reset, end),
         cmocka_unit_test_setup_teardown(a_failure_is_told_and_not_remembered, reset, end),
