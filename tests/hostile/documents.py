@@ -145,13 +145,15 @@ def versions_page(world):
     first = world.pages[f"/keys/{KEY}/versions"]
     walk = Walk(world, first, put, lambda: objects_of(world.live("list"), "list"))
     honest = walk.outcome(first)
-    for path in paths(first):
+    for path in list(paths(first)):
+        without = walk.outcome(changed(first, path, REMOVED)) if path else None
         for value in VALUES:
             got = walk.outcome(changed(first, path, value))
             for label, o in (got or {}).items():
                 if value == [] and path == ("value",):  # a list of nothing is what a vault says of a deleted key
                     o["state"] = "enabled"
-                if honest.get(label) != o:
+                same_kind = kind(found(first, path)) == kind(value)  # another value of its own kind is the vault's word
+                if o not in (honest.get(label), (without or {}).get(label)) and (not same_kind or o["modulus"] != honest[label]["modulus"]):
                     walk.fail(path, value, got, "a wrong value was taken")
             if not got or "signer" not in got:
                 walk.fail(path, value, got, "a broken list hid another key")
