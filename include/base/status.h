@@ -4,6 +4,7 @@
 #define KV_BASE_STATUS_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 
 enum kv_status {
 #define KV_STATUS(name, ckr, exit_code, text) KV_##name,
@@ -17,6 +18,7 @@ struct kv_error {
     int http;            /* the service's HTTP status, 0: none */
     char code[64];       /* the service's error code or innererror, "" : none */
     char request_id[64]; /* the service's x-ms-request-id, "" : none */
+    bool maybe_done;     /* a change whose outcome nobody knows yet: it may have been made all the same */
     char text[1024];     /* one line: the thing in ticks, the cause, the remedy */
 };
 

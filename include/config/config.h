@@ -23,6 +23,8 @@ enum kv_cloud {
     KV_CLOUD_GOVSG
 };
 
+enum { KV_RATE_AUTO = -1, KV_RATE_OFF = 0 };
+
 struct kv_pair_list { /* "name=value" or plain words, in order */
     char **items;
     size_t count;
@@ -82,6 +84,7 @@ struct kv_vault_config {
     int64_t connect_timeout_ms, timeout_ms; /* timeout: the whole call */
     int64_t idle_ms;                        /* a connection idle for longer is not used again */
     int64_t max_connections;
+    int64_t rate_limit; /* transactions in ten seconds, KV_RATE_AUTO or KV_RATE_OFF */
 
     int64_t refresh_seconds;
     bool ledger, decrypt_fallback;

@@ -18,6 +18,8 @@ struct kv_retry_input {
 
 struct kv_retry_verdict {
     bool again;
+    bool maybe_done; /* a change that may have been made all the same: find out before doing it again */
+    bool for_all;    /* the service asks for the wait, so it holds for every thread: a cool-down */
     int64_t
         wait_ms; /* also without `again`: how long the service or the back-off asks to wait, 0: it does not */
 };

@@ -81,7 +81,7 @@ KV_MUST_USE enum kv_status kv_vault_get_certificate(struct kv_vault *vault, cons
                                                     const char *version, const struct kv_task *task,
                                                     struct kv_vault_certificate *ret, struct kv_error *err);
 
-/* Changes. Never repeated blindly: after a lost reply the error says so (KV_UNREACHABLE/KV_TIMED_OUT/KV_PROTOCOL with text naming the ambiguity) and the caller lists. */
+/* Changes. Never repeated blindly: after a lost reply the error says so (`maybe_done`, and its text) and the caller lists. */
 struct kv_vault_create {
     const char *name;
     const char *kty;     /* "RSA", "RSA-HSM", "EC", "EC-HSM", "oct-HSM" */
@@ -142,6 +142,9 @@ struct kv_vault_op {
     struct kv_view value;        /* digest for sign, signature for verify */
     struct kv_view digest;       /* for verify alone */
     struct kv_view iv, aad, tag; /* data NULL: absent */
+    enum kv_kind kind; /* of the key, as far as the caller knows it: what the request costs (contract §9.1) */
+    unsigned bits;
+    bool hsm;
 };
 struct kv_vault_result {
     struct kv_bytes value, iv, tag;

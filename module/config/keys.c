@@ -168,6 +168,9 @@ const struct kv_setting kv_settings[] = {
       KV_SETTING_SECONDS, IN_VAULT(idle_ms), .least = 0, .most = 3600000 },
     { VAULT("max_connections", "number", "64", "connections to the vault at one time"),
       KV_SETTING_NUMBER, IN_VAULT(max_connections), .least = 1, .most = 1024 },
+    { VAULT("rate_limit", "auto|off|number", "auto",
+            "transactions in 10 seconds that are sent, in those of an RSA key of 2048 bits; auto: what a vault allows"),
+      KV_SETTING_RATE, IN_VAULT(rate_limit), .least = 10, .most = 100000000 },
 
     { VAULT("refresh_seconds", "number", "300",
             "how long the map's word on a key is taken without asking the vault"),

@@ -148,6 +148,14 @@ static enum kv_status set_number(const struct kv_setting *row, const char *value
     return set_within(row, value, 0, base);
 }
 
+static enum kv_status set_rate(const struct kv_setting *row, const char *value, void *base)
+{
+    if (strcmp(value, "auto") && strcmp(value, "off"))
+        return set_within(row, value, 0, base);
+    *(int64_t *)field_of(row, base) = strcmp(value, "off") ? KV_RATE_AUTO : KV_RATE_OFF;
+    return KV_OK;
+}
+
 static enum kv_status set_path(const struct kv_setting *row, const char *value, void *base)
 {
     bool is_word = strcmp(value, "path") && place_of(value, row->info.type) >= 0;
@@ -324,6 +332,7 @@ static const struct {
     [KV_SETTING_RESOLVE] = { set_words, "a list of host:port:address" },
     [KV_SETTING_TENANTS] = { set_words, "a list of tenants, or *" },
     [KV_SETTING_KEY] = { set_key, "an absolute path or a URI 'pkcs11:…' without blanks" },
+    [KV_SETTING_RATE] = { set_rate, "auto, off, or a whole number" },
     [KV_SETTING_SECRET] = { set_secret, "a secret" },
 };
 
@@ -336,7 +345,7 @@ static char *wanted_text(const struct kv_setting *row)
     if (row->kind == KV_SETTING_SECONDS)
         return kv_text_format("%s from %g to %g", wanted, (double)row->least / 1000,
                               (double)row->most / 1000);
-    if (row->kind == KV_SETTING_NUMBER)
+    if (row->kind == KV_SETTING_NUMBER || row->kind == KV_SETTING_RATE)
         return kv_text_format("%s from %" PRId64 " to %" PRId64, wanted, row->least, row->most);
     if (row->kind == KV_SETTING_PATH && strcmp(row->info.type, "path"))
         return kv_text_format("%s and none of the words in '%s'", wanted, row->info.type);
@@ -373,6 +382,7 @@ void kv_setting_clear(const struct kv_setting *row, void *base)
     case KV_SETTING_HSM:
     case KV_SETTING_SECONDS:
     case KV_SETTING_NUMBER:
+    case KV_SETTING_RATE:
         return;
     case KV_SETTING_PATTERNS:
     case KV_SETTING_RESOLVE:

@@ -22,6 +22,7 @@ enum kv_setting_kind {
     KV_SETTING_RESOLVE,  /* kv_pair_list of host:port:address */
     KV_SETTING_TENANTS,  /* kv_pair_list of tenants, or "*" */
     KV_SETTING_KEY,      /* char *: an absolute path or a pkcs11: URI without blanks */
+    KV_SETTING_RATE,     /* int64_t: a number, `auto` or `off` */
     KV_SETTING_SECRET    /* char *: never in a file, never shown */
 };
 

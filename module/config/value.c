@@ -65,6 +65,10 @@ char *kv_setting_text(const struct kv_setting *row, const void *base)
         return seconds_text(*(const int64_t *)field);
     case KV_SETTING_NUMBER:
         return kv_text_format("%" PRId64, *(const int64_t *)field);
+    case KV_SETTING_RATE:
+        if (*(const int64_t *)field <= KV_RATE_OFF)
+            return kv_text_copy(*(const int64_t *)field == KV_RATE_OFF ? "off" : "auto");
+        return kv_text_format("%" PRId64, *(const int64_t *)field);
     case KV_SETTING_PATTERNS:
     case KV_SETTING_RESOLVE:
     case KV_SETTING_TENANTS:

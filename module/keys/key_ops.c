@@ -95,7 +95,12 @@ static enum kv_status refused_for(const struct kv_key_use *use, unsigned operati
 enum kv_status kv_key_ops_ask_once(const struct kv_key_use *use, const struct kv_vault_op *op,
                                    struct kv_vault_result *ret, struct kv_error *err)
 {
-    enum kv_status status = kv_keyring_operate(use->keyring, op, use->task, ret, err);
+    struct kv_vault_op known = *op;
+
+    known.kind = use->version->kind;
+    known.bits = use->version->bits;
+    known.hsm = use->version->hsm;
+    enum kv_status status = kv_keyring_operate(use->keyring, &known, use->task, ret, err);
 
     status = refused_for(use, op->operation, status, err);
     if (status == KV_DISABLED || status == KV_NOT_FOUND || status == KV_NOT_VALID)

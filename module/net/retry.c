@@ -9,27 +9,51 @@
 enum { REPEATS_MAX = 5, FIRST_TRANSPORT_MS = 100, BASE_MS = 1000, CAP_MS = 16000 };
 #define WAIT_SECONDS_MAX INT64_C(1000000000)
 
-/* Which replies are worth another try, and whether they say that nothing was done. */
-static const struct {
-    int http;
-    bool unprocessed;
-} worth[] = {
-    { 408, false }, { 429, true }, { 500, false }, { 502, false }, { 503, true }, { 504, false },
-};
+/* Contract §9.3, as it reads there: what went wrong, and what is to be done about it. `idempotent`: get, list, sign, decrypt, unwrap, update…;
+ * `change`: create, import, rotate, which nobody repeats who does not know that nothing has come of them: the keyring lists first. The first row
+ * that fits decides; what fits none is final. */
+enum what { FINAL, AGAIN };
 
-static bool reply_worth(const struct kv_retry_input *input)
+/* clang-format off */
+static const struct {
+    enum kv_status status; /* KV_OK: a reply came */
+    int http;              /* of that reply; with a failure 0: no reply of which anything is known */
+    bool arrived;          /* with a failure: the request may have reached the service */
+    enum what idempotent, change;
+    bool maybe_done;       /* a change may have been made all the same */
+} failures[] = {
+    /* failure          http  arrived  idempotent  change  maybe done */
+    { KV_UNREACHABLE,     0,  false,   AGAIN,      AGAIN,  false },
+    { KV_UNREACHABLE,     0,  true,    AGAIN,      FINAL,  true  },
+    { KV_PROTOCOL,        0,  false,   AGAIN,      AGAIN,  false }, /* cut */
+    { KV_PROTOCOL,        0,  true,    AGAIN,      FINAL,  true  },
+    { KV_OK,            408,  false,   AGAIN,      FINAL,  true  },
+    { KV_OK,            429,  false,   AGAIN,      AGAIN,  false }, /* turned away before anything was done */
+    { KV_OK,            500,  false,   AGAIN,      FINAL,  true  },
+    { KV_OK,            502,  false,   AGAIN,      FINAL,  true  },
+    { KV_OK,            503,  false,   AGAIN,      FINAL,  true  }, /* by the service, or by a gateway that gave up on it */
+    { KV_OK,            504,  false,   AGAIN,      FINAL,  true  },
+};
+/* clang-format on */
+
+/* A reply that is of no use (KV_PROTOCOL with its status) stays so, and a deadline stays over; but who knows what has come of them. */
+static bool is_lost(const struct kv_retry_input *input)
 {
-    for (size_t i = 0; i < sizeof worth / sizeof worth[0]; i++) {
-        if (worth[i].http == input->http)
-            return input->idempotent || worth[i].unprocessed;
-    }
-    return false;
+    return input->status != KV_OK ? input->maybe_processed : input->http >= 500;
 }
 
-static bool transport_worth(const struct kv_retry_input *input)
+static void look_up(const struct kv_retry_input *input, bool *ret_worth, bool *ret_maybe_done)
 {
-    bool cut = input->status == KV_PROTOCOL && !input->http;
-    return (cut || input->status == KV_UNREACHABLE) && (input->idempotent || !input->maybe_processed);
+    *ret_worth = false;
+    *ret_maybe_done = !input->idempotent && is_lost(input);
+    for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++) {
+        if (failures[i].status != input->status || failures[i].http != input->http ||
+            (input->status != KV_OK && failures[i].arrived != input->maybe_processed))
+            continue;
+        *ret_worth = (input->idempotent ? failures[i].idempotent : failures[i].change) == AGAIN;
+        *ret_maybe_done = !input->idempotent && failures[i].maybe_done;
+        return;
+    }
 }
 
 static bool read_number(const char *text, int64_t max, int64_t *ret)
@@ -99,11 +123,15 @@ static int64_t back_off(const struct kv_retry_input *input)
 struct kv_retry_verdict kv_retry_decide(const struct kv_retry_input *input)
 {
     struct kv_retry_verdict verdict = { 0 };
-    bool transport = input->status != KV_OK;
-    if (!(transport ? transport_worth(input) : reply_worth(input)))
+    bool worth;
+
+    look_up(input, &worth, &verdict.maybe_done);
+    if (!worth)
         return verdict;
-    if (transport || !asked_wait(input, &verdict.wait_ms))
+    bool asked = input->status == KV_OK && asked_wait(input, &verdict.wait_ms);
+    if (!asked)
         verdict.wait_ms = back_off(input);
+    verdict.for_all = asked || input->http == 429;
     verdict.again = input->attempt <= REPEATS_MAX && verdict.wait_ms < input->left_ms;
     return verdict;
 }

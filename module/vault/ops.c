@@ -38,9 +38,40 @@ static char *make_url(const struct kv_vault *vault, const char *name, const char
 static enum kv_status in_reply(const struct kv_vault *vault, const struct kv_request *request,
                                enum kv_status status, struct kv_error *err)
 {
+    if (err)
+        err->maybe_done = !request->idempotent;
     return kv_fail_in(err, status, "vault '%s', '%s' of key '%s'%s", vault->parts.config->name,
                       request->operation, request->name,
                       request->idempotent ? "" : " is done, but the reply is of no use");
+}
+
+/* What it costs before anything is known of the key (contract §9.1). */
+static const struct kv_cost least = { KV_LIMIT_USE, 1 };
+
+static bool is_hsm(const char *kty)
+{
+    size_t len = kty ? strlen(kty) : 0;
+    return len > 4 && kv_text_equal_case(kty + len - 4, "-HSM");
+}
+
+static struct kv_cost cost_of_new(enum kv_limit limit, bool hsm)
+{
+    return (struct kv_cost){ limit, limit == KV_LIMIT_CREATE ? kv_limiter_weight(KV_EC, 0, hsm) : 1 };
+}
+
+/* The reply tells what was asked of. */
+static void settle_cost(struct kv_vault *vault, const struct kv_request *request,
+                        const struct kv_vault_key *key)
+{
+    struct kv_cost real = request->cost;
+    if (real.limit == KV_LIMIT_USE && key->bits >= 0)
+        real.weight =
+            kv_limiter_weight(key->kind, (unsigned)key->bits, key->hsm && !vault->parts.config->managed_hsm);
+    if (real.limit == KV_LIMIT_CREATE)
+        real = cost_of_new(real.limit, key->hsm);
+    real.weight -= request->cost.weight;
+    if (real.weight > 0)
+        kv_limiter_owe(&vault->limiter, real, vault->parts.clock->steady_ms(vault->parts.clock));
 }
 
 /* A request whose reply is the bundle of the key that was asked for. */
@@ -57,6 +88,7 @@ static enum kv_status send_for_key(struct kv_vault *vault, const struct kv_reque
         status = kv_kid_check(key.kid, request->name, request->version, err);
     if (status != KV_OK)
         return in_reply(vault, request, status, err);
+    settle_cost(vault, request, &key);
     *ret = key;
     key = (struct kv_vault_key){ 0 };
     return KV_OK;
@@ -74,6 +106,7 @@ enum kv_status kv_vault_get_key(struct kv_vault *vault, const char *name, const 
         .operation = "get",
         .name = name,
         .version = version,
+        .cost = least,
         .task = task,
     };
     return send_for_key(vault, &request, ret, err);
@@ -96,6 +129,7 @@ enum kv_status kv_vault_get_certificate(struct kv_vault *vault, const char *name
         .operation = "get certificate",
         .name = name,
         .version = version,
+        .cost = least,
         .task = task,
     };
     if (!url)
@@ -123,6 +157,7 @@ enum kv_status kv_vault_list_page(struct kv_vault *vault, const struct kv_vault_
         .idempotent = true,
         .operation = list->name ? "list versions" : "list",
         .name = list->name,
+        .cost = least,
         .task = task,
     };
     if (!url)
@@ -146,6 +181,7 @@ enum kv_status kv_vault_create_key(struct kv_vault *vault, const struct kv_vault
         .body = kv_view_text(body),
         .operation = "create",
         .name = create->name,
+        .cost = cost_of_new(KV_LIMIT_CREATE, is_hsm(create->kty)),
         .task = task,
     };
     return send_for_key(vault, &request, ret, err);
@@ -166,6 +202,7 @@ enum kv_status kv_vault_import_key(struct kv_vault *vault, const struct kv_vault
         .body = KV_VIEW(body.bytes),
         .operation = "import",
         .name = import->name,
+        .cost = cost_of_new(KV_LIMIT_IMPORT, false),
         .task = task,
     };
     return send_for_key(vault, &request, ret, err);
@@ -177,7 +214,13 @@ enum kv_status kv_vault_rotate_key(struct kv_vault *vault, const char *name, con
     KV_TRY(check_target(name, NULL, err));
     KV_AUTO_FREE char *url = make_url(vault, name, NULL, "rotate");
     struct kv_request request = {
-        .method = "POST", .url = url, .operation = "rotate", .name = name, .task = task
+        .method = "POST",
+        .url = url,
+        .operation = "rotate",
+        .name = name,
+        .cost = cost_of_new(KV_LIMIT_CREATE,
+                            false), /* [U]: a rotation makes a key, so it is taken for a creation */
+        .task = task,
     };
     return send_for_key(vault, &request, ret, err);
 }
@@ -196,6 +239,7 @@ enum kv_status kv_vault_update_key(struct kv_vault *vault, const struct kv_vault
         .operation = "update",
         .name = update->name,
         .version = update->version,
+        .cost = least,
         .task = task,
     };
     return send_for_key(vault, &request, ret, err);
@@ -263,6 +307,8 @@ enum kv_status kv_vault_key_op(struct kv_vault *vault, const struct kv_vault_op 
         .name = op->name,
         .version = op->version,
         .alg = op->alg,
+        .cost = { KV_LIMIT_USE,
+                  kv_limiter_weight(op->kind, op->bits, op->hsm && !vault->parts.config->managed_hsm) },
         .task = task,
     };
     return send_op(vault, &request, ret, err);
@@ -288,6 +334,7 @@ enum kv_status kv_vault_random(struct kv_vault *vault, size_t len, const struct 
         .body = kv_view_text(body),
         .idempotent = true, /* bytes that got lost are nobody's */
         .operation = "rng",
+        .cost = least,
         .task = task,
     };
     KV_TRY(kv_request_send(vault, &request, &document, err));

@@ -39,6 +39,15 @@ void kv_vault_result_free(struct kv_vault_result *result)
     kv_bytes_free(&result->tag);
 }
 
+/* Contract §9.1, §9.2: a Managed HSM does not throttle what is done with keys. */
+static int64_t quota_of(const struct kv_vault_config *config)
+{
+    enum { VAULT = 4000 };
+    if (config->rate_limit == KV_RATE_AUTO)
+        return config->managed_hsm ? 0 : VAULT;
+    return config->rate_limit;
+}
+
 enum kv_status kv_vault_open(const struct kv_vault_parts *parts, struct kv_vault **ret, struct kv_error *err)
 {
     struct kv_vault *vault = calloc(1, sizeof *vault);
@@ -46,6 +55,7 @@ enum kv_status kv_vault_open(const struct kv_vault_parts *parts, struct kv_vault
         return kv_fail(err, KV_NO_MEMORY, "no memory for vault '%s'", parts->config->name);
     vault->parts = *parts;
     pthread_mutex_init(&vault->lock, NULL);
+    kv_limiter_init(&vault->limiter, quota_of(parts->config), parts->clock->steady_ms(parts->clock));
     *ret = vault;
     return KV_OK;
 }
@@ -54,6 +64,7 @@ void kv_vault_free(struct kv_vault *vault)
 {
     if (!vault)
         return;
+    kv_limiter_free(&vault->limiter);
     pthread_mutex_destroy(&vault->lock);
     free(vault);
 }

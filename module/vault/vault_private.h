@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include "base/json.h"
+#include "limiter.h"
 #include "vault/vault.h"
 
 /* ---- vault.c: what all threads know of one vault ---- */
@@ -14,6 +15,7 @@ struct kv_vault {
     bool challenge_known;
     struct kv_challenge challenge;
     int64_t not_before_ms; /* steady: the vault has asked everyone to wait until then */
+    struct kv_limiter limiter;
 };
 void kv_vault_cool_down(struct kv_vault *vault, int64_t wait_ms);
 int64_t kv_vault_cooling(struct kv_vault *vault); /* ms still to wait */
@@ -75,7 +77,7 @@ struct kv_refusal {
 };
 KV_MUST_USE enum kv_status kv_error_map(const struct kv_refusal *refusal, struct kv_error *err);
 
-/* ---- request.c ---- */
+/* ---- request.c, repeat.c ---- */
 
 struct kv_request {
     const char *method;
@@ -85,6 +87,7 @@ struct kv_request {
     const char *operation;            /* for people and the audit record */
     unsigned key_op;                  /* KV_OP_*, 0: none */
     const char *name, *version, *alg; /* may be NULL */
+    struct kv_cost cost;              /* of one attempt; weight 0: nothing */
     const struct kv_task *task;
     bool greeting; /* ends with the challenge: nothing is asked but that */
 };

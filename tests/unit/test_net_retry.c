@@ -16,6 +16,7 @@ struct row {
     bool again;
     int64_t wait_ms;
     bool changes; /* a create, not to be done twice */
+    bool maybe_done;
 };
 
 static const struct row rows[] = {
@@ -33,10 +34,13 @@ static const struct row rows[] = {
     { "504 is repeated", { .http = 504 }, true, 1000 },
     { "501 is final", { .http = 501 }, false, 0 },
     { "a create is repeated after 429", { .http = 429 }, true, 1000, true },
-    { "a create is repeated after 503", { .http = 503 }, true, 1000, true },
-    { "a create is not repeated after 500", { .http = 500 }, false, 0, true },
-    { "a create is not repeated after 504", { .http = 504 }, false, 0, true },
-    { "a create is not repeated after 408", { .http = 408 }, false, 0, true },
+    { "a create is not repeated after 500", { .http = 500 }, false, 0, true, true },
+    { "a create is not repeated after 502", { .http = 502 }, false, 0, true, true },
+    { "a create is not repeated after 503", { .http = 503 }, false, 0, true, true },
+    { "a create is not repeated after 504", { .http = 504 }, false, 0, true, true },
+    { "a create is not repeated after 408", { .http = 408 }, false, 0, true, true },
+    { "a create may be done after 507, which nobody expects", { .http = 507 }, false, 0, true, true },
+    { "a refused create is not done", { .http = 403 }, false, 0, true, false },
     { "the second wait doubles", { .attempt = 2, .http = 503 }, true, 2000 },
     { "the third doubles again", { .attempt = 3, .http = 503 }, true, 4000 },
     { "the fifth is at the cap", { .attempt = 5, .http = 503 }, true, 16000 },
@@ -51,15 +55,31 @@ static const struct row rows[] = {
     { "Retry-After past the deadline", { .http = 429, .retry_after = "61" }, false, 61000 },
     { "retry-after-ms wins", { .http = 429, .retry_after = "7", .retry_after_ms = "150" }, true, 150 },
     { "Retry-After as a date", { .http = 503, .retry_after = "Sat, 31 Jan 2026 12:00:09 GMT" }, true, 9000 },
+    { "a date is for later attempts too",
+      { .attempt = 4, .http = 429, .retry_after = "Sat, 31 Jan 2026 12:00:03 GMT" },
+      true,
+      3000 },
+    { "a date past the deadline",
+      { .http = 429, .retry_after = "Sat, 31 Jan 2026 12:05:00 GMT" },
+      false,
+      300000 },
     { "a date that is over", { .http = 503, .retry_after = "Sat, 31 Jan 2026 11:59:09 GMT" }, true, 0 },
     { "a date of another zone is not understood",
       { .http = 503, .retry_after = "Sat, 31 Jan 2026 12:00:09 CET" },
+      true,
+      1000 },
+    { "the oldest form of a date is not understood",
+      { .http = 503, .retry_after = "Saturday, 31-Jan-26 12:00:09 GMT" },
       true,
       1000 },
     { "a month that is none", { .http = 503, .retry_after = "Sat, 31 anF 2026 12:00:09 GMT" }, true, 1000 },
     { "a negative wait is not understood", { .http = 503, .retry_after = "-5" }, true, 1000 },
     { "words are not understood", { .http = 503, .retry_after = "soon" }, true, 1000 },
     { "a number that is too large", { .http = 503, .retry_after = "99999999999999999999" }, true, 1000 },
+    { "milliseconds that are none leave the seconds",
+      { .http = 429, .retry_after = "7", .retry_after_ms = "1e3" },
+      true,
+      7000 },
     { "no connection: soon again", { .status = KV_UNREACHABLE }, true, 100 },
     { "no connection twice: a second", { .attempt = 2, .status = KV_UNREACHABLE }, true, 1000 },
     { "no connection three times: two", { .attempt = 3, .status = KV_UNREACHABLE }, true, 2000 },
@@ -73,7 +93,30 @@ static const struct row rows[] = {
       { .status = KV_PROTOCOL, .maybe_processed = true },
       false,
       0,
+      true,
       true },
+    { "a create whose reply is of no use may be done",
+      { .status = KV_PROTOCOL, .maybe_processed = true, .http = 200 },
+      false,
+      0,
+      true,
+      true },
+    { "a create on which the deadline passed may be done",
+      { .status = KV_TIMED_OUT, .maybe_processed = true },
+      false,
+      0,
+      true,
+      true },
+    { "a create on which the deadline passed before it left is not",
+      { .status = KV_TIMED_OUT },
+      false,
+      0,
+      true,
+      false },
+    { "a signature that got lost is nobody's",
+      { .status = KV_PROTOCOL, .maybe_processed = true },
+      true,
+      100 },
 };
 
 static void decides(void **state)
@@ -88,9 +131,10 @@ static void decides(void **state)
         input.retry_after = input.retry_after ? input.retry_after : "";
         input.retry_after_ms = input.retry_after_ms ? input.retry_after_ms : "";
         struct kv_retry_verdict verdict = kv_retry_decide(&input);
-        if (verdict.again != rows[i].again || verdict.wait_ms != rows[i].wait_ms)
-            fail_msg("%s: got %s after %lld ms", rows[i].name, verdict.again ? "again" : "no",
-                     (long long)verdict.wait_ms);
+        if (verdict.again != rows[i].again || verdict.wait_ms != rows[i].wait_ms ||
+            verdict.maybe_done != rows[i].maybe_done)
+            fail_msg("%s: got %s after %lld ms, %s", rows[i].name, verdict.again ? "again" : "no",
+                     (long long)verdict.wait_ms, verdict.maybe_done ? "maybe done" : "not done");
     }
 }
 
