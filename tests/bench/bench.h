@@ -30,6 +30,8 @@ _Noreturn void bench_die(const char *what, unsigned long code);
 void bench_sign(const struct bench_args *args);
 void bench_verify(const struct bench_args *args);
 void bench_cipher(const struct bench_args *args);
+/* {"threads", "unwraps", "failures", "first_failure", "seconds"}: `count` keys, unwrapped by all threads together. */
+void bench_load(const struct bench_args *args);
 /* {"processes", "p50_ms", "resident_kib", "private_kib"} of `count` processes, each of which is one bench_find_once. */
 void bench_cold_find(const struct bench_args *args);
 void bench_find_once(const struct bench_args *args);

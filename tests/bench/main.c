@@ -95,18 +95,16 @@ static int measure(const struct bench_args *args, const char *what)
         const char *name;
         bool bare_http; /* --url, --bearer and --ca are wanted */
         void (*run)(const struct bench_args *args);
-    } benches[] = { { "sign", true, bench_sign },
-                    { "verify", false, bench_verify },
-                    { "cipher", false, bench_cipher },
-                    { "find", false, bench_cold_find },
-                    { "find-once", false, bench_find_once } };
+    } benches[] = { { "sign", true, bench_sign },       { "verify", false, bench_verify },
+                    { "cipher", false, bench_cipher },  { "load", false, bench_load },
+                    { "find", false, bench_cold_find }, { "find-once", false, bench_find_once } };
     for (size_t i = 0; i < sizeof benches / sizeof *benches; i++)
         if (!strcmp(benches[i].name, what) &&
             (!benches[i].bare_http || (args->url && args->bearer && args->ca_file))) {
             benches[i].run(args);
             return 0;
         }
-    bench_die("what to measure: sign (with --url, --bearer, --ca), verify, cipher or find", 64);
+    bench_die("what to measure: sign (with --url, --bearer, --ca), verify, cipher, load or find", 64);
 }
 
 int main(int argc, char **argv)
@@ -141,7 +139,7 @@ int main(int argc, char **argv)
     if (optind + 1 != argc || !args.module || !args.token_label || !args.key_label || !args.threads ||
         !args.count || !args.rounds) {
         fprintf(stderr, "usage: bench --module SO --token LABEL --key LABEL [--url … --bearer … --ca …] "
-                        "[--threads N] [--count N] [--rounds N] sign|verify|cipher|find\n");
+                        "[--threads N] [--count N] [--rounds N] sign|verify|cipher|load|find\n");
         return 64;
     }
     return measure(&args, argv[optind]);

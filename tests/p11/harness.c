@@ -155,7 +155,7 @@ void configure_as(const char *identity, const char *map, const char *settings)
     for (int i = 0; i < 3; i++)
         len += snprintf(text + len, sizeof text - (size_t)len,
                         "[%s]\nurl = %s\ncredential = client-secret\ntenant = %s\nclient_id = %s\n"
-                        "client_secret_file = %s\nauthority = %s\nca_file = %s\n%s\n",
+                        "client_secret_file = %s\nauthority = %s\nca_file = %s\nrate_limit = 1000000\n%s\n",
                         names[i], world.vaults[i], world.tenant, identity, secret, world.authority, world.ca,
                         settings);
     snprintf(path, sizeof path, "%s/kvp11.conf", world.dir);

@@ -127,16 +127,15 @@ static void settings_set(struct em_control *control)
 static void throttle(struct em_control *control)
 {
     const char *name = NULL;
-    double per_second = -1;
-    int retry_after = 0;
-    if (json_unpack(control->body, "{s:s, s:F, s?i}", "vault", &name, "per_second", &per_second,
-                    "retry_after", &retry_after) != 0 ||
-        per_second < 0)
-        return em_control_fail(control, 400, "'vault' and 'per_second' are wanted");
+    int quota = -1, per_second = -1, retry_after = 0;
+    if (json_unpack(control->body, "{s:s, s?i, s?i, s?i}", "vault", &name, "quota", &quota, "per_second",
+                    &per_second, "retry_after", &retry_after) != 0 ||
+        (quota < 0) == (per_second < 0) || per_second > 100000000)
+        return em_control_fail(control, 400, "'vault' and one of 'quota' and 'per_second' are wanted");
     struct em_vault *vault = em_store_vault_by_name(&control->world->store, name);
     if (!vault)
         return em_control_fail(control, 404, "there is no such vault");
-    em_throttle_set(vault, per_second, retry_after);
+    em_throttle_set(vault, quota < 0 ? 10 * per_second : quota, retry_after);
     em_control_ok(control);
 }
 

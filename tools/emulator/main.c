@@ -7,6 +7,7 @@
 #include "control.h"
 #include "dispatch.h"
 #include "persist.h"
+#include "throttle.h"
 #include "tls.h"
 #include "world.h"
 
@@ -33,6 +34,7 @@ static void add_vaults(struct em_world *world)
     for (int i = 0; i < vaults->count; i++) {
         if (!em_store_add_vault(&world->store, vaults->item[i], false, why))
             em_die("%s", why);
+        em_throttle_set(world->store.vaults[world->store.count - 1], options->quota, 0);
     }
     for (int i = 0; i < hsms->count; i++) {
         if (!em_store_add_vault(&world->store, hsms->item[i], true, why))

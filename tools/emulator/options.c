@@ -50,6 +50,8 @@ static const struct option table[] = {
     { "--disabled-public-ops", "allow|deny", "encrypt, wrap and verify on a disabled version (deny)", TEXT,
       AT(public_ops) },
     { "--readonly", NULL, "refuse all changes, as during a fail-over", FLAG, AT(readonly) },
+    { "--quota", "N", "throttle each vault at N transactions in 10 seconds, weighted; 0: not at all (0)",
+      NUMBER, AT(quota), 0, INT_MAX },
     { "--quiet", NULL, "no messages", FLAG, AT(quiet) },
     { "--version", NULL, "print the version and exit", FLAG, AT(version) },
     { "--help", NULL, "print this and exit", FLAG, AT(help) },

@@ -16,7 +16,7 @@ struct em_options {
     const char *listen, *state, *tls_dir, *ready_file, *tenant, *imds_identity, *public_ops;
     const char *platform_secret, *arc_folder;
     int port, control_port, imds_port;
-    int delete_latency, purge_latency, recover_latency, page_size;
+    int delete_latency, purge_latency, recover_latency, page_size, quota;
     bool page_holes, readonly, quiet, version, help;
     struct em_list vaults, hsms, identities;
 };

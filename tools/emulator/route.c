@@ -220,8 +220,8 @@ static bool parse_body(struct em_call *call)
 }
 
 static bool (*const steps[])(struct em_call *) = {
-    em_auth_check, em_throttle_check, check_api_version, find_route,
-    check_name,    check_permission,  check_place,       parse_body,
+    em_auth_check,     check_api_version, find_route,  check_name,
+    em_throttle_check, check_permission,  check_place, parse_body,
 };
 
 void em_route_run(struct em_call *call)

@@ -40,7 +40,9 @@ static void vault_free(struct em_vault *vault)
     free(vault->name);
     free(vault->host);
     free(vault->resource);
-    pthread_mutex_destroy(&vault->bucket.lock);
+    for (size_t i = 0; i < EM_BUCKETS; i++)
+        free(vault->throttle.buckets[i].taken);
+    pthread_mutex_destroy(&vault->throttle.lock);
     free(vault);
 }
 
@@ -72,7 +74,7 @@ bool em_store_add_vault(struct em_store *store, const char *spec, bool hsm, char
     vault->resource = em_format("https://%s", strchr(vault->host, '.') + 1);
     vault->hsm = hsm;
     vault->premium = premium;
-    pthread_mutex_init(&vault->bucket.lock, NULL);
+    pthread_mutex_init(&vault->throttle.lock, NULL);
     if (em_store_vault_by_host(store, vault->host) || em_store_vault_by_name(store, name)) {
         snprintf(ret_why, 256, "vault '%.100s' is given twice", name);
         vault_free(vault);

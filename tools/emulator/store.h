@@ -54,10 +54,22 @@ struct em_key {
     int64_t gone_ms;           /* when a purge is complete; 0: none asked for */
 };
 
+enum em_bucket_kind { EM_USE, EM_CREATE, EM_IMPORT, EM_BUCKETS };
+
+struct em_taken {
+    int64_t at;
+    double price;
+};
+
 struct em_bucket { /* throttling */
+    double quota, sum;
+    struct em_taken *taken; /* oldest first, from `first` on */
+    size_t first, count, room;
+};
+
+struct em_throttle {
     pthread_mutex_t lock;
-    double per_second, left;
-    int64_t filled_ms;
+    struct em_bucket buckets[EM_BUCKETS];
     int retry_after;
 };
 
@@ -66,7 +78,7 @@ struct em_vault {
     bool hsm, premium;
     struct em_key **keys; /* sorted by name, case folded */
     size_t count, room;
-    struct em_bucket bucket;
+    struct em_throttle throttle;
 };
 
 struct em_store {
