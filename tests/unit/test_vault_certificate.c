@@ -93,7 +93,7 @@ static void nothing_is_sent_in_vain(void **state)
     struct kv_vault_config config = { .name = "hsm",
                                       .url = "https://h.managedhsm.azure.net",
                                       .managed_hsm = true };
-    const struct kv_vault_parts parts = { .config = &config };
+    const struct kv_vault_parts parts = { .config = &config, .clock = &kv_clock_system };
     struct kv_vault_certificate certificate = { 0 };
     struct kv_vault *vault = NULL;
     struct kv_error err = { 0 };
