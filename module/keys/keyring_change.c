@@ -1,11 +1,6 @@
-#include "keyring_private.h"
+#include "keyring_change.h"
 
 #include <string.h>
-
-static bool is_lost(enum kv_status status)
-{
-    return status == KV_UNREACHABLE || status == KV_TIMED_OUT || status == KV_PROTOCOL || status == KV_SERVER;
-}
 
 static enum kv_status hear_new(struct kv_keyring *keyring, const char *name, struct kv_vault_key *item,
                                struct kv_error *err)
@@ -31,16 +26,7 @@ static enum kv_status row_of(struct kv_keyring *keyring, const char *name, const
 }
 
 /* --- the next version: by a rotation, or made or brought in under a name that exists --- */
-struct change {
-    struct kv_keyring *keyring;
-    const char *name;
-    const struct kv_keyring_new *what; /* NULL: a rotation */
-    const struct kv_task *task;
-    struct kv_version_list before; /* what there was, as completely as we may know */
-    char made[KV_VERSION_SIZE];    /* the new one, "" : none yet */
-};
-
-static enum kv_status send(const struct change *change, struct kv_vault_key *ret, struct kv_error *err)
+static enum kv_status send(const struct kv_change *change, struct kv_vault_key *ret, struct kv_error *err)
 {
     struct kv_vault *vault = change->keyring->parts.vault;
 
@@ -51,7 +37,7 @@ static enum kv_status send(const struct change *change, struct kv_vault_key *ret
     return kv_vault_create_key(vault, change->what->create, change->task, ret, err);
 }
 
-static enum kv_status post(struct change *change, struct kv_error *err)
+static enum kv_status post(struct kv_change *change, struct kv_error *err)
 {
     KV_CLEANUP(kv_vault_key_free) struct kv_vault_key item = { 0 };
     enum kv_status status = send(change, &item, err);
@@ -62,76 +48,27 @@ static enum kv_status post(struct change *change, struct kv_error *err)
     return hear_new(change->keyring, change->name, &item, err);
 }
 
-/* The newest version that was not there before; the map's rows come newest first. */
-static enum kv_status spot_new(struct change *change, struct kv_error *err)
+/* Sends; where the reply is lost the versions are listed, and what is sent again is a rotation alone, once, and after nothing has come of the first:
+ * nobody can tell what is made under a name from what another makes there meanwhile. */
+static enum kv_status make_next(struct kv_change *change, struct kv_error *err)
 {
-    const struct kv_version *old = kv_merge_current(&change->before);
-    KV_AUTO_ROWS struct kv_rows rows = { 0 };
-
-    KV_TRY(kv_keyring_rows(change->keyring, change->name, &rows, err));
-    for (size_t i = 0; i < rows.list.count && !*change->made; i++) {
-        const struct kv_version *row = rows.list.items[i];
-
-        if (!kv_merge_find(&change->before, row->version) && old && row->created >= old->created)
-            (void)kv_text_fit(change->made, sizeof(change->made), row->version);
-    }
-    return KV_OK;
-}
-
-/* The change's own time may be over; not knowing what came of it would be worse than being late. */
-static struct kv_task more_time(const struct change *change)
-{
-    const struct kv_keyring_parts *parts = &change->keyring->parts;
-
-    return (struct kv_task){ kv_deadline_in(parts->clock, parts->config->timeout_ms), change->task->caller };
-}
-
-/* After a lost reply: did a new version come? KV_OK: the question is settled, see `made`. */
-static enum kv_status settle(struct change *change)
-{
-    struct kv_keyring *keyring = change->keyring;
-    struct kv_task task = more_time(change);
-
-    KV_TRY(kv_keyring_ask_current(keyring, change->name, &task, NULL));
-    KV_TRY(spot_new(change, NULL));
-    if (*change->made)
-        return KV_OK;
-    KV_TRY(kv_keyring_ask_versions(keyring, change->name, &task, NULL));
-    return spot_new(change, NULL);
-}
-
-static enum kv_status make_next(struct change *change, struct kv_error *err)
-{
-    /* What is made or brought in goes out once: nobody can tell ours from what another makes under the same name meanwhile. */
-    const unsigned attempts = change->what ? 1 : 2;
-    const char *vault = change->keyring->parts.config->name;
+    struct kv_error own = { 0 };
     enum kv_status status = KV_OK;
 
-    for (unsigned attempt = 0; attempt < attempts; attempt++) {
+    err = err ? err : &own;
+    for (unsigned attempts = change->what ? 1 : 2; attempts; attempts--) {
         status = post(change, err);
-        if (!is_lost(status))
+        if (status == KV_OK || !err->maybe_done)
             return status;
-        if (settle(change) != KV_OK)
-            return kv_fail_in(
-                err, status,
-                "the reply was lost and the versions of '%s/%s' cannot be listed, so a new version may "
-                "or may not exist: look with `kvp11 keys` before doing it again",
-                vault, change->name);
-        if (*change->made) {
-            kv_log_line(change->keyring->parts.log, KV_LOG_INFO,
-                        "the reply about a new version of '%s/%s' was lost; version '%s' has come of it",
-                        vault, change->name, change->made);
-            return KV_OK;
-        }
-        if (!kv_deadline_left(change->task->deadline))
-            break;
+        status = kv_change_settle(change, status, err);
+        if (status == KV_OK || err->maybe_done || !kv_deadline_left(change->task->deadline))
+            return status;
     }
-    return kv_fail_in(err, status, "key '%s/%s' has no new version: the vault lists none", vault,
-                      change->name);
+    return status;
 }
 
 /* What there is, so that a new version can be told from an old one. Without permission to list it is what the map knows. */
-static enum kv_status take_stock(struct change *change, struct kv_error *err)
+static enum kv_status take_stock(struct kv_change *change, struct kv_error *err)
 {
     struct kv_keyring *keyring = change->keyring;
     KV_AUTO_ROWS struct kv_rows rows = { 0 };
@@ -150,7 +87,7 @@ static enum kv_status take_stock(struct change *change, struct kv_error *err)
 }
 
 /* The name is known to exist. */
-static enum kv_status run(struct change *change, struct kv_version **ret_old, struct kv_version **ret_new,
+static enum kv_status run(struct kv_change *change, struct kv_version **ret_old, struct kv_version **ret_new,
                           struct kv_error *err)
 {
     KV_AUTO_VERSION struct kv_version *old = NULL, *made = NULL;
@@ -173,7 +110,9 @@ enum kv_status kv_keyring_rotate(struct kv_keyring *keyring, const char *name, c
                                  struct kv_version **ret_old, struct kv_version **ret_new,
                                  struct kv_error *err)
 {
-    struct change change = { .keyring = keyring, .name = name, .task = task };
+    struct kv_change change = {
+        .keyring = keyring, .name = name, .task = task, .started = kv_keyring_now(keyring)
+    };
 
     KV_TRY(kv_keyring_check_name(keyring, name, err));
     KV_TRY(kv_keyring_ask_current(keyring, name, task, err));
@@ -181,35 +120,17 @@ enum kv_status kv_keyring_rotate(struct kv_keyring *keyring, const char *name, c
 }
 
 /* --- a new key --- */
-static enum kv_status make_first(struct change *change, struct kv_version **ret, struct kv_error *err)
+static enum kv_status make_first(struct kv_change *change, struct kv_version **ret, struct kv_error *err)
 {
-    enum kv_status status = post(change, err);
-    struct kv_task task = more_time(change);
-
-    /* It did not exist a moment ago: if it does now, the lost reply was a yes. */
-    if (is_lost(status) && kv_keyring_ask_current(change->keyring, change->name, &task, NULL) == KV_OK)
-        status = KV_OK;
-    KV_TRY(status);
-    return row_of(change->keyring, change->name, *change->made ? change->made : NULL, ret, err);
+    KV_TRY(make_next(change, err));
+    return row_of(change->keyring, change->name, change->made, ret, err);
 }
 
-/* What was brought in can be recognised: after a lost reply another's key must not pass for it. */
-static enum kv_status check_import(const struct change *change, const struct kv_version *version,
+/* The service is believed, but not blindly: what it says it took in has to be what it was given. */
+static enum kv_status check_import(const struct kv_change *change, const struct kv_version *version,
                                    struct kv_error *err)
 {
-    const struct kv_vault_import *import = change->what->import;
-    struct kv_public *key = NULL;
-
-    if (!import || version->kind == KV_OCT)
-        return KV_OK;
-    if (import->curve)
-        KV_TRY(kv_public_from_ec(import->curve, import->members[KV_JWK_X], import->members[KV_JWK_Y], &key,
-                                 err));
-    else
-        KV_TRY(kv_public_from_rsa(import->members[KV_JWK_N], import->members[KV_JWK_E], &key, err));
-    bool ours = kv_view_equal(kv_public_spki(key), KV_VIEW(version->spki));
-    kv_public_free(key);
-    if (ours)
+    if (kv_change_is_ours(change, version))
         return KV_OK;
     return kv_fail(err, KV_WRONG_KEY, "version '%s' of '%s/%s' is not the key that was imported",
                    version->version, change->keyring->parts.config->name, change->name);
@@ -219,7 +140,9 @@ enum kv_status kv_keyring_make(struct kv_keyring *keyring, const struct kv_keyri
                                const struct kv_task *task, struct kv_version **ret, struct kv_error *err)
 {
     const char *name = what->import ? what->import->name : what->create->name;
-    struct change change = { .keyring = keyring, .name = name, .what = what, .task = task };
+    struct kv_change change = {
+        .keyring = keyring, .name = name, .what = what, .task = task, .started = kv_keyring_now(keyring)
+    };
     KV_AUTO_VERSION struct kv_version *old = NULL, *made = NULL;
 
     KV_TRY(kv_keyring_check_name(keyring, name, err));
@@ -236,7 +159,8 @@ enum kv_status kv_keyring_make(struct kv_keyring *keyring, const struct kv_keyri
         KV_TRY(run(&change, &old, &made, err));
     else
         KV_TRY(make_first(&change, &made, err));
-    KV_TRY(check_import(&change, made, err));
+    if (what->import)
+        KV_TRY(check_import(&change, made, err));
     if (err)
         *err = (struct kv_error){ 0 }; /* what was answered on the way is no failure */
     *ret = kv_take(made);

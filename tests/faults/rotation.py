@@ -35,6 +35,31 @@ def lost_reply(world):
     assert len(world.versions()) == 2
 
 
+def lost_answers(world):
+    """the reply to a rotation or a creation is cut, or a gateway says 500, 503 or 504: the versions are listed first, exactly one comes of it"""
+    vault = world.vault
+    for path, command in (("rotate", ("rotate", "backup-kek")), ("create", ("create", "fresh"))):
+        name = command[1]
+        vault.control("POST", "/faults", {"method": "POST", "path": f"/{path}", "kind": "cut"})
+        vault.requests()
+        world.runs(*command, config=world.operator)
+        log = [r for r in vault.requests() if r["bearer"]]
+        changes = [i for i, r in enumerate(log) if r["path"].endswith(f"/{path}")]
+        listed = [i for i, r in enumerate(log) if r["path"].endswith(f"/keys/{name}/versions")]
+        assert len(changes) == 1, f"{path}: sent {len(changes)} times"
+        assert any(i > changes[0] for i in listed), f"{path}: nothing was listed after the reply was lost"
+    assert len(world.versions()) == 2 and len(world.versions("fresh")) == 1
+    for status in (500, 503, 504):  # by a gateway that did not pass it on: nothing came, which the list proves, so it is sent once more
+        vault.control("POST", "/faults", {"method": "POST", "path": "/rotate", "kind": "status", "status": status})
+        before = len(world.versions())
+        vault.requests()
+        world.runs("rotate", "backup-kek", config=world.operator)
+        log = [r["path"].rsplit("/", 1)[1] for r in vault.requests() if r["bearer"]]
+        again = [i for i, last in enumerate(log) if last == "rotate"]
+        assert len(again) == 2 and "versions" in log[again[0]:again[1]], f"{status}: {log}"
+        assert len(world.versions()) == before + 1
+
+
 def refused_before(world):
     """a rotation that never reached the vault changes nothing and says so"""
     world.vault.control("POST", "/faults", {"method": "POST", "path": "/rotate", "kind": "status", "status": 409,
@@ -44,4 +69,4 @@ def refused_before(world):
     assert list(world.versions()) == [world.version]
 
 
-SCENARIOS = (killed, lost_reply, refused_before)
+SCENARIOS = (killed, lost_reply, lost_answers, refused_before)

@@ -91,6 +91,15 @@ static enum kv_status request(struct kv_vault *vault, const char *verb, const ch
     return KV_OK;
 }
 
+/* A change whose outcome the caller has to find out. */
+static enum kv_status lost(struct kv_error *err, enum kv_status status, const char *text)
+{
+    status = kv_fail(err, status, "%s", text);
+    if (err)
+        err->maybe_done = true;
+    return status;
+}
+
 static void fill(const struct fake_key *key, bool whole, struct kv_vault_key *ret)
 {
     memset(ret, 0, sizeof(*ret));
@@ -229,12 +238,16 @@ static enum kv_status add_new(struct kv_vault *vault, const char *verb, const ch
     KV_TRY(request(vault, verb, name, NULL, err));
     vault->rotation = FAKE_ROTATES;
     if (how == FAKE_LOSES_REQUEST)
-        return kv_fail(err, KV_UNREACHABLE, "the connection was cut");
+        return lost(err, KV_UNREACHABLE, "the connection was cut");
     vault->keys[vault->count++] = (struct fake_key){ .name = name,
                                                      .version = made[vault->rotated++ % 3],
-                                                     .created = old ? old->created : 1000 };
+                                                     .created = old ? old->created : 1800000000 };
+    if (vault->also) {
+        vault->keys[vault->count] = vault->keys[vault->count - 1];
+        vault->keys[vault->count++].version = vault->also;
+    }
     if (how == FAKE_LOSES_REPLY)
-        return kv_fail(err, KV_PROTOCOL, "the reply was cut");
+        return lost(err, KV_PROTOCOL, "the reply was cut");
     fill(&vault->keys[vault->count - 1], true, ret);
     return KV_OK;
 }
@@ -276,13 +289,13 @@ enum kv_status kv_vault_rotate_key(struct kv_vault *vault, const char *name, con
     KV_TRY(request(vault, "ROTATE", name, NULL, err));
     vault->rotation = FAKE_ROTATES;
     if (how == FAKE_LOSES_REQUEST)
-        return kv_fail(err, KV_UNREACHABLE, "the connection was cut");
+        return lost(err, KV_UNREACHABLE, "the connection was cut");
     const struct fake_key *old = find(vault, name, NULL);
     vault->keys[vault->count++] = (struct fake_key){
         .name = name, .version = made[vault->rotated++ % 3], .created = old->created, .kind = old->kind
     };
     if (how == FAKE_LOSES_REPLY)
-        return kv_fail(err, KV_PROTOCOL, "the reply was cut");
+        return lost(err, KV_PROTOCOL, "the reply was cut");
     fill(&vault->keys[vault->count - 1], true, ret);
     return KV_OK;
 }

@@ -47,6 +47,7 @@ struct kv_vault {
     size_t page_size;     /* 0: everything on one page; else pages with an empty one before each */
     unsigned random;      /* bytes given so far: each is its number */
     enum fake_rotation rotation;
+    const char *also; /* another makes this version at the same time; NULL: nobody */
     unsigned rotated;
     bool is_taught;
     struct kv_challenge challenge;

@@ -13,9 +13,9 @@ static void test_rotate(void **state)
         { "a rotation", FAKE_ROTATES, false, "GET kek, LIST kek, GET kek@a1, ROTATE kek" },
         { "without permission to list", FAKE_ROTATES, true, "GET kek, LIST kek, ROTATE kek" },
         { "with its reply lost is not done twice", FAKE_LOSES_REPLY, false,
-          "GET kek, LIST kek, GET kek@a1, ROTATE kek, GET kek" },
+          "GET kek, LIST kek, GET kek@a1, ROTATE kek, LIST kek, GET kek@rot1, GET kek" },
         { "with its request lost is done again, once it is proven that nothing came", FAKE_LOSES_REQUEST,
-          false, "GET kek, LIST kek, GET kek@a1, ROTATE kek, GET kek, LIST kek, ROTATE kek" },
+          false, "GET kek, LIST kek, GET kek@a1, ROTATE kek, LIST kek, GET kek, ROTATE kek" },
     };
 
     for (size_t i = 0; i < COUNT(rotations); i++) {
@@ -99,16 +99,16 @@ static void test_make(void **state)
     } rows[] = {
         { "a new key", "fresh", false, FAKE_ROTATES, KV_OK, "GET fresh, CREATE fresh", "new1" },
         { "with its reply lost it is there", "fresh", false, FAKE_LOSES_REPLY, KV_OK,
-          "GET fresh, CREATE fresh, GET fresh", "new1" },
+          "GET fresh, CREATE fresh, LIST fresh, GET fresh@new1, GET fresh", "new1" },
         { "with its request lost it is not made again", "fresh", false, FAKE_LOSES_REQUEST, KV_UNREACHABLE,
-          "GET fresh, CREATE fresh, GET fresh", NULL },
+          "GET fresh, CREATE fresh, LIST fresh, GET fresh", NULL },
         { "an existing name", "kek", false, FAKE_ROTATES, KV_CONFLICT, "GET kek", NULL },
         { "its next version", "kek", true, FAKE_ROTATES, KV_OK, "GET kek, LIST kek, GET kek@a1, CREATE kek",
           "new1" },
         { "with its reply lost it is found", "kek", true, FAKE_LOSES_REPLY, KV_OK,
-          "GET kek, LIST kek, GET kek@a1, CREATE kek, GET kek", "new1" },
+          "GET kek, LIST kek, GET kek@a1, CREATE kek, LIST kek, GET kek@new1, GET kek", "new1" },
         { "with its request lost nothing is made again", "kek", true, FAKE_LOSES_REQUEST, KV_UNREACHABLE,
-          "GET kek, LIST kek, GET kek@a1, CREATE kek, GET kek, LIST kek", NULL },
+          "GET kek, LIST kek, GET kek@a1, CREATE kek, LIST kek, GET kek", NULL },
         { "what is no name", "a_b", false, FAKE_ROTATES, KV_NOT_FOUND, "", NULL },
     };
 
@@ -155,10 +155,44 @@ static void test_import_knows_its_own(void **state)
     import.members[KV_JWK_N] = KV_VIEW(ours);
     world->vault.log[0] = 0;
     assert_int_equal(kv_keyring_make(world->keyring, &what, &task, &made, &err), KV_OK);
-    assert_requests(world, "GET another, IMPORT another, GET another");
+    assert_requests(world, "GET another, IMPORT another, LIST another, GET another@new1, GET another");
     kv_version_free(made);
     kv_bytes_free(&ours);
     kv_bytes_free(&others);
+}
+
+/* Two have come: nobody can tell which is ours, and nothing is sent again. */
+static void test_two_came_meanwhile(void **state)
+{
+    struct world *world = *state;
+    struct kv_version *made = NULL;
+
+    fill(world);
+    KV_AUTO_VERSION struct kv_version *known = current(world, "kek");
+    world->vault.rotation = FAKE_LOSES_REPLY;
+    world->vault.also = "other1";
+    assert_int_equal(make(world, "kek", true, &made), KV_PROTOCOL);
+    assert_non_null(strstr(make_err.text, "2 new versions"));
+    assert_true(make_err.maybe_done);
+    assert_int_equal(world->vault.rotated, 1);
+    assert_null(made);
+}
+
+/* A create is known by what was asked for: what another made of another size is not taken for it. */
+static void test_create_knows_its_own(void **state)
+{
+    struct world *world = *state;
+    struct kv_version *made = NULL;
+    struct kv_error err = { 0 };
+    struct kv_task task = world_task(world);
+    struct kv_vault_create create = { .name = "fresh", .kty = "RSA", .bits = 4096 };
+    struct kv_keyring_new what = { .create = &create };
+
+    world->vault.rotation = FAKE_LOSES_REPLY;
+    assert_int_equal(kv_keyring_make(world->keyring, &what, &task, &made, &err), KV_PROTOCOL);
+    assert_non_null(strstr(err.text, "has no new version"));
+    assert_false(err.maybe_done);
+    assert_null(made);
 }
 
 static void test_update_and_disable(void **state)
@@ -217,9 +251,9 @@ static void test_what_is_needed_stays(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rotate),   TEST(test_rotation_in_doubt),    TEST(test_create),
-        cmocka_unit_test(test_make),     TEST(test_import_knows_its_own), TEST(test_update_and_disable),
-        TEST(test_what_is_needed_stays),
+        cmocka_unit_test(test_rotate), TEST(test_rotation_in_doubt),    TEST(test_create),
+        cmocka_unit_test(test_make),   TEST(test_import_knows_its_own), TEST(test_update_and_disable),
+        TEST(test_two_came_meanwhile), TEST(test_create_knows_its_own), TEST(test_what_is_needed_stays),
     };
 
     return cmocka_run_group_tests_name("keys/keyring_change", tests, NULL, NULL);
