@@ -84,7 +84,8 @@ struct kv_vault_config {
     int64_t connect_timeout_ms, timeout_ms; /* timeout: the whole call */
     int64_t idle_ms;                        /* a connection idle for longer is not used again */
     int64_t max_connections;
-    int64_t rate_limit; /* transactions in ten seconds, KV_RATE_AUTO or KV_RATE_OFF */
+    int64_t rate_limit;                   /* transactions in ten seconds, KV_RATE_AUTO or KV_RATE_OFF */
+    struct kv_pair_list read_only_errors; /* patterns */
 
     int64_t refresh_seconds;
     bool ledger, decrypt_fallback;

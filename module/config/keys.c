@@ -171,6 +171,9 @@ const struct kv_setting kv_settings[] = {
     { VAULT("rate_limit", "auto|off|number", "auto",
             "transactions in 10 seconds that are sent, in those of an RSA key of 2048 bits; auto: what a vault allows"),
       KV_SETTING_RATE, IN_VAULT(rate_limit), .least = 10, .most = 100000000 },
+    { VAULT("read_only_errors", "patterns", "*readonly* *read-only*",
+            "what a vault says that takes no changes for a while, by code or message, with - for blanks"),
+      KV_SETTING_PATTERNS, IN_VAULT(read_only_errors) },
 
     { VAULT("refresh_seconds", "number", "300",
             "how long the map's word on a key is taken without asking the vault"),

@@ -127,6 +127,31 @@ static void choose(const struct kv_refusal *refusal, const struct said *said, en
     }
 }
 
+/* "The vault is in read-only mode." is matched by *read-only-mode*. */
+static bool matches_words(const struct kv_pair_list *patterns, const char *text)
+{
+    char joined[400];
+    size_t len = 0;
+    for (; *text && len + 1 < sizeof joined; text++)
+        joined[len++] = *text == ' ' ? '-' : *text;
+    joined[len] = 0;
+    for (size_t i = 0; i < patterns->count; i++)
+        if (kv_text_match(patterns->items[i], joined))
+            return true;
+    return false;
+}
+
+/* During a regional fail-over a vault is read-only (contract §10). What it says then is documented nowhere, so it is a setting. */
+static bool is_read_only(const struct kv_refusal *refusal, const struct said *said)
+{
+    if (!refusal->read_only || refusal->http < 400 || refusal->http == 401 || refusal->http == 404)
+        return false;
+    for (size_t i = 0; i < said->count; i++)
+        if (matches_words(refusal->read_only, said->codes[i]))
+            return true;
+    return matches_words(refusal->read_only, said->message);
+}
+
 static void name_target(const struct kv_refusal *refusal, char *ret, size_t size)
 {
     if (!refusal->name)
@@ -146,6 +171,12 @@ enum kv_status kv_error_map(const struct kv_refusal *refusal, struct kv_error *e
     char target[KV_NAME_SIZE + KV_VERSION_SIZE + 128];
     read_body(refusal->body, &said);
     choose(refusal, &said, &status, &remedy);
+    if (is_read_only(refusal, &said)) {
+        status = KV_READ_ONLY;
+        remedy = "the vault takes no changes now, as during the fail-over of a region: reading and "
+                 "operations with "
+                 "keys go on; repeat the change when it is over";
+    }
     name_target(refusal, target, sizeof target);
     const char *code = said.count ? said.codes[said.count - 1] : "";
     const char *request_id = refusal->request_id ? refusal->request_id : "";

@@ -63,6 +63,11 @@ static void audit(const struct kv_errand *errand, enum kv_status status, const s
                  });
 }
 
+static bool changes(const struct kv_request *request)
+{
+    return !request->key_op && strcmp(request->method, "GET") != 0;
+}
+
 static enum kv_status map_refusal(const struct kv_errand *errand, struct kv_error *err)
 {
     const struct kv_request *request = errand->request;
@@ -77,6 +82,7 @@ static enum kv_status map_refusal(const struct kv_errand *errand, struct kv_erro
             .version = request->version,
             .vault = errand->vault->parts.config->name,
             .identity = errand->identity,
+            .read_only = changes(request) ? &errand->vault->parts.config->read_only_errors : NULL,
         },
         err);
 }

@@ -74,6 +74,8 @@ struct kv_refusal {
     unsigned key_op;            /* KV_OP_*, 0: none */
     const char *name, *version; /* may be NULL */
     const char *vault, *identity;
+    const struct kv_pair_list
+        *read_only; /* of a change: patterns of what a vault says that takes none now; NULL: not a change */
 };
 KV_MUST_USE enum kv_status kv_error_map(const struct kv_refusal *refusal, struct kv_error *err);
 

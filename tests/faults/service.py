@@ -90,4 +90,18 @@ def disabled(world):
     world.signs()
 
 
-SCENARIOS = (unreachable, no_offline_change, tls, wrong_tenant, wrong_secret, no_permission_to_rotate, one_forbidden_key, no_list, deleted, disabled)
+def read_only(world):
+    """vault read-only during a fail-over: changes are refused as such, not as a missing permission; reading and signing go on"""
+    world.vault.control("POST", "/settings", {"readonly": True})
+    message = world.refuses(73, ["backup-kek", "takes no changes now", "repeat"], "rotate", "backup-kek", config=world.operator)
+    assert "permission" not in message, message
+    world.refuses(73, ["takes no changes now"], "create", "fresh", config=world.operator)
+    world.signs()
+    assert list(world.versions()) == [world.version]
+    other = world.vault.configure("other.conf", identity="operator", read_only_errors="*frozen*")
+    world.refuses(77, ["backup-kek"], "rotate", "backup-kek", config=other)
+    world.vault.control("POST", "/settings", {"readonly": False})
+    world.runs("rotate", "backup-kek", config=world.operator)
+
+
+SCENARIOS = (unreachable, no_offline_change, tls, wrong_tenant, wrong_secret, no_permission_to_rotate, one_forbidden_key, no_list, deleted, disabled, read_only)
