@@ -75,7 +75,7 @@ enum kv_status kv_keyring_look(struct kv_keyring *keyring, const char *name, boo
     /* A different public key is never passed over in silence, whatever the map knows. */
     if (status != KV_OK && (!after.list.count || status == KV_WRONG_KEY || status == KV_NO_MEMORY))
         return status;
-    if (status != KV_OK && status != KV_NOT_FOUND)
+    if (status != KV_OK && status != KV_NOT_FOUND && !kv_keyring_is_out_of_reach(status))
         kv_keyring_tell(keyring, name, status, err);
     take_list(ret, &after);
     ret->unreachable = kv_keyring_is_out_of_reach(status);

@@ -57,6 +57,7 @@ struct kv_keyring {
     struct kv_challenge taught; /* what the map remembers */
     enum kv_status down;        /* the vault was out of reach a moment ago */
     int64_t down_until_ms;
+    bool down_told; /* that stands in the log already */
 };
 
 static inline int64_t kv_keyring_now(const struct kv_keyring *keyring)

@@ -145,6 +145,27 @@ static int64_t quiet_ms(const struct kv_keyring *keyring)
     return refresh < KV_KEYRING_QUIET_MS ? refresh : KV_KEYRING_QUIET_MS;
 }
 
+/* One line when the vault goes away and one when it is back, however many keys are asked for meanwhile. */
+static void tell_reach(struct kv_keyring *keyring, enum kv_status status, const struct kv_error *err)
+{
+    bool away = kv_keyring_is_out_of_reach(status);
+    const char *vault = keyring->parts.config->name;
+
+    pthread_mutex_lock(&keyring->lock);
+    bool news = away ? !keyring->down_told : keyring->down_told && status == KV_OK;
+    if (news)
+        keyring->down_told = away;
+    pthread_mutex_unlock(&keyring->lock);
+    if (news && away)
+        kv_log_line(
+            keyring->parts.log, KV_LOG_WARN,
+            "vault '%s' is out of reach; what needs public keys alone goes on with what the version map "
+            "knows: %s",
+            vault, err && *err->text ? err->text : kv_status_text(status));
+    if (news && !away)
+        kv_log_line(keyring->parts.log, KV_LOG_INFO, "vault '%s' answers again", vault);
+}
+
 void kv_keyring_leave(struct kv_keyring *keyring, const char *key, enum kv_status status,
                       const struct kv_error *err)
 {
@@ -166,6 +187,7 @@ void kv_keyring_leave(struct kv_keyring *keyring, const char *key, enum kv_statu
     keyring->down_until_ms = kv_keyring_steady(keyring) + quiet_ms(keyring);
     pthread_cond_broadcast(&keyring->left);
     pthread_mutex_unlock(&keyring->lock);
+    tell_reach(keyring, status, err);
 }
 
 void kv_keyring_tell(struct kv_keyring *keyring, const char *name, enum kv_status status,

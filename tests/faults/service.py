@@ -90,6 +90,40 @@ def disabled(world):
     world.signs()
 
 
+def offline(world):
+    """vault unreachable, a cold start, a map that is old: encryption and verification go on, told once; signing fails at the deadline"""
+    vault = world.vault
+    config = vault.configure("offline.conf", refresh_seconds=0, timeout=4, log_level="info")
+    for name in ("spare", "other"):
+        vault.create(name, kty="RSA", key_size=2048)
+        world.signs(label=name, config=config)
+    log = vault.dir / "kvp11.log"
+    vault.stop()
+    before = log.stat().st_size if log.exists() else 0
+    (vault.dir / "secret").write_bytes(b"a secret")
+    started = time.monotonic()
+    done = vault.run(["openssl", "pkeyutl", "-engine", "pkcs11", "-keyform", "engine", "-pubin", "-inkey", "pkcs11:token=prod;object=backup-kek;type=public",
+                      "-encrypt", "-pkeyopt", "rsa_padding_mode:oaep", "-in", "secret", "-out", "sealed"],
+                     config=config, env={"OPENSSL_CONF": vault.dir / "engine.cnf"})
+    assert done.returncode == 0, done.stderr.decode()
+    assert time.monotonic() - started < 8, "one refresh may take no longer than its deadline"
+    told = [line for line in log.read_text()[before:].splitlines() if "out of reach" in line]
+    assert len(told) == 1 and "connect" in told[0], told
+    before = log.stat().st_size if log.exists() else 0
+    listed = world.runs("keys", config=config)
+    assert all(name in listed for name in ("backup-kek", "spare", "other"))
+    told = [line for line in log.read_text()[before:].splitlines() if "out of reach" in line or "left out" in line]
+    assert len(told) <= 1, told
+    started = time.monotonic()
+    world.module_refuses("backup-kek", "connect", config=config)
+    assert time.monotonic() - started < 12
+    vault.start(ports=False)
+    done = vault.run(["openssl", "pkeyutl", "-engine", "pkcs11", "-keyform", "engine", "-inkey", "pkcs11:token=prod;object=backup-kek;type=private",
+                      "-decrypt", "-pkeyopt", "rsa_padding_mode:oaep", "-in", "sealed"],
+                     config=config, env={"OPENSSL_CONF": vault.dir / "engine.cnf"})
+    assert done.stdout == b"a secret", done
+
+
 def read_only(world):
     """vault read-only during a fail-over: changes are refused as such, not as a missing permission; reading and signing go on"""
     world.vault.control("POST", "/settings", {"readonly": True})
@@ -104,4 +138,4 @@ def read_only(world):
     world.runs("rotate", "backup-kek", config=world.operator)
 
 
-SCENARIOS = (unreachable, no_offline_change, tls, wrong_tenant, wrong_secret, no_permission_to_rotate, one_forbidden_key, no_list, deleted, disabled, read_only)
+SCENARIOS = (unreachable, no_offline_change, tls, wrong_tenant, wrong_secret, no_permission_to_rotate, one_forbidden_key, no_list, deleted, disabled, offline, read_only)
