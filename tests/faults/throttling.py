@@ -15,9 +15,13 @@ def unwraps(world, count, threads, config, key="backup-kek"):
     return json.loads(done.stdout)
 
 
+def unwrap_requests(world):
+    return [r for r in world.vault.requests() if r["path"].lower().endswith("/unwrapkey") and r["bearer"]]
+
+
 def answers(world):
     """The answers to unwraps, in order: (time, status)."""
-    return [(r["time"], r["status"]) for r in world.vault.requests() if r["path"].lower().endswith("/unwrapkey") and r["bearer"]]
+    return [(r["time"], r["status"]) for r in unwrap_requests(world)]
 
 
 def mass_restore(world):
@@ -25,7 +29,7 @@ def mass_restore(world):
     vault = world.vault
     free = vault.configure("free.conf", rate_limit="off", audit=None, log_level=None)
     speed = 400 / unwraps(world, 400, 16, free)["seconds"]
-    quota = int(min(10000, 0.6 * WINDOW * speed))  # what this machine does in any case, so that the quota is what holds it back
+    quota = int(min(4000, 0.6 * WINDOW * speed))  # the service's own, or what this machine does in any case: the quota is what holds it back
     count = min(10000, 5 * quota)
     config = vault.configure("limited.conf", rate_limit=quota, timeout=60, audit=None, log_level=None)
     time.sleep(0.1)
@@ -98,15 +102,15 @@ def cool_down(world):
     vault.control("POST", "/faults", {"method": "POST", "path": "/unwrapkey", "kind": "status", "status": 429, "skip": 100,
                                       "headers": {"Retry-After": "2"}, "body": '{"error":{"code":"Throttled","message":"x"}}'})
     figures = unwraps(world, 400, 16, config)
-    got = answers(world)
+    got = unwrap_requests(world)
     assert figures["failures"] == 0, figures
-    refused = [at for at, status in got if status == 429]
+    refused = [r["time"] for r in got if r["status"] == 429]
     assert len(refused) == 1, f"{len(refused)} were turned away"
-    away = [at for at, _ in got if refused[0] + 0.5 < at < refused[0] + 1.95]  # what was under way then is let through
+    away = [r for r in got if refused[0] + 0.5 < r["time"] < refused[0] + 1.95]  # what was under way then is let through
     assert not away, f"{len(away)} requests during the two seconds"
-    back = [at for at, _ in got if at >= refused[0] + 1.95]
-    first = sum(at < back[0] + 0.02 for at in back)
-    assert first < 14, f"{first} of 16 threads came back within 20 ms"
+    back = [r for r in got if r["time"] >= refused[0] + 1.95]
+    first = {r["connection"] for r in back if r["time"] < back[0]["time"] + 0.02}  # each thread has its own
+    assert len(first) < 8, f"{len(first)} of 16 threads came back within 20 ms"
 
 
 SCENARIOS = (mass_restore, two_programs, weighted, deadline_too_short, cool_down)
