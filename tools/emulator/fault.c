@@ -13,6 +13,7 @@ static const struct {
     [EM_FAULT_TRUNCATE] = { "truncate", false },
     [EM_FAULT_CUT_BEFORE] = { "cut_before", false },
     [EM_FAULT_CUT] = { "cut", false },
+    [EM_FAULT_CLOSE] = { "close", false },
     [EM_FAULT_WRONG_KID] = { "wrong_kid", true },
     [EM_FAULT_WRONG_VERSION] = { "wrong_version", true },
     [EM_FAULT_EXPIRED_TOKEN] = { "expired_token", true },
@@ -48,34 +49,37 @@ static enum em_fault_kind kind_of(const char *name)
     return EM_FAULT_NONE;
 }
 
+static json_int_t number(const json_t *order, const char *name, json_int_t otherwise)
+{
+    const json_t *value = json_object_get(order, name);
+    return value ? json_integer_value(value) : otherwise;
+}
+
 static bool order_good(const json_t *order)
 {
     static const struct {
         const char *name;
         json_type type;
     } members[] = {
-        { "kind", JSON_STRING },    { "method", JSON_STRING },  { "host", JSON_STRING },
-        { "path", JSON_STRING },    { "count", JSON_INTEGER },  { "skip", JSON_INTEGER },
-        { "ms", JSON_INTEGER },     { "status", JSON_INTEGER }, { "body", JSON_STRING },
-        { "headers", JSON_OBJECT }, { "claims", JSON_OBJECT },
+        { "kind", JSON_STRING },    { "method", JSON_STRING },    { "host", JSON_STRING },
+        { "path", JSON_STRING },    { "count", JSON_INTEGER },    { "skip", JSON_INTEGER },
+        { "ms", JSON_INTEGER },     { "status", JSON_INTEGER },   { "body", JSON_STRING },
+        { "headers", JSON_OBJECT }, { "operation", JSON_STRING }, { "percent", JSON_INTEGER },
+        { "bearer", JSON_TRUE },    { "claims", JSON_OBJECT },
     };
     size_t known = 0;
     for (size_t i = 0; i < EM_COUNT(members); i++) {
         const json_t *value = json_object_get(order, members[i].name);
-        if (value && json_typeof(value) != members[i].type)
+        if (value && json_typeof(value) != members[i].type &&
+            !(members[i].type == JSON_TRUE && json_is_false(value)))
             return false;
         known += value != NULL;
     }
     enum em_fault_kind kind = kind_of(json_string_value(json_object_get(order, "kind")));
     json_int_t status = json_integer_value(json_object_get(order, "status"));
-    return known == json_object_size(order) && kind != EM_FAULT_NONE &&
+    json_int_t percent = number(order, "percent", 100);
+    return known == json_object_size(order) && kind != EM_FAULT_NONE && percent >= 1 && percent <= 100 &&
            (kind != EM_FAULT_STATUS || (status >= 200 && status <= 599));
-}
-
-static json_int_t number(const json_t *order, const char *name, json_int_t otherwise)
-{
-    const json_t *value = json_object_get(order, name);
-    return value ? json_integer_value(value) : otherwise;
 }
 
 bool em_faults_queue(struct em_faults *faults, const json_t *orders, char ret_why[256])
@@ -114,6 +118,24 @@ void em_faults_clear(struct em_faults *faults)
     pthread_mutex_unlock(&faults->lock);
 }
 
+/* "list", "versions", "get"; what changes a key by its method; everything that is posted by the last part of its path: "sign", "rotate", "token". */
+static const char *operation_of(const struct em_request *request, char ret[32])
+{
+    static const char *const methods[][2] = {
+        { "GET", "get" }, { "PUT", "import" }, { "PATCH", "update" }, { "DELETE", "delete" }
+    };
+    const char *last = strrchr(request->path, '/');
+    snprintf(ret, 32, "%s", last ? last + 1 : "");
+    if (em_same(request->method, "GET") && last == request->path)
+        return "list";
+    for (size_t i = 0; i < EM_COUNT(methods); i++) {
+        if (em_same(request->method, methods[i][0]) && strcasecmp(ret, "versions") != 0 &&
+            strcasecmp(ret, "token") != 0)
+            return methods[i][1];
+    }
+    return ret;
+}
+
 static bool fits(const json_t *order, const struct em_request *request, const char *scope)
 {
     const char *method = json_string_value(json_object_get(order, "method"));
@@ -121,14 +143,28 @@ static bool fits(const json_t *order, const struct em_request *request, const ch
     const char *path = json_string_value(json_object_get(order, "path"));
     const char *authorization = em_request_header(request, "Authorization");
     bool bearer = authorization && strncasecmp(authorization, "Bearer ", 7) == 0;
+    const char *operation = json_string_value(json_object_get(order, "operation"));
+    const json_t *wanted = json_object_get(order, "bearer");
     enum em_fault_kind kind = kind_of(json_string_value(json_object_get(order, "kind")));
+    char own[32];
     return (!method || em_same(method, request->method)) && (!host || em_same(host, scope)) &&
-           (!path || strcasestr(request->path, path)) && (bearer || !kinds[kind].bearer);
+           (!path || strcasestr(request->path, path)) && (bearer || !kinds[kind].bearer) &&
+           (!wanted || json_is_true(wanted) == bearer) &&
+           (!operation || strcasecmp(operation, operation_of(request, own)) == 0);
 }
 
 static void set_number(json_t *order, const char *name, json_int_t value)
 {
     json_object_set_new(order, name, json_integer(value));
+}
+
+/* The same run of choices in every process (Knuth's constants), so that a run can be repeated. Lock held. */
+static bool chosen(struct em_faults *faults, json_int_t percent)
+{
+    if (percent >= 100)
+        return true;
+    faults->dice = faults->dice * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (json_int_t)((faults->dice >> 33) % 100) < percent;
 }
 
 struct em_fault em_faults_take(struct em_faults *faults, const struct em_request *request, const char *scope)
@@ -146,6 +182,8 @@ struct em_fault em_faults_take(struct em_faults *faults, const struct em_request
             set_number(order, "skip", skip - 1);
             continue;
         }
+        if (!chosen(faults, number(order, "percent", 100)))
+            continue;
         fault.kind = kind_of(json_string_value(json_object_get(order, "kind")));
         fault.order = em_json(json_deep_copy(order));
         set_number(order, "count", count - 1);
@@ -267,6 +305,8 @@ void em_fault_after(const struct em_fault *fault, struct em_reply *reply)
         reply->ending = EM_TRUNCATED;
     if (fault->kind == EM_FAULT_CUT)
         reply->ending = EM_CUT;
+    if (fault->kind == EM_FAULT_CLOSE)
+        reply->ending = EM_CLOSED;
     if (fault->kind == EM_FAULT_WRONG_KID || fault->kind == EM_FAULT_WRONG_VERSION)
         change_kid(reply->json, fault->kind == EM_FAULT_WRONG_VERSION);
     if (fault->kind == EM_FAULT_UNKNOWN_MEMBERS && reply->json)

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include "http.h"
 
 enum em_fault_kind {
@@ -14,6 +15,7 @@ enum em_fault_kind {
     EM_FAULT_TRUNCATE,
     EM_FAULT_CUT_BEFORE,
     EM_FAULT_CUT,
+    EM_FAULT_CLOSE,
     EM_FAULT_WRONG_KID,
     EM_FAULT_WRONG_VERSION,
     EM_FAULT_EXPIRED_TOKEN,
@@ -32,6 +34,7 @@ struct em_fault {
 struct em_faults {
     pthread_mutex_t lock;
     json_t *queue;
+    uint64_t dice; /* of faults that apply by chance */
 };
 
 void em_faults_init(struct em_faults *faults);

@@ -133,8 +133,15 @@ static void *request_begin(void *context, const char *uri, struct MHD_Connection
 static void request_end(void *context, struct MHD_Connection *connection, void **state,
                         enum MHD_RequestTerminationCode why)
 {
-    if (*state)
-        request_free(*state);
+    struct em_request *request = *state;
+    if (request && request->hang_up) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        if (info)
+            shutdown(info->connect_fd, SHUT_RDWR);
+    }
+    if (request)
+        request_free(request);
     *state = NULL;
 }
 
@@ -266,6 +273,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         em_reply_text(&reply, 413, "text/plain", "request body too large\n");
     else
         http->setup.handle(http->setup.context, request, &reply);
+    request->hang_up = reply.ending == EM_CLOSED;
     enum MHD_Result result = reply_send(connection, &reply);
     em_reply_clear(&reply);
     return result;

@@ -26,11 +26,11 @@ struct em_request {
     struct em_fields headers;
     char *body; /* NUL-terminated */
     size_t body_length;
-    bool too_large;
+    bool too_large, hang_up;
     uint64_t connection;
 };
 
-enum em_ending { EM_COMPLETE, EM_TRUNCATED, EM_CUT };
+enum em_ending { EM_COMPLETE, EM_TRUNCATED, EM_CUT, EM_CLOSED /* after the whole reply, unannounced */ };
 
 struct em_reply {
     int status;

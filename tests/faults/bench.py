@@ -1,0 +1,135 @@
+"""Where the cells of the matrix are tried out: an emulator, addresses at which nothing good answers, and one key that the map knows.
+
+A bench is used by one thread; a cell gets a map, a log and a configuration of its own.
+"""
+import pathlib
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+from kvtest import Emulator
+
+TIMEOUT = 2.4          # seconds: after the waits of the retry rule there is never doubt whether one more attempt fits
+CONNECT_TIMEOUT = 1
+REFUSED, SILENT, STRANGER = "127.0.0.9", "127.0.0.10", "127.0.0.11"
+
+
+class Driver:
+    """The module in a process of its own; see driver.c."""
+
+    def __init__(self, vault, config):
+        self.process = subprocess.Popen([str(vault.build / "tests/faults/driver"), vault.module], env=vault.environment(KVP11_CONFIG=config),
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.communicate(timeout=30)
+        assert self.process.returncode == 0, f"the driver ended with {self.process.returncode}"
+
+    def __call__(self, line):
+        """(CK_RV, seconds, whether the result was a wrong one)."""
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        words = self.process.stdout.readline().split()
+        assert words, f"'{line}' ended the driver: {self.process.stderr.read()}"
+        return int(words[0], 16), int(words[1]) / 1000, words[-1] == "wrong"
+
+
+def silent(port):
+    """A listener that takes no connection: its queue is full, so what comes is dropped as a firewall does."""
+    held = [socket.socket()]
+    held[0].bind((SILENT, port))
+    held[0].listen(0)
+    for _ in range(4):
+        held.append(socket.socket())
+        held[-1].setblocking(False)
+        held[-1].connect_ex((SILENT, port))
+    return held
+
+
+def self_signed(folder, name="prod.vault.localhost"):
+    """A certificate that nobody issued; its paths."""
+    certificate, key = folder / "stranger.pem", folder / "stranger.key"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=stranger",
+                    "-addext", f"subjectAltName=DNS:{name},DNS:login.localhost", "-keyout", key, "-out", certificate],
+                   check=True, capture_output=True, timeout=60)
+    return certificate, key
+
+
+class TlsPeer:
+    """Shakes hands with any certificate, and hangs up."""
+
+    def __init__(self, address, port, certificate, key):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificate, key)
+        self.socket = socket.create_server((address, port))
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                peer, _ = self.socket.accept()
+            except OSError:
+                return
+            peer.settimeout(5)
+            try:
+                with self.context.wrap_socket(peer, server_side=True):
+                    pass
+            except OSError:
+                peer.close()
+
+    def close(self):
+        self.socket.close()
+
+
+class Bench:
+    """`k` (RSA, known to the map) and `turning` (EC, to be rotated) in vault `prod`."""
+
+    def __enter__(self):
+        self.vault = Emulator().__enter__()
+        port = self.vault.ready["port"]
+        self.held = silent(port)
+        self.peer = TlsPeer(STRANGER, port, *self_signed(self.vault.dir))
+        self.vault.create("k", kty="RSA", key_size=2048)
+        self.vault.create("turning", kty="EC", crv="P-256")
+        with Driver(self.vault, self.vault.config) as driver:
+            assert driver("find k") [0] == 0 and driver("sign")[0] == 0
+        self.number = 0
+        return self
+
+    def __exit__(self, *_):
+        for one in self.held:
+            one.close()
+        self.peer.close()
+        self.vault.__exit__()
+
+    def elsewhere(self, host, address):
+        """The setting that sends a host's connections to another address."""
+        return f"resolve = {host}.localhost:{self.vault.ready['port']}:{address}"
+
+    def cell(self, cold, identity, settings=(), **replace):
+        """A folder with a configuration for one cell, and nothing left of the one before."""
+        self.number += 1
+        folder = pathlib.Path(self.vault.dir) / f"cell{self.number}"
+        folder.mkdir()
+        if not cold:
+            shutil.copy(self.vault.dir / "map.db", folder / "map.db")
+        self.vault.control("DELETE", "/faults")
+        self.vault.requests()
+        config = self.vault.configure(f"cell{self.number}/kvp11.conf", identity=identity, settings=settings, map=folder / "map.db", log=folder / "log",
+                                      audit=folder / "audit", timeout=TIMEOUT, connect_timeout=CONNECT_TIMEOUT, **replace)
+        return folder, config
+
+
+def wait_for(condition, seconds=5):
+    """Until it holds; for what the emulator does after it has answered, or after its client has gone."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.02)
