@@ -22,7 +22,10 @@ char *kv_oauth_claims_parameter(const char *demanded, bool capable)
         claims = kv_json_object();
     if (capable) {
         struct kv_json *token = kv_json_take(claims, "access_token");
-        KV_AUTO_JSON struct kv_json *odd = token && !kv_json_is_object(token) ? kv_take(token) : NULL;
+        if (token && !kv_json_is_object(token)) {
+            kv_json_free(token);
+            token = NULL;
+        }
         if (!token)
             token = kv_json_object();
         kv_json_free(kv_json_take(token, "xms_cc"));
