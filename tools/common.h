@@ -83,6 +83,8 @@ extern const struct kv_option kv_cmd_login_check_options[];
 extern const struct kv_option kv_cmd_keys_options[], kv_cmd_create_options[], kv_cmd_resolve_options[];
 enum kv_status kv_cmd_config_check(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_login_check(struct kv_tool *tool, struct kv_error *err);
+extern const struct kv_option kv_cmd_doctor_options[];
+enum kv_status kv_cmd_doctor(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_keys(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_mechs(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_create(struct kv_tool *tool, struct kv_error *err);

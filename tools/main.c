@@ -10,6 +10,8 @@ static const struct kv_command commands[] = {
       kv_cmd_config_check },
     { "login check", "[VAULT] [--operator] [--fresh]", "show which credential gets a token, and for whom", 0,
       1, kv_cmd_login_check_options, kv_cmd_login_check },
+    { "doctor", "[VAULT] [--key NAME]", "tell what is wrong between here and the vault, and what mends it", 0,
+      1, kv_cmd_doctor_options, kv_cmd_doctor },
     { "keys", "[NAME] [--current | --all] [--refresh]", "list versions: label, state, dates, dependants, URI",
       0, 1, kv_cmd_keys_options, kv_cmd_keys },
     { "mechs", "", "list the mechanisms that a vault's keys offer", 0, 0, NULL, kv_cmd_mechs },

@@ -46,6 +46,7 @@ struct kv_http_reply {
     size_t challenge_count;
     char retry_after[64], retry_after_ms[32]; /* as sent, "" : none */
     char request_id[64];                      /* x-ms-request-id */
+    char date[32];                            /* as sent, "" : none */
     bool maybe_processed;                     /* on failure: the request may have reached the service */
 };
 void kv_http_reply_free(struct kv_http_reply *reply);

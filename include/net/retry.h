@@ -26,4 +26,7 @@ struct kv_retry_verdict {
 
 struct kv_retry_verdict kv_retry_decide(const struct kv_retry_input *input);
 
+/* A date of HTTP (RFC 9110 §5.6.7, IMF-fixdate) → unix seconds. */
+bool kv_retry_read_date(const char *text, int64_t *ret);
+
 #endif

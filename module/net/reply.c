@@ -43,6 +43,7 @@ static const struct {
     { KEPT("retry-after-ms", retry_after_ms) },
     { KEPT("x-ms-retry-after-ms", retry_after_ms) },
     { KEPT("x-ms-request-id", request_id) },
+    { KEPT("date", date) },
 #undef KEPT
 };
 

@@ -70,7 +70,7 @@ static bool read_number(const char *text, int64_t max, int64_t *ret)
 }
 
 /* IMF-fixdate of RFC 9110 §5.6.7; its names are English whatever the host's locale. */
-static bool read_date(const char *text, int64_t *ret)
+bool kv_retry_read_date(const char *text, int64_t *ret)
 {
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     struct tm tm = { 0 };
@@ -97,7 +97,7 @@ static bool asked_wait(const struct kv_retry_input *input, int64_t *ret_ms)
         *ret_ms = value * 1000;
         return true;
     }
-    if (!read_date(input->retry_after, &value))
+    if (!kv_retry_read_date(input->retry_after, &value))
         return false;
     *ret_ms = value > input->unix_seconds ? (value - input->unix_seconds) * 1000 : 0;
     return true;

@@ -4,17 +4,14 @@ A bench is used by one thread; a cell gets a map, a log and a configuration of i
 """
 import pathlib
 import shutil
-import socket
-import ssl
 import subprocess
-import threading
 import time
 
 from kvtest import Emulator
+from peers import STRANGER, TlsPeer, self_signed, silent
 
 TIMEOUT = 2.4          # seconds: after the waits of the retry rule there is never doubt whether one more attempt fits
 CONNECT_TIMEOUT = 1
-REFUSED, SILENT, STRANGER = "127.0.0.9", "127.0.0.10", "127.0.0.11"
 
 
 class Driver:
@@ -40,54 +37,6 @@ class Driver:
         return int(words[0], 16), int(words[1]) / 1000, words[-1] == "wrong"
 
 
-def silent(port):
-    """A listener that takes no connection: its queue is full, so what comes is dropped as a firewall does."""
-    held = [socket.socket()]
-    held[0].bind((SILENT, port))
-    held[0].listen(0)
-    for _ in range(4):
-        held.append(socket.socket())
-        held[-1].setblocking(False)
-        held[-1].connect_ex((SILENT, port))
-    return held
-
-
-def self_signed(folder, name="prod.vault.localhost"):
-    """A certificate that nobody issued; its paths."""
-    certificate, key = folder / "stranger.pem", folder / "stranger.key"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=stranger",
-                    "-addext", f"subjectAltName=DNS:{name},DNS:login.localhost", "-keyout", key, "-out", certificate],
-                   check=True, capture_output=True, timeout=60)
-    return certificate, key
-
-
-class TlsPeer:
-    """Shakes hands with any certificate, and hangs up."""
-
-    def __init__(self, address, port, certificate, key):
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(certificate, key)
-        self.socket = socket.create_server((address, port))
-        self.port = self.socket.getsockname()[1]
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        while True:
-            try:
-                peer, _ = self.socket.accept()
-            except OSError:
-                return
-            peer.settimeout(5)
-            try:
-                with self.context.wrap_socket(peer, server_side=True):
-                    pass
-            except OSError:
-                peer.close()
-
-    def close(self):
-        self.socket.close()
-
-
 class Bench:
     """`k` (RSA, known to the map) and `turning` (EC, to be rotated) in vault `prod`."""
 
@@ -99,7 +48,7 @@ class Bench:
         self.vault.create("k", kty="RSA", key_size=2048)
         self.vault.create("turning", kty="EC", crv="P-256")
         with Driver(self.vault, self.vault.config) as driver:
-            assert driver("find k") [0] == 0 and driver("sign")[0] == 0
+            assert driver("find k")[0] == 0 and driver("sign")[0] == 0
         self.number = 0
         return self
 

@@ -11,7 +11,8 @@ import re
 import threading
 import time
 
-from bench import REFUSED, SILENT, STRANGER, TIMEOUT, Bench, Driver, wait_for
+from bench import TIMEOUT, Bench, Driver, wait_for
+from peers import REFUSED, SILENT, STRANGER
 
 WORKERS = 10
 SLACK = 1.5     # seconds: what a busy machine may add

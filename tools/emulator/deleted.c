@@ -91,6 +91,8 @@ bool em_deleted_purge(struct em_call *call)
     struct em_key *key = find_deleted(call);
     if (!key)
         return deleted_not_found(call);
+    if (call->world->settings.value[EM_PURGE_PROTECTION])
+        return em_call_fail(call, EM_PURGE_FORBIDDEN);
     if (is_for_certificate(call, key))
         return em_call_fail(call, EM_KEY_IS_MANAGED, key->name);
     key->gone_ms = settled(call, EM_PURGE_LATENCY);

@@ -35,7 +35,8 @@ static json_t *attributes(const struct em_call *call, const struct em_version *v
     set_time(object, "created", version->created);
     set_time(object, "updated", version->updated);
     json_object_set_new(object, "recoveryLevel",
-                        json_string(hsm ? "CustomizedRecoverable+Purgeable" : "Recoverable+Purgeable"));
+                        json_sprintf("%s%s", hsm ? "CustomizedRecoverable" : "Recoverable",
+                                     call->world->settings.value[EM_PURGE_PROTECTION] ? "" : "+Purgeable"));
     json_object_set_new(object, "recoverableDays", json_integer(hsm ? EM_RETENTION_HSM : EM_RETENTION_KV));
     json_object_set_new(object, "exportable", json_boolean(version->exportable));
     if (!hsm)

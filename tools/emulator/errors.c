@@ -52,6 +52,10 @@ static const struct {
                                            "Deleted Certificate not found: %s" },
     [EM_KEY_IS_MANAGED] = { 403, "Forbidden", NULL,
                             "Key %s backs a certificate: this operation is done on the certificate." },
+    [EM_PURGE_FORBIDDEN] = { 403, "Forbidden", NULL,
+                             "Operation \"purge\" is not allowed because purge protection is enabled for "
+                             "this "
+                             "vault." },
     [EM_IS_DELETED] = { 409, "Conflict", "ObjectIsDeletedButRecoverable",
                         "Key %s is currently in a deleted but recoverable state, and its name cannot be "
                         "reused; in "

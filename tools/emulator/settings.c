@@ -20,6 +20,7 @@ static const struct {
     [EM_LATENCY_MS] = { "latency_ms", false, 0, INT_MAX },
     [EM_PUBLIC_OPS] = { "disabled_public_ops", true, 0, 1 },
     [EM_CERTIFICATE_LATENCY] = { "certificate_latency", false, 0, INT_MAX },
+    [EM_PURGE_PROTECTION] = { "purge_protection", true, 0, 1 },
 };
 
 void em_settings_init(struct em_settings *settings, const struct em_options *options)

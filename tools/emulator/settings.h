@@ -19,6 +19,7 @@ enum em_setting {
     EM_LATENCY_MS,
     EM_PUBLIC_OPS,
     EM_CERTIFICATE_LATENCY,
+    EM_PURGE_PROTECTION,
     EM_SETTING_COUNT
 };
 

@@ -1,0 +1,72 @@
+"""Addresses of this host at which nothing good answers: for tests of the way to a vault. All of 127.0.0.0/8 is ours; an emulator listens at 127.0.0.1."""
+import socket
+import ssl
+import subprocess
+import threading
+
+REFUSED, SILENT, STRANGER = "127.0.0.9", "127.0.0.10", "127.0.0.11"
+
+
+def silent(port):
+    """A listener that takes no connection: its queue is full, so what comes is dropped as a firewall does. To be closed one by one."""
+    held = [socket.socket()]
+    held[0].bind((SILENT, port))
+    held[0].listen(0)
+    for _ in range(4):
+        held.append(socket.socket())
+        held[-1].setblocking(False)
+        held[-1].connect_ex((SILENT, port))
+    return held
+
+
+def openssl(*words):
+    subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True, timeout=60)
+
+
+NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+
+
+def self_signed(folder, name="prod.vault.localhost"):
+    """A certificate that nobody issued; paths of it and of its key."""
+    certificate, key = folder / "stranger.pem", folder / "stranger.key"
+    openssl("req", "-x509", *NEW_KEY, "-days", "30", "-subj", "/CN=stranger", "-addext", f"subjectAltName=DNS:{name},DNS:login.localhost",
+            "-keyout", key, "-out", certificate)
+    return certificate, key
+
+
+def issued(folder, authority, name="prod.vault.localhost", days=30):
+    """One issued by the authority in a folder (an emulator's --tls-dir); with days below zero it has expired."""
+    certificate, key, request, extensions = (folder / f"issued.{end}" for end in ("pem", "key", "csr", "cnf"))
+    extensions.write_text(f"subjectAltName=DNS:{name}\n")
+    openssl("req", *NEW_KEY, "-subj", f"/CN={name}", "-keyout", key, "-out", request)
+    openssl("x509", "-req", "-in", request, "-CA", authority / "ca.pem", "-CAkey", authority / "ca.key", "-CAcreateserial", "-days", days,
+            "-extfile", extensions, "-out", certificate)
+    return certificate, key
+
+
+class TlsPeer:
+    """Shakes hands with any certificate, and hangs up."""
+
+    def __init__(self, address, port, certificate, key):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificate, key)
+        self.socket = socket.create_server((address, port))
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                peer, _ = self.socket.accept()
+            except OSError:
+                return
+            peer.settimeout(5)
+            try:
+                with self.context.wrap_socket(peer, server_side=True):
+                    pass
+            except OSError:
+                peer.close()
+
+    def close(self):
+        self.socket.shutdown(socket.SHUT_RDWR)  # wakes the one who waits in accept
+        self.socket.close()
