@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
+#include "base/cancel.h"
 
 struct kv_clock {
     int64_t (*unix_seconds)(const struct kv_clock *clock);
@@ -18,14 +20,26 @@ extern const struct kv_clock kv_clock_system;
 /* Until when a call may take, whatever it still has to do: connect, TLS, token, waits and retries together. */
 struct kv_deadline {
     const struct kv_clock *clock;
-    int64_t at_ms; /* steady */
+    int64_t at_ms;            /* steady */
+    struct kv_cancel *cancel; /* another thread may end it before; NULL: nobody can */
 };
 
 /* A condition variable that waits by steady time; false when the system has none to give. */
 bool kv_clock_condition(pthread_cond_t *ret);
 
+/* The point in CLOCK_MONOTONIC that is so far away: what a condition variable waits for. */
+struct timespec kv_clock_after(int64_t ms);
+
 struct kv_deadline kv_deadline_in(const struct kv_clock *clock, int64_t ms);
+/* Another time for the same caller: its clock, and who may end it. */
+struct kv_deadline kv_deadline_again(struct kv_deadline deadline, int64_t ms);
 int64_t kv_deadline_left(struct kv_deadline deadline); /* ms, never negative */
+bool kv_deadline_cancelled(struct kv_deadline deadline);
+/* The wait before another try; whether it fits is asked before. False: cancelled. */
+bool kv_deadline_sleep(struct kv_deadline deadline, int64_t ms);
+/* How long to wait at a time for what a wish to cancel does not wake. */
+enum { KV_DEADLINE_LOOK_MS = 200 };
+int64_t kv_deadline_look(struct kv_deadline deadline); /* ms, 0: the deadline has passed */
 
 /* What a caller hands down with every call that may reach the network. */
 struct kv_task {

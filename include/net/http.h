@@ -55,7 +55,7 @@ void kv_http_reply_free(struct kv_http_reply *reply);
 struct kv_http;
 KV_MUST_USE enum kv_status kv_http_open(const struct kv_http_options *options, struct kv_http **ret,
                                         struct kv_error *err);
-/* KV_OK whenever a whole reply came, whatever its status. Else KV_UNREACHABLE, KV_TLS, KV_TIMED_OUT, KV_PROTOCOL (cut, too large), with *ret->maybe_processed set. */
+/* KV_OK whenever a whole reply came, whatever its status. Else KV_UNREACHABLE, KV_TLS, KV_TIMED_OUT, KV_CANCELLED, KV_PROTOCOL (cut, too large), with *ret->maybe_processed set. */
 KV_MUST_USE enum kv_status kv_http_send(struct kv_http *http, const struct kv_http_request *request,
                                         struct kv_deadline deadline, struct kv_http_reply *ret,
                                         struct kv_error *err);

@@ -157,6 +157,9 @@ static enum kv_status fail_run(const struct kv_credential_request *request, enum
         return kv_fail(err, KV_CREDENTIAL,
                        "the Azure CLI '%s' wrote more than %d bytes: is it the Azure CLI?", program,
                        OUTPUT_MAX);
+    if (status == KV_CANCELLED)
+        return kv_fail(err, KV_CANCELLED, "the application ended the call; the Azure CLI '%s' was killed",
+                       program);
     if (status == KV_TIMED_OUT)
         return kv_fail(
             err, kv_deadline_left(request->task->deadline) ? KV_CREDENTIAL : KV_TIMED_OUT,
@@ -179,7 +182,7 @@ static enum kv_status run(const struct kv_credential_request *request, char *con
         .argv = argv,
         .environment = environment,
         .output_max = OUTPUT_MAX,
-        .deadline = kv_deadline_in(deadline.clock, left < TIMEOUT_MS ? left : TIMEOUT_MS),
+        .deadline = kv_deadline_again(deadline, left < TIMEOUT_MS ? left : TIMEOUT_MS),
     };
     enum kv_status status = kv_program_run(&program, ret);
     kv_config_child_environment_free(environment);

@@ -70,7 +70,6 @@ static bool worth_another(const struct kv_oauth_send *send, const struct outcome
 enum kv_status kv_oauth_send(const struct kv_oauth_send *send, struct kv_http_reply *ret,
                              struct kv_error *err)
 {
-    const struct kv_clock *clock = send->task->deadline.clock;
     struct outcome outcome = { .attempt = 1 };
     for (;; outcome.attempt++) {
         KV_AUTO_REPLY struct kv_http_reply reply = { 0 };
@@ -83,7 +82,9 @@ enum kv_status kv_oauth_send(const struct kv_oauth_send *send, struct kv_http_re
             reply = (struct kv_http_reply){ 0 };
             return status;
         }
-        clock->sleep_ms(clock, wait_ms);
+        if (!kv_deadline_sleep(send->task->deadline, wait_ms))
+            return kv_fail(err, KV_CANCELLED,
+                           "the application ended the call before a token was asked for again");
         outcome.waited_ms += wait_ms;
     }
 }

@@ -181,8 +181,11 @@ static enum kv_status listen_to(struct run *run)
         ended = has_ended(run->pid, &result->exit);
         take(&run->output->ours, &result->output);
         take(&run->errors->ours, &result->errors);
-        if (!ended && (result->output.failed || !left)) {
+        bool cancelled = kv_deadline_cancelled(run->deadline);
+        if (!ended && (result->output.failed || !left || cancelled)) {
             put_down(run->pid);
+            if (cancelled)
+                return KV_CANCELLED;
             return result->output.failed ? KV_DATA_LENGTH : KV_TIMED_OUT;
         }
     }

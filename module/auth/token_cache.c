@@ -218,11 +218,7 @@ static void time_token(struct kv_kept_token *kept, const char *kind, int64_t now
 
 static void wait_change(struct kv_token_cache *cache, int64_t left_ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t ns = until.tv_nsec + left_ms % 1000 * 1000000;
-    until.tv_sec += (time_t)(left_ms / 1000 + ns / 1000000000);
-    until.tv_nsec = (long)(ns % 1000000000);
+    struct timespec until = kv_clock_after(left_ms);
     pthread_cond_timedwait(&cache->changed, &cache->lock, &until);
 }
 
@@ -269,7 +265,7 @@ static struct kv_task share_of(const struct kv_task *task, bool early)
     struct kv_task own = *task;
     if (early) {
         int64_t left = kv_deadline_left(task->deadline) / 3;
-        own.deadline = kv_deadline_in(task->deadline.clock, left < SOFT_TASK_MS ? left : SOFT_TASK_MS);
+        own.deadline = kv_deadline_again(task->deadline, left < SOFT_TASK_MS ? left : SOFT_TASK_MS);
     }
     return own;
 }
@@ -309,6 +305,12 @@ static enum kv_status fail_last(const struct entry *entry, struct kv_error *err)
     return entry->last_status;
 }
 
+/* Its time was short, or somebody ended it: says nothing to another. */
+static bool is_callers_own(enum kv_status status)
+{
+    return status == KV_TIMED_OUT || status == KV_CANCELLED;
+}
+
 /* Until there is a usable token, lock held. Who waited for another's fetch shares its failure instead of repeating it, unless only
  * that one's time was short. */
 static enum kv_status ensure(struct kv_token_cache *cache, struct entry *entry,
@@ -319,12 +321,16 @@ static enum kv_status ensure(struct kv_token_cache *cache, struct entry *entry,
         if (!entry->refreshing)
             return fetch(cache, entry, wish, task, false) == KV_OK ? KV_OK : fail_last(entry, err);
         unsigned round = entry->rounds;
-        int64_t left = kv_deadline_left(task->deadline);
+        int64_t left = kv_deadline_look(task->deadline);
+        if (kv_deadline_cancelled(task->deadline))
+            return kv_fail(err, KV_CANCELLED,
+                           "the application ended the call while it waited for a token for vault '%s'",
+                           wish->config->name);
         if (!left)
             return kv_fail(err, KV_TIMED_OUT, "no token for vault '%s' before the deadline; see `timeout`",
                            wish->config->name);
         wait_change(cache, left);
-        if (entry->rounds != round && entry->last_status != KV_OK && entry->last_status != KV_TIMED_OUT &&
+        if (entry->rounds != round && entry->last_status != KV_OK && !is_callers_own(entry->last_status) &&
             !usable(cache, entry, wish))
             return fail_last(entry, err);
     }

@@ -18,20 +18,26 @@ static int64_t system_steady_ms(const struct kv_clock *clock)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Until a point in time: a signal of the host's makes the wait neither shorter nor longer. */
-static void system_sleep_ms(const struct kv_clock *clock, int64_t ms)
+struct timespec kv_clock_after(int64_t ms)
 {
     struct timespec until;
 
-    if (ms <= 0)
-        return;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000;
+    until.tv_sec += (time_t)(ms / 1000);
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
     if (until.tv_nsec >= 1000000000) {
         until.tv_sec++;
         until.tv_nsec -= 1000000000;
     }
+    return until;
+}
+
+/* Until a point in time: a signal of the host's makes the wait neither shorter nor longer. */
+static void system_sleep_ms(const struct kv_clock *clock, int64_t ms)
+{
+    if (ms <= 0)
+        return;
+    struct timespec until = kv_clock_after(ms);
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
         continue;
 }
@@ -69,6 +75,37 @@ int64_t kv_deadline_left(struct kv_deadline deadline)
     if (deadline.at_ms <= now)
         return 0;
     return __builtin_sub_overflow(deadline.at_ms, now, &left) ? INT64_MAX : left;
+}
+
+struct kv_deadline kv_deadline_again(struct kv_deadline deadline, int64_t ms)
+{
+    struct kv_deadline other = kv_deadline_in(deadline.clock, ms);
+
+    other.cancel = deadline.cancel;
+    return other;
+}
+
+bool kv_deadline_cancelled(struct kv_deadline deadline)
+{
+    return kv_cancel_wished(deadline.cancel);
+}
+
+/* A clock of a test's own sleeps as that test likes. */
+bool kv_deadline_sleep(struct kv_deadline deadline, int64_t ms)
+{
+    if (kv_deadline_cancelled(deadline))
+        return false;
+    if (deadline.cancel && deadline.clock->sleep_ms == system_sleep_ms)
+        return kv_cancel_sleep(deadline.cancel, ms);
+    deadline.clock->sleep_ms(deadline.clock, ms);
+    return !kv_deadline_cancelled(deadline);
+}
+
+int64_t kv_deadline_look(struct kv_deadline deadline)
+{
+    int64_t left = kv_deadline_left(deadline);
+
+    return deadline.cancel && left > KV_DEADLINE_LOOK_MS ? KV_DEADLINE_LOOK_MS : left;
 }
 
 void kv_clock_text(int64_t unix_seconds, char *ret)

@@ -66,7 +66,8 @@ static struct kv_task more_time(const struct kv_change *change)
 {
     const struct kv_keyring_parts *parts = &change->keyring->parts;
 
-    return (struct kv_task){ kv_deadline_in(parts->clock, parts->config->timeout_ms), change->task->caller };
+    return (struct kv_task){ kv_deadline_again(change->task->deadline, parts->config->timeout_ms),
+                             change->task->caller };
 }
 
 /* The list, and what the name means now, which a list does not tell. *ret_whole false: we may not list, so that what is not seen may be there. */

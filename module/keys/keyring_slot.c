@@ -58,23 +58,17 @@ void kv_keyring_slots_free(struct kv_keyring *keyring)
     }
 }
 
-/* Waits until the slot is free; the lock is held. False: the deadline came first. */
+/* Waits until the slot is free; the lock is held. False: the deadline came first, or the wish to cancel. */
 static bool wait_for(struct kv_keyring *keyring, const struct kv_slot *slot, const struct kv_task *task)
 {
-    struct timespec until;
-    int64_t left = kv_deadline_left(task->deadline);
+    int64_t look;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(left / 1000);
-    until.tv_nsec += (long)(left % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
+    while (slot->busy && (look = kv_deadline_look(task->deadline)) > 0 &&
+           !kv_deadline_cancelled(task->deadline)) {
+        struct timespec until = kv_clock_after(look);
+        pthread_cond_timedwait(&keyring->left, &keyring->lock, &until);
     }
-    while (slot->busy)
-        if (pthread_cond_timedwait(&keyring->left, &keyring->lock, &until))
-            return !slot->busy;
-    return true;
+    return !slot->busy;
 }
 
 static enum kv_status recent_failure(const struct kv_slot *slot, struct kv_error *err)
@@ -104,8 +98,14 @@ static enum kv_status enter(struct kv_keyring *keyring, const struct kv_keyring_
     if (ask->have_old && !ask->force)
         return KV_OK;
     if (!wait_for(keyring, slot, task))
-        return kv_fail(err, KV_TIMED_OUT, "vault '%s': another thread is still asking for '%s'",
-                       keyring->parts.config->name, ask->key);
+        return kv_fail(err, kv_deadline_cancelled(task->deadline) ? KV_CANCELLED : KV_TIMED_OUT,
+                       "vault '%s': another thread is still asking for '%s'", keyring->parts.config->name,
+                       ask->key);
+    /* Another's call was ended, not ours. */
+    if (slot->failure == KV_CANCELLED) {
+        slot->busy = *ret_go = true;
+        return KV_OK;
+    }
     return slot->failure != KV_OK ? recent_failure(slot, err) : KV_OK;
 }
 
@@ -129,7 +129,7 @@ struct kv_task kv_keyring_refresh_task(const struct kv_keyring *keyring, const s
 {
     if (!have_old || kv_deadline_left(task->deadline) <= KV_KEYRING_REFRESH_MS)
         return *task;
-    return (struct kv_task){ kv_deadline_in(keyring->parts.clock, KV_KEYRING_REFRESH_MS), task->caller };
+    return (struct kv_task){ kv_deadline_again(task->deadline, KV_KEYRING_REFRESH_MS), task->caller };
 }
 
 /* What failed here and not at the vault is not worth remembering: the next one may have more memory. */

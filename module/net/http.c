@@ -8,6 +8,8 @@
 #include <signal.h>
 #include <string.h>
 
+enum { POLL_MS = 1000 }; /* libcurl knows its own times, and wakes before */
+
 /* ---- handles ---- */
 
 static void release(struct kv_http *http, struct kv_http_handle *handle)
@@ -19,7 +21,10 @@ static enum kv_status acquire(struct kv_http *http, struct kv_deadline deadline,
                               struct kv_error *err)
 {
     struct kv_pooled *pooled = NULL, *stale = NULL;
-    if (kv_pool_take(&http->pool, deadline, &pooled, &stale) != KV_OK)
+    enum kv_status status = kv_pool_take(&http->pool, deadline, &pooled, &stale);
+    if (status == KV_CANCELLED)
+        return kv_fail(err, KV_CANCELLED, "the application ended the call while it waited for a connection");
+    if (status != KV_OK)
         return kv_fail(err, KV_TIMED_OUT,
                        "all %zu connections were busy until the deadline; raise `max_connections` or "
                        "`timeout`",
@@ -36,16 +41,58 @@ static enum kv_status acquire(struct kv_http *http, struct kv_deadline deadline,
 
 /* ---- one exchange ---- */
 
+static void wake(void *multi)
+{
+    (void)!curl_multi_wakeup(multi);
+}
+
+static CURLcode result_of(CURLM *multi)
+{
+    int left;
+    const CURLMsg *message = curl_multi_info_read(multi, &left);
+    return message && message->msg == CURLMSG_DONE ? message->data.result : CURLE_OUT_OF_MEMORY;
+}
+
+/* What curl_easy_perform does, but for the wish to cancel: it wakes us, and the half-done transfer takes its connection along. */
+static CURLcode run(struct kv_http_handle *handle, const struct kv_cancel *cancel)
+{
+    if (curl_multi_add_handle(handle->multi, handle->curl))
+        return CURLE_OUT_OF_MEMORY;
+    int running = 1;
+    CURLMcode code = CURLM_OK;
+    do {
+        code = curl_multi_perform(handle->multi, &running);
+        if (running && !code)
+            code = curl_multi_poll(handle->multi, NULL, 0, POLL_MS, NULL);
+    } while (running && !code && !kv_cancel_wished(cancel));
+    CURLcode result = CURLE_ABORTED_BY_CALLBACK;
+    if (code)
+        result = CURLE_OUT_OF_MEMORY;
+    else if (!running)
+        result = result_of(handle->multi);
+    curl_multi_remove_handle(handle->multi, handle->curl);
+    return result;
+}
+
+static CURLcode run_watched(struct kv_http_handle *handle, struct kv_cancel *cancel)
+{
+    struct kv_cancel_watch watch = { .wake = wake, .user = handle->multi };
+    kv_cancel_watch(cancel, &watch);
+    CURLcode code = run(handle, cancel);
+    kv_cancel_unwatch(cancel, &watch);
+    return code;
+}
+
 /* libcurl writes with MSG_NOSIGNAL; TLS libraries need not. A SIGPIPE that the host had pending already, which it can only have while it blocks
  * the signal, stays. */
-static CURLcode perform_quietly(CURL *c)
+static CURLcode perform_quietly(struct kv_http_handle *handle, struct kv_cancel *cancel)
 {
     sigset_t pipe, before, pending;
     sigemptyset(&pipe);
     sigaddset(&pipe, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &pipe, &before);
     bool stays = sigismember(&before, SIGPIPE) && !sigpending(&pending) && sigismember(&pending, SIGPIPE);
-    CURLcode code = curl_easy_perform(c);
+    CURLcode code = run_watched(handle, cancel);
     static const struct timespec now = { 0 };
     while (!stays && sigtimedwait(&pipe, NULL, &now) < 0 && errno == EINTR)
         continue;
@@ -68,13 +115,14 @@ static enum kv_status fail_after(const struct kv_http_failure *failure, const st
                    : kv_http_fail_transfer(failure, err);
 }
 
-static CURLcode perform(struct kv_http_handle *handle, struct kv_http_lines *headers, struct kv_reply *reply)
+static CURLcode perform(const struct kv_http_errand *errand, struct kv_http_lines *headers,
+                        struct kv_reply *reply)
 {
-    CURL *c = handle->curl;
+    CURL *c = errand->handle->curl;
     if (curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers->nodes) ||
         curl_easy_setopt(c, CURLOPT_WRITEDATA, reply) || curl_easy_setopt(c, CURLOPT_HEADERDATA, reply))
         return CURLE_OUT_OF_MEMORY;
-    CURLcode code = perform_quietly(c);
+    CURLcode code = perform_quietly(errand->handle, errand->deadline.cancel);
     /* What the handle borrowed is about to be gone. */
     curl_easy_setopt(c, CURLOPT_HTTPHEADER, (struct curl_slist *)NULL);
     curl_easy_setopt(c, CURLOPT_POSTFIELDS, "");
@@ -90,6 +138,8 @@ static enum kv_status transfer(const struct kv_http_errand *errand, struct kv_ht
     struct kv_reply reply = { .body.limit = request->reply_max ? request->reply_max : KV_HTTP_REPLY_MAX };
     KV_CLEANUP(kv_http_lines_free) struct kv_http_lines headers = { 0 };
     int64_t left = kv_deadline_left(errand->deadline);
+    if (kv_deadline_cancelled(errand->deadline))
+        return kv_http_fail_cancelled(request->url, err);
     if (!left)
         return kv_fail(err, KV_TIMED_OUT, "the deadline passed before '%.*s' could be asked; see `timeout`",
                        kv_http_origin_length(request->url), request->url);
@@ -101,7 +151,7 @@ static enum kv_status transfer(const struct kv_http_errand *errand, struct kv_ht
                        request->url);
     if (!kv_http_set_request(errand, left))
         return kv_fail(err, KV_NO_MEMORY, "a request cannot be set up: out of memory");
-    CURLcode code = perform(errand->handle, &headers, &reply);
+    CURLcode code = perform(errand, &headers, &reply);
     if (request->pin_sha1)
         kv_http_unpin(c);
     long number = 0;

@@ -64,6 +64,8 @@ enum kv_status kv_http_fail_transfer(const struct kv_http_failure *failure, stru
                                                           : curl_easy_strerror(failure->code);
     enum kv_status status = KV_PROTOCOL;
     const char *remedy = "what answers there is not the service";
+    if (failure->code == CURLE_ABORTED_BY_CALLBACK)
+        return kv_http_fail_cancelled(url, err);
     if (failure->code == CURLE_OPERATION_TIMEDOUT)
         return fail_late(failure, err);
     for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++) {
@@ -82,6 +84,12 @@ enum kv_status kv_http_fail_transfer(const struct kv_http_failure *failure, stru
                        kv_http_origin_length(url), url, ca_file ? "'" : "",
                        ca_file ? ca_file : "the system's authorities", ca_file ? "'" : "", cause, remedy);
     return kv_fail(err, status, "'%.*s': %s; %s", kv_http_origin_length(url), url, cause, remedy);
+}
+
+enum kv_status kv_http_fail_cancelled(const char *url, struct kv_error *err)
+{
+    return kv_fail(err, KV_CANCELLED, "the application ended the call while '%.*s' was being asked",
+                   kv_http_origin_length(url), url);
 }
 
 enum kv_status kv_http_fail_refused(enum kv_status refused, const char *url, struct kv_error *err)

@@ -27,6 +27,7 @@ void kv_http_handle_free(struct kv_http_handle *handle)
     while (handle) {
         struct kv_http_handle *next = (struct kv_http_handle *)handle->pooled.next;
         curl_easy_cleanup(handle->curl);
+        curl_multi_cleanup(handle->multi);
         free(handle);
         handle = next;
     }
@@ -57,7 +58,7 @@ static bool set_up(struct kv_http_handle *handle, const struct kv_http *http)
            !curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, open_socket) &&
            !curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, kv_reply_body) &&
            !curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, kv_reply_header) &&
-           !curl_easy_setopt(c, CURLOPT_MAXCONNECTS, (long)CONNECTIONS_PER_HANDLE) &&
+           !curl_multi_setopt(handle->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_PER_HANDLE) &&
            !curl_easy_setopt(c, CURLOPT_MAXAGE_CONN, (long)((http->pool.idle_ms + 999) / 1000)) &&
            !curl_easy_setopt(c, CURLOPT_USERAGENT, http->user_agent) &&
            !curl_easy_setopt(c, CURLOPT_RESOLVE, http->resolve) && kv_http_memory_set_up(c) &&
@@ -71,7 +72,8 @@ struct kv_http_handle *kv_http_handle_new(const struct kv_http *http)
         return NULL;
     handle->link_local = -1;
     handle->curl = curl_easy_init();
-    if (handle->curl && set_up(handle, http))
+    handle->multi = curl_multi_init();
+    if (handle->curl && handle->multi && set_up(handle, http))
         return handle;
     kv_http_handle_free(handle);
     return NULL;

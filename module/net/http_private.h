@@ -12,6 +12,7 @@
 /* An easy handle keeps the connections it has made, so a handle used again is a connection used again. */
 struct kv_http_handle {
     struct kv_pooled pooled;
+    CURLM *multi; /* of its own: what another thread can wake */
     CURL *curl;
     int link_local; /* what it is set up for; -1: nothing yet */
     char cause[CURL_ERROR_SIZE];
@@ -59,6 +60,7 @@ KV_MUST_USE enum kv_status kv_http_fail_transfer(const struct kv_http_failure *f
 /* A callback ended it: KV_NO_MEMORY or KV_PROTOCOL. */
 KV_MUST_USE enum kv_status kv_http_fail_refused(enum kv_status refused, const char *url,
                                                 struct kv_error *err);
+KV_MUST_USE enum kv_status kv_http_fail_cancelled(const char *url, struct kv_error *err);
 int kv_http_origin_length(const char *url); /* of "https://host:port" */
 
 #endif

@@ -2,8 +2,6 @@
 
 #include "base/cleanup.h"
 
-#include <time.h>
-
 bool kv_pool_open(struct kv_pool *pool)
 {
     if (pthread_mutex_init(&pool->lock, NULL))
@@ -33,14 +31,12 @@ static struct kv_pooled *cut_stale(struct kv_pool *pool)
 static enum kv_status wait_for_room(struct kv_pool *pool, struct kv_deadline deadline)
 {
     while (pool->busy >= pool->limit) {
-        int64_t left = kv_deadline_left(deadline);
+        int64_t left = kv_deadline_look(deadline);
+        if (kv_deadline_cancelled(deadline))
+            return KV_CANCELLED;
         if (!left)
             return KV_TIMED_OUT;
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        int64_t ns = until.tv_nsec + left % 1000 * 1000000;
-        until.tv_sec += (time_t)(left / 1000 + ns / 1000000000);
-        until.tv_nsec = (long)(ns % 1000000000);
+        struct timespec until = kv_clock_after(left);
         pthread_cond_timedwait(&pool->room, &pool->lock, &until);
     }
     return KV_OK;

@@ -26,7 +26,7 @@ bool kv_pool_open(
     struct kv_pool *pool); /* after clock, idle_ms and limit are set; false: no lock to be had */
 void kv_pool_close(struct kv_pool *pool);
 
-/* *ret NULL: make one. *ret_stale: a list to free. KV_TIMED_OUT when there was no room until the deadline. */
+/* *ret NULL: make one. *ret_stale: a list to free. KV_TIMED_OUT when there was no room until the deadline, KV_CANCELLED. */
 KV_MUST_USE enum kv_status kv_pool_take(struct kv_pool *pool, struct kv_deadline deadline,
                                         struct kv_pooled **ret, struct kv_pooled **ret_stale);
 /* NULL: what was taken is no more. Returns a list to free. */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <openssl/crypto.h>
 
 /* A call of ours that is on this thread's stack: OpenSSL or libcurl may come back to us through a provider of the host. */
@@ -13,17 +14,64 @@ bool kv_call_late(void)
     return !OPENSSL_init_crypto(0, NULL);
 }
 
-static CK_RV enter_session(struct kv_call *call, CK_SESSION_HANDLE handle)
+/* What C_SessionCancel calls the work of a function; the first row that begins like its name. §5.6.8. */
+static CK_FLAGS flags_of(const char *name)
+{
+    static const struct {
+        const char *begin;
+        CK_FLAGS flags;
+    } works[] = {
+        { "C_EncryptMessage", CKF_MESSAGE_ENCRYPT },
+        { "C_MessageEncrypt", CKF_MESSAGE_ENCRYPT },
+        { "C_DecryptMessage", CKF_MESSAGE_DECRYPT },
+        { "C_MessageDecrypt", CKF_MESSAGE_DECRYPT },
+        { "C_Encrypt", CKF_ENCRYPT },
+        { "C_Decrypt", CKF_DECRYPT },
+        { "C_Digest", CKF_DIGEST },
+        { "C_Sign", CKF_SIGN },
+        { "C_Verify", CKF_VERIFY },
+        { "C_FindObjects", CKF_FIND_OBJECTS },
+        { "C_GenerateKeyPair", CKF_GENERATE_KEY_PAIR },
+        { "C_GenerateKey", CKF_GENERATE },
+        { "C_WrapKey", CKF_WRAP },
+        { "C_UnwrapKey", CKF_UNWRAP },
+        { "C_DeriveKey", CKF_DERIVE },
+    };
+    for (size_t i = 0; i < sizeof works / sizeof *works; i++)
+        if (strncmp(name, works[i].begin, strlen(works[i].begin)) == 0)
+            return works[i].flags;
+    return 0;
+}
+
+/* The session's lock is waited for only while the one who has it is on its way out. */
+static void lock_session(struct kv_session *session, enum kv_call_need need, CK_FLAGS cancels)
+{
+    bool cancelling = need == KV_NEED_SESSION_CANCELLED && (session->under_way & cancels);
+    if (need == KV_NEED_SESSION_CLOSED)
+        kv_session_interrupt(session, CKR_SESSION_CLOSED);
+    if (cancelling)
+        kv_cancel_wish(&session->cancel);
+    kv_lock_take(&session->lock);
+    if (cancelling)
+        kv_cancel_take_back(&session->cancel);
+}
+
+static CK_RV enter_session(struct kv_call *call, enum kv_call_need need, CK_SESSION_HANDLE handle,
+                           CK_FLAGS cancels)
 {
     call->session = kv_session_ref(call->library, handle);
     if (!call->session)
         return CKR_SESSION_HANDLE_INVALID;
-    kv_lock_take(&call->session->lock);
+    lock_session(call->session, need, cancels);
     /* Another thread may have closed it while this one waited. */
-    return kv_session_closed(call->library, call->session) ? CKR_SESSION_HANDLE_INVALID : CKR_OK;
+    if (kv_session_closed(call->library, call->session))
+        return CKR_SESSION_HANDLE_INVALID;
+    call->session->under_way = flags_of(call->name);
+    return CKR_OK;
 }
 
-struct kv_call kv_call_enter(const char *name, enum kv_call_need need, CK_SESSION_HANDLE handle)
+struct kv_call kv_call_enter(const char *name, enum kv_call_need need, CK_SESSION_HANDLE handle,
+                             CK_FLAGS cancels)
 {
     struct kv_call call = { .name = name, .host_errno = errno };
     if (entered) {
@@ -44,8 +92,8 @@ struct kv_call kv_call_enter(const char *name, enum kv_call_need need, CK_SESSIO
     }
     entered = call.inside = true;
     call.guard = kv_ossl_enter();
-    if (need == KV_NEED_SESSION)
-        call.rv = enter_session(&call, handle);
+    if (need >= KV_NEED_SESSION)
+        call.rv = enter_session(&call, need, handle, cancels);
     return call;
 }
 
@@ -69,6 +117,7 @@ void kv_call_leave(struct kv_call *call)
         return;
     tell(call);
     if (call->session) {
+        call->session->under_way = 0;
         kv_lock_give(&call->session->lock);
         kv_session_unref(call->library, call->session);
     }
@@ -83,6 +132,9 @@ CK_RV kv_call_status(struct kv_call *call, enum kv_status status, unsigned opera
 {
     if (status && !call->err.text[0])
         status = kv_fail(&call->err, status, "%s", kv_status_text(status));
+    /* Why it was ended is the session's to say. */
+    if (status == KV_CANCELLED && call->session && call->session->ended)
+        return call->session->ended;
     return kv_ckr_for(status, operation);
 }
 
@@ -102,5 +154,7 @@ struct kv_slot *kv_call_slot(struct kv_call *call)
 
 struct kv_task kv_call_task(struct kv_call *call)
 {
-    return kv_core_task(call->library->core, call->session->slot, call->name);
+    struct kv_task task = kv_core_task(call->library->core, call->session->slot, call->name);
+    task.deadline.cancel = &call->session->cancel;
+    return task;
 }

@@ -8,7 +8,13 @@
 #include "library.h"
 #include "session.h"
 
-enum kv_call_need { KV_NEED_NOTHING, KV_NEED_LIBRARY, KV_NEED_SESSION };
+enum kv_call_need {
+    KV_NEED_NOTHING,
+    KV_NEED_LIBRARY,
+    KV_NEED_SESSION,
+    KV_NEED_SESSION_CLOSED,    /* for good: a call under way in it is ended instead of waited for */
+    KV_NEED_SESSION_CANCELLED, /* the same, when it does what `cancels` names; the session goes on */
+};
 
 struct kv_call {
     const char *name; /* "C_Sign" */
@@ -21,14 +27,18 @@ struct kv_call {
     bool inside;
 };
 
-struct kv_call kv_call_enter(const char *name, enum kv_call_need need, CK_SESSION_HANDLE handle);
+struct kv_call kv_call_enter(const char *name, enum kv_call_need need, CK_SESSION_HANDLE handle,
+                             CK_FLAGS cancels);
 void kv_call_leave(struct kv_call *call);
 
-#define KV_CALL_AS(call, need, handle)                                                                       \
-    __attribute__((cleanup(kv_call_leave))) struct kv_call call = kv_call_enter(__func__, need, handle)
-#define KV_CALL(call, handle) KV_CALL_AS(call, KV_NEED_SESSION, handle)
-#define KV_CALL_LIBRARY(call) KV_CALL_AS(call, KV_NEED_LIBRARY, 0)
-#define KV_CALL_BARE(call)    KV_CALL_AS(call, KV_NEED_NOTHING, 0)
+#define KV_CALL_AS(call, need, handle, cancels)                                                              \
+    __attribute__((cleanup(kv_call_leave))) struct kv_call call =                                            \
+        kv_call_enter(__func__, need, handle, cancels)
+#define KV_CALL(call, handle)                 KV_CALL_AS(call, KV_NEED_SESSION, handle, 0)
+#define KV_CALL_CLOSE(call, handle)           KV_CALL_AS(call, KV_NEED_SESSION_CLOSED, handle, 0)
+#define KV_CALL_CANCEL(call, handle, cancels) KV_CALL_AS(call, KV_NEED_SESSION_CANCELLED, handle, cancels)
+#define KV_CALL_LIBRARY(call)                 KV_CALL_AS(call, KV_NEED_LIBRARY, 0, 0)
+#define KV_CALL_BARE(call)                    KV_CALL_AS(call, KV_NEED_NOTHING, 0, 0)
 
 /* True once the process is being taken down: OpenSSL has begun its own end, and hosts still close sessions and finalize. */
 bool kv_call_late(void);

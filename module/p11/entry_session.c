@@ -16,7 +16,7 @@ CK_RV C_CloseSession(CK_SESSION_HANDLE h)
 {
     if (kv_call_late())
         return CKR_OK;
-    KV_CALL(call, h);
+    KV_CALL_CLOSE(call, h);
     if (!call.rv)
         call.rv = kv_session_close(&call);
     return call.rv;
@@ -69,7 +69,7 @@ CK_RV C_Logout(CK_SESSION_HANDLE h)
 
 CK_RV C_SessionCancel(CK_SESSION_HANDLE h, CK_FLAGS flags)
 {
-    KV_CALL(call, h);
+    KV_CALL_CANCEL(call, h, flags);
     if (!call.rv)
         call.rv = kv_session_cancel(&call, flags);
     return call.rv;

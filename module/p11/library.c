@@ -158,6 +158,8 @@ CK_RV kv_library_close(void)
         struct kv_library *former = swap(NULL);
         rv = former ? CKR_OK : CKR_CRYPTOKI_NOT_INITIALIZED;
         spend_handles(former);
+        if (former)
+            kv_session_interrupt_all(former, CKR_CRYPTOKI_NOT_INITIALIZED);
         kv_library_unref(former);
     }
     pthread_mutex_unlock(&door);

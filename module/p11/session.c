@@ -15,6 +15,7 @@ static void session_free(struct kv_session *session)
         kv_message_reset(&session->messages[i]);
     kv_handles_free(&session->objects);
     kv_lock_close(&session->lock);
+    kv_cancel_close(&session->cancel);
     free(session);
 }
 KV_DEFINE_CLEANUP(struct kv_session, session_free)
@@ -22,11 +23,17 @@ KV_DEFINE_CLEANUP(struct kv_session, session_free)
 static CK_RV session_new(const struct kv_library *library, struct kv_session **ret)
 {
     struct kv_session *session = calloc(1, sizeof *session);
-    CK_RV rv = session ? kv_lock_open(library->means, &session->lock) : CKR_HOST_MEMORY;
-    if (rv)
+    if (!session || !kv_cancel_open(&session->cancel)) {
         free(session);
-    else
+        return CKR_HOST_MEMORY;
+    }
+    CK_RV rv = kv_lock_open(library->means, &session->lock);
+    if (rv) {
+        kv_cancel_close(&session->cancel);
+        free(session);
+    } else {
         *ret = session;
+    }
     /* The one code for it that the standard has is C_Initialize's. */
     return rv == CKR_CANT_LOCK ? CKR_GENERAL_ERROR : rv;
 }
@@ -119,6 +126,8 @@ void kv_session_close_all(struct kv_library *library, const CK_SLOT_ID *slot)
             place = 0;
             session = next_of(library, slot, &place);
         }
+        if (session)
+            kv_session_interrupt(session, CKR_SESSION_CLOSED);
         bool last = session && withdraw(library, session);
         kv_library_unlock(library);
         if (last)
@@ -251,6 +260,22 @@ CK_RV kv_session_cancel(struct kv_call *call, CK_FLAGS operations)
     if (operations & CKF_FIND_OBJECTS)
         kv_find_reset(&session->find);
     return CKR_OK;
+}
+
+/* The first to end it says how. */
+void kv_session_interrupt(struct kv_session *session, CK_RV rv)
+{
+    CK_RV none = CKR_OK;
+    atomic_compare_exchange_strong(&session->ended, &none, rv);
+    kv_cancel_wish(&session->cancel);
+}
+
+void kv_session_interrupt_all(struct kv_library *library, CK_RV rv)
+{
+    KV_HOLD_LIBRARY(library);
+    size_t place = 0;
+    for (struct kv_session *session; (session = kv_handles_next(&library->sessions, &place));)
+        kv_session_interrupt(session, rv);
 }
 
 struct kv_session *kv_session_ref(struct kv_library *library, CK_SESSION_HANDLE handle)

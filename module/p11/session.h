@@ -3,6 +3,8 @@
 #ifndef KV_P11_SESSION_H
 #define KV_P11_SESSION_H
 
+#include <stdatomic.h>
+#include "base/cancel.h"
 #include "find.h"
 #include "handles.h"
 #include "lock.h"
@@ -18,6 +20,12 @@ struct kv_session {
     CK_FLAGS flags;
     unsigned references; /* this and `closed` under the library's lock */
     bool closed;
+
+    /* Reached without the lock, which is held over I/O: how another thread ends the call under way. */
+    struct kv_cancel cancel;
+    _Atomic CK_FLAGS
+        under_way;       /* what that call does, as C_SessionCancel names it; 0: nothing of that kind */
+    _Atomic CK_RV ended; /* what such a call answers when the session is gone for good; CKR_OK: it is not */
 
     struct kv_lock lock; /* what follows */
     struct kv_find find;
@@ -41,6 +49,10 @@ struct kv_session *kv_session_ref(struct kv_library *library, CK_SESSION_HANDLE 
 void kv_session_unref(struct kv_library *library, struct kv_session *session);
 bool kv_session_closed(struct kv_library *library, const struct kv_session *session);
 void kv_session_close_all(struct kv_library *library, const CK_SLOT_ID *slot); /* NULL: of every slot */
+
+/* Ends what is under way and what may still begin; `rv` is what it answers. Without the session's lock. */
+void kv_session_interrupt(struct kv_session *session, CK_RV rv);
+void kv_session_interrupt_all(struct kv_library *library, CK_RV rv);
 
 /* Remembers a session object that is to end with the session. */
 KV_MUST_USE enum kv_status kv_session_own(struct kv_session *session, CK_OBJECT_HANDLE object);

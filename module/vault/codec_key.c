@@ -39,7 +39,12 @@ static enum kv_status read_bytes(const struct kv_json *object, const char *name,
 {
     const char *text = kv_json_text(kv_json_get(object, name));
     KV_AUTO_BYTES struct kv_bytes bytes = { 0 };
-    if (!text || !*text || strlen(text) > (max * 4 + 2) / 3 || kv_decode_base64url(text, &bytes) != KV_OK)
+    if (!text || !*text || strlen(text) > (max * 4 + 2) / 3)
+        return bad(err, name);
+    enum kv_status status = kv_decode_base64url(text, &bytes);
+    if (status == KV_NO_MEMORY)
+        return kv_fail(err, status, "no memory for the reply's `%s`", name);
+    if (status != KV_OK)
         return bad(err, name);
     *ret = kv_bytes_take(&bytes);
     return KV_OK;

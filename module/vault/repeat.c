@@ -33,9 +33,11 @@ static int64_t now_of(const struct kv_errand *errand)
     return errand->vault->parts.clock->steady_ms(errand->vault->parts.clock);
 }
 
-static void nap(const struct kv_errand *errand, int64_t ms)
+static enum kv_status nap(const struct kv_errand *errand, int64_t ms, struct kv_error *err)
 {
-    errand->vault->parts.clock->sleep_ms(errand->vault->parts.clock, ms);
+    if (kv_deadline_sleep(errand->request->task->deadline, ms))
+        return KV_OK;
+    return kv_fail(err, KV_CANCELLED, "the application ended the call before the vault was asked again");
 }
 
 /* What one thread was told holds for all of them; and so that they do not all come back at once, each stays away a little longer. */
@@ -54,7 +56,7 @@ static enum kv_status wait_cool_down(const struct kv_errand *errand, struct kv_e
                 errand->vault->parts.config->name, (long long)wait_ms);
         int64_t spread_ms = wait_ms / SPREAD < SPREAD_MAX_MS ? wait_ms / SPREAD : SPREAD_MAX_MS;
         wait_ms += (int64_t)((double)spread_ms * clock->jitter(clock));
-        nap(errand, wait_ms < left_ms ? wait_ms : left_ms - 1);
+        KV_TRY(nap(errand, wait_ms < left_ms ? wait_ms : left_ms - 1, err));
     }
     return KV_OK;
 }
@@ -84,8 +86,7 @@ static enum kv_status look_in(struct kv_errand *errand, struct kv_waiter *waiter
         return KV_OK;
     if (wait_ms >= kv_deadline_left(errand->request->task->deadline))
         return fail_limited(errand, wait_ms, err);
-    nap(errand, wait_ms < LOOK_AGAIN_MS ? wait_ms : LOOK_AGAIN_MS);
-    return KV_OK;
+    return nap(errand, wait_ms < LOOK_AGAIN_MS ? wait_ms : LOOK_AGAIN_MS, err);
 }
 
 enum kv_status kv_errand_wait_turn(struct kv_errand *errand, struct kv_error *err)
@@ -155,7 +156,7 @@ static enum kv_status repeat(struct kv_errand *errand, struct kv_error *err)
                                       : tell_cause(errand, status, &before, err);
         before = *err;
         if (!verdict.for_all)
-            nap(errand, verdict.wait_ms);
+            KV_TRY(nap(errand, verdict.wait_ms, err));
     }
 }
 

@@ -123,10 +123,14 @@ WRAP(void *, tsearch, NULL, (const void *key, void **root, int (*compare)(const 
 WRAP(void *, mmap64, MAP_FAILED, (void *at, size_t len, int protection, int flags, int fd, off64_t from), (at, len, protection, flags, fd, from))
 WRAP(int, mlock, (errno = EPERM, -1), (const void *at, size_t len), (at, len))
 
-/* What fails within libcurl fails as curl_easy_perform: its own memory is left alone. */
+/* What fails within libcurl fails as its multi interface: its own memory is left alone. */
 WRAP(CURLcode, curl_global_init_mem, CURLE_OUT_OF_MEMORY,
      (long flags, curl_malloc_callback m, curl_free_callback f, curl_realloc_callback r, curl_strdup_callback s, curl_calloc_callback c), (flags, __real_malloc, f, __real_realloc, strdup, __real_calloc))
 WRAP(CURL *, curl_easy_init, NULL, (void), ())
+WRAP(CURLM *, curl_multi_init, NULL, (void), ())
+WRAP(CURLMcode, curl_multi_add_handle, CURLM_OUT_OF_MEMORY, (CURLM *multi, CURL *c), (multi, c))
+WRAP(CURLMcode, curl_multi_perform, CURLM_OUT_OF_MEMORY, (CURLM *multi, int *running), (multi, running))
+WRAP(CURLMcode, curl_multi_poll, CURLM_OUT_OF_MEMORY, (CURLM *multi, struct curl_waitfd *more, unsigned count, int ms, int *ret), (multi, more, count, ms, ret))
 WRAP(struct curl_slist *, curl_slist_append, NULL, (struct curl_slist *list, const char *text), (list, text))
 
 WRAP(cJSON *, cJSON_ParseWithLengthOpts, NULL, (const char *text, size_t len, const char **end, cJSON_bool ends), (text, len, end, ends))
@@ -173,18 +177,20 @@ int __wrap_openat64(int folder, const char *path, int flags, ...)
     return inject_here("openat64") ? (errno = ENFILE, -1) : __real_openat64(folder, path, flags, mode);
 }
 
-/* A transfer fails in many ways. */
-CURLcode __real_curl_easy_perform(CURL *c);
-CURLcode __wrap_curl_easy_perform(CURL *c);
-CURLcode __wrap_curl_easy_perform(CURL *c)
+/* A transfer fails in many ways, of which it tells when it is over. */
+CURLMsg *__real_curl_multi_info_read(CURLM *multi, int *left);
+CURLMsg *__wrap_curl_multi_info_read(CURLM *multi, int *left);
+CURLMsg *__wrap_curl_multi_info_read(CURLM *multi, int *left)
 {
     static const CURLcode codes[] = { CURLE_OUT_OF_MEMORY,     CURLE_COULDNT_CONNECT,
                                       CURLE_RECV_ERROR,        CURLE_OPERATION_TIMEDOUT,
                                       CURLE_SSL_CONNECT_ERROR, CURLE_COULDNT_RESOLVE_HOST,
                                       CURLE_GOT_NOTHING };
     static unsigned next;
-    return inject_here("curl_easy_perform") ? codes[next++ % (sizeof codes / sizeof *codes)]
-                                            : __real_curl_easy_perform(c);
+    CURLMsg *message = __real_curl_multi_info_read(multi, left);
+    if (message && inject_here("curl_multi_info_read"))
+        message->data.result = codes[next++ % (sizeof codes / sizeof *codes)];
+    return message;
 }
 
 /* Its third argument is a pointer, a long or a curl_off_t: all of one size, and passed in one way, where this is built. */

@@ -310,6 +310,7 @@ static void finalize_all(struct slow *slow)
 static void test_closing_what_is_under_way(void **state)
 {
     static void (*const ways[])(struct slow *) = { close_session, finalize_all };
+    static const CK_RV codes[] = { CKR_SESSION_CLOSED, CKR_CRYPTOKI_NOT_INITIALIZED };
     for (int i = 0; i < 2; i++) {
         struct slow slow = { .session = open_session(PROD), .rv = 4711 };
         pthread_t thread;
@@ -320,7 +321,7 @@ static void test_closing_what_is_under_way(void **state)
         await_fault_taken();
         ways[i](&slow);
         pthread_join(thread, NULL);
-        assert_int_equal(slow.rv, CKR_OK);
+        expect(codes[i], slow.rv);
         CK_SESSION_INFO info;
         CK_RV rv = world.p11->C_GetSessionInfo(slow.session, &info);
         assert_true(rv == CKR_SESSION_HANDLE_INVALID || rv == CKR_CRYPTOKI_NOT_INITIALIZED);
