@@ -43,7 +43,7 @@ static bool in_module(const struct kv_vault_config *config)
     return config->client_key && strncmp(config->client_key, "pkcs11:", 7) == 0;
 }
 
-static enum kv_status read_files(struct kv_client_key *key, struct kv_error *err)
+static enum kv_status read_them(struct kv_client_key *key, struct kv_error *err)
 {
     const struct kv_vault_config *config = key->config;
     const char *password = config->client_certificate_password;
@@ -63,6 +63,20 @@ static enum kv_status read_files(struct kv_client_key *key, struct kv_error *err
     if (!key->parts.key)
         return kv_fail(err, KV_CREDENTIAL, "'%s' holds no private key; name it in `client_key`",
                        config->client_key ? config->client_key : config->client_certificate);
+    return KV_OK;
+}
+
+/* A PIN that nobody looks at would be right whatever it is. */
+static enum kv_status read_files(struct kv_client_key *key, struct kv_error *err)
+{
+    const struct kv_vault_config *config = key->config;
+    KV_TRY(read_them(key, err));
+    if (config->pin == KV_PIN_PKCS12_PASSWORD && !key->parts.locked)
+        return kv_fail(err, KV_CREDENTIAL,
+                       "'%s' opens without a password, so that any PIN would be right; encrypt it, or remove "
+                       "`pin`",
+                       in_module(config) || !config->client_key ? config->client_certificate
+                                                                : config->client_key);
     return KV_OK;
 }
 

@@ -6,8 +6,24 @@
 
 #include <dlfcn.h>
 #include <p11-kit/pkcs11.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+
+/* One visitor at a time: who initialised the module takes it down again, and a logout is everybody's. */
+static pthread_mutex_t door = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* A visitor of the parent is none of the child's, and would never come out. */
+static void renew_in_child(void)
+{
+    door = (pthread_mutex_t)PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, renew_in_child);
+}
 
 /* One signature on its way. */
 struct visit {
@@ -30,7 +46,6 @@ static void leave(struct visit *visit)
         visit->f->C_CloseSession(visit->session);
     if (visit->ours)
         visit->f->C_Finalize(NULL);
-    kv_pkcs11_uri_free(&visit->uri);
 }
 
 static enum kv_status fail_call(const struct visit *visit, const char *call, CK_RV rv, struct kv_error *err)
@@ -292,13 +307,25 @@ static enum kv_status sign(const struct visit *visit, struct kv_bytes *ret, stru
     return rv == CKR_OK ? KV_OK : fail_call(visit, "C_Sign", rv, err);
 }
 
-static enum kv_status visit_module(struct visit *visit, struct kv_bytes *ret, struct kv_error *err)
+static enum kv_status visit_inside(struct visit *visit, struct kv_bytes *ret, struct kv_error *err)
 {
     KV_TRY(load(visit, err));
     KV_TRY(initialise(visit, err));
     KV_TRY(open_session(visit, err));
     KV_TRY(find_key(visit, err));
     return sign(visit, ret, err);
+}
+
+static enum kv_status visit_module(struct visit *visit, struct kv_bytes *ret, struct kv_error *err)
+{
+    pthread_once(&once, watch_forks);
+    if (pthread_mutex_lock(&door) != 0) /* by way of it we have come back to ourselves */
+        return kv_fail(err, KV_CREDENTIAL, "module '%s' leads back here; name the token's own module",
+                       visit->job->module ? visit->job->module : visit->job->uri);
+    enum kv_status status = visit_inside(visit, ret, err);
+    leave(visit);
+    pthread_mutex_unlock(&door);
+    return status;
 }
 
 enum kv_status kv_foreign_sign(const struct kv_foreign_job *job, struct kv_bytes *ret, struct kv_error *err)
@@ -310,7 +337,7 @@ enum kv_status kv_foreign_sign(const struct kv_foreign_job *job, struct kv_bytes
     struct kv_ossl_guard guard = kv_ossl_step_aside();
     if (status == KV_OK)
         status = visit_module(&visit, &signature, err);
-    leave(&visit);
+    kv_pkcs11_uri_free(&visit.uri);
     kv_ossl_leave(&guard);
     if (status == KV_OK)
         *ret = kv_bytes_take(&signature);

@@ -91,6 +91,7 @@ static enum kv_status read_pem(const struct kv_auth_file *file, struct kv_view t
     if (key) {
         EVP_PKEY_free(ret->key);
         ret->key = key;
+        ret->locked |= asked.asked;
     }
     return KV_OK;
 }
@@ -134,6 +135,7 @@ static enum kv_status read_pkcs12(const struct kv_auth_file *file, struct kv_vie
         return fail_password(file, NULL, err);
     if (password && PKCS12_mac_present(pkcs12) && !PKCS12_verify_mac(pkcs12, password, -1))
         return fail_password(file, password, err);
+    ret->locked |= password && PKCS12_mac_present(pkcs12);
     return take_parts(file, pkcs12, password, ret, err);
 }
 

@@ -10,6 +10,7 @@
 struct kv_key_file {
     STACK_OF(X509) * certificates; /* in the file's order */
     EVP_PKEY *key;                 /* NULL: none was there */
+    bool locked;                   /* what was read would not have opened with another password */
 };
 void kv_key_file_free(struct kv_key_file *file);
 

@@ -94,6 +94,29 @@ def pkcs12(world):
     world.refuses(77, ["client.p12", "chmod"], "keys", "--refresh", config=configure(world, client_certificate=path), env={"AZURE_CLIENT_CERTIFICATE_PASSWORD": "planted-word"})
 
 
+def pkcs12_pin(world):
+    """client-certificate, `pin = pkcs12-password`: the PIN opens the file, a wrong one is CKR_PIN_INCORRECT and asks nobody; an open file proves no PIN"""
+    key, certificate = certify(world)
+    path = world.vault.dir / "client.p12"
+    command("openssl", "pkcs12", "-export", "-inkey", key, "-in", certificate, "-passout", "pass:planted-word", "-out", path)
+    path.chmod(0o600)
+
+    def log_in(pin, file):
+        world.vault.requests()
+        done = world.vault.run(["pkcs11-tool", "--module", world.vault.module, "--token-label", "prod", "--login", "--pin", pin, "--list-objects", "--type", "privkey"],
+                               config=configure(world, client_certificate=file, pin="pkcs12-password"))
+        return done, [r["status"] for r in world.vault.requests() if r["kind"] == "token"]
+
+    done, tokens = log_in("planted-word", path)
+    assert done.returncode == 0 and b"backup-kek" in done.stdout and tokens == [200], (done, tokens)
+    done, tokens = log_in("planted-error", path)
+    assert b"CKR_PIN_INCORRECT" in done.stderr and not tokens, (done, tokens)
+    done, tokens = log_in("planted-word", together(world, key, certificate))
+    assert done.returncode != 0 and b"CKR_PIN_INCORRECT" not in done.stderr and not tokens, (done, tokens)
+    log = world.vault.log()
+    assert "any PIN would be right" in log and "planted" not in log, log
+
+
 def other_key(world):
     """client-certificate: a key that is not the certificate's, and a certificate that the directory does not know, are told apart"""
     _, certificate = certify(world)
@@ -227,4 +250,4 @@ def encode(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-SCENARIOS = (pem, key_apart, pkcs12, other_key, softhsm, environment, workload_identity, claims_challenge, tenant_change)
+SCENARIOS = (pem, key_apart, pkcs12, pkcs12_pin, other_key, softhsm, environment, workload_identity, claims_challenge, tenant_change)

@@ -76,6 +76,19 @@ static void write_pkcs12(const char *name, const char *password)
     X509_free(certificate);
 }
 
+static void write_locked(const char *name, const char *password)
+{
+    FILE *file = fopen(path_of(name), "we");
+    X509 *certificate = certify(own_key, NOW - DAY, NOW + DAY);
+    assert_non_null(file);
+    assert_int_equal(fchmod(fileno(file), 0600), 0);
+    assert_true(PEM_write_X509(file, certificate));
+    assert_true(PEM_write_PKCS8PrivateKey(file, own_key, EVP_aes_256_cbc(), password, (int)strlen(password),
+                                          NULL, NULL));
+    X509_free(certificate);
+    fclose(file);
+}
+
 static int set_up(void **state)
 {
     own_key = EVP_RSA_gen(2048);
@@ -91,14 +104,15 @@ static int set_up(void **state)
     write_pem("mixed", own_key, other_key, NOW - DAY, NOW + DAY);
     write_pem("key", NULL, own_key, 0, 0);
     write_pkcs12("p12", "planted-word");
+    write_pkcs12("empty", "");
+    write_locked("locked", "planted-word");
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    static const char *const names[] = {
-        "good", "open", "public", "expired", "early", "mixed", "key", "p12"
-    };
+    static const char *const names[] = { "good",  "open", "public", "expired", "early",
+                                         "mixed", "key",  "p12",    "empty",   "locked" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         unlink(path_of(names[i]));
     rmdir(folder);
@@ -139,6 +153,45 @@ static void files_are_checked(void **state)
         if (status != (rows[i].word ? KV_CREDENTIAL : KV_OK) ||
             (rows[i].word && !strstr(err.text, rows[i].word)) || strstr(err.text, "planted"))
             fail_msg("%s: %d, '%s'", rows[i].sentence, status, err.text);
+    }
+}
+
+/* `pin = pkcs12-password`: whoever guesses is told so, and a file that would open for any PIN proves none. */
+static void a_pin_is_proved_by_the_file(void **state)
+{
+    static const struct {
+        const char *sentence, *certificate, *key, *password;
+        const char *code, *word; /* word NULL: it opens */
+    } rows[] = {
+        { "PKCS#12, right", "p12", NULL, "planted-word", "", NULL },
+        { "PKCS#12, wrong", "p12", NULL, "planted-error", KV_CREDENTIAL_WRONG_SECRET, "correct it" },
+        { "PKCS#12 without a password", "empty", NULL, "planted-word", KV_CREDENTIAL_WRONG_SECRET,
+          "correct it" },
+        { "PEM, right", "locked", NULL, "planted-word", "", NULL },
+        { "PEM, wrong", "locked", NULL, "planted-error", KV_CREDENTIAL_WRONG_SECRET, "correct it" },
+        { "PEM that is open", "good", NULL, "planted-word", "", "any PIN would be right" },
+        { "a key apart that is open", "public", "key", "planted-word", "", "any PIN would be right" },
+        { "a key apart that is locked", "public", "locked", "planted-word", "", NULL },
+        { "the certificate's file locked, its key open", "p12", "key", "planted-word", "", NULL },
+        { "a key in another module", "public", "pkcs11:object=k", "planted-word", "",
+          "any PIN would be right" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        bool uri = rows[i].key && strchr(rows[i].key, ':');
+        char certificate[128], key[128] = "";
+        snprintf(certificate, sizeof certificate, "%s", path_of(rows[i].certificate));
+        if (rows[i].key)
+            snprintf(key, sizeof key, "%s", uri ? rows[i].key : path_of(rows[i].key));
+        struct kv_vault_config config = { .client_certificate = certificate,
+                                          .client_key = *key ? key : NULL,
+                                          .pin = KV_PIN_PKCS12_PASSWORD,
+                                          .client_certificate_password = (char *)rows[i].password };
+        KV_AUTO_CLIENT_KEY struct kv_client_key *opened = NULL;
+        struct kv_error err = { 0 };
+        enum kv_status status = kv_client_key_open(&config, NOW, &opened, &err);
+        if (status != (rows[i].word ? KV_CREDENTIAL : KV_OK) || strcmp(err.code, rows[i].code) != 0 ||
+            (rows[i].word && !strstr(err.text, rows[i].word)) || strstr(err.text, "planted"))
+            fail_msg("%s: %d, '%s' '%s'", rows[i].sentence, status, err.code, err.text);
     }
 }
 
@@ -301,7 +354,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_are_checked), cmocka_unit_test(an_assertion_says_what_it_should),
         cmocka_unit_test(padding_is_pss),    cmocka_unit_test(uris_are_read),
-        cmocka_unit_test(claims_are_merged),
+        cmocka_unit_test(claims_are_merged), cmocka_unit_test(a_pin_is_proved_by_the_file),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -208,6 +208,24 @@ static const char *a_refused_token_goes(void)
     return NULL;
 }
 
+/* What another process left was got without them (contract §14.8); what comes instead serves all. */
+static const char *demanded_claims_are_not_answered_from_here(void)
+{
+    struct kv_task task = { kv_deadline_in(&fake, 60000), "test" };
+    struct kv_challenge demanding = challenge;
+    KV_AUTO_TEXT char *got = NULL;
+    char identity[64];
+    CHECK(another_has("bearer-1"));
+    struct process second = process_of(&config);
+    snprintf(demanding.claims, sizeof demanding.claims, "{}");
+    CHECK(kv_tokens_bearer(second.tokens, &demanding, &task, &got, identity, NULL) == KV_OK);
+    CHECK(!strcmp(got, "bearer-2"));
+    CHECK(token_is(&second, "bearer-2"));
+    CHECK(another_has("bearer-2"));
+    process_end(&second);
+    return NULL;
+}
+
 static const char *what_is_broken_is_ignored(void)
 {
     static const char *const good = "kvp11-1 1003600 1003300 1003300 fake app\nplanted";
@@ -427,6 +445,7 @@ static void in_child(const char *(*sentence)(void), bool allowed)
 IN_CHILD(processes_share)
 IN_CHILD(the_name_tells_nothing)
 IN_CHILD(a_refused_token_goes)
+IN_CHILD(demanded_claims_are_not_answered_from_here)
 IN_CHILD(what_is_broken_is_ignored)
 IN_CHILD(what_is_not_ours_alone_is_ignored)
 IN_CHILD(four_parts_and_the_surroundings_make_a_name)
@@ -447,6 +466,7 @@ int main(void)
         cmocka_unit_test(test_processes_share),
         cmocka_unit_test(test_the_name_tells_nothing),
         cmocka_unit_test(test_a_refused_token_goes),
+        cmocka_unit_test(test_demanded_claims_are_not_answered_from_here),
         cmocka_unit_test(test_what_is_broken_is_ignored),
         cmocka_unit_test(test_what_is_not_ours_alone_is_ignored),
         cmocka_unit_test(test_four_parts_and_the_surroundings_make_a_name),
