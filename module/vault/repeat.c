@@ -40,11 +40,20 @@ static enum kv_status nap(const struct kv_errand *errand, int64_t ms, struct kv_
     return kv_fail(err, KV_CANCELLED, "the application ended the call before the vault was asked again");
 }
 
-/* What one thread was told holds for all of them; and so that they do not all come back at once, each stays away a little longer. */
-static enum kv_status wait_cool_down(const struct kv_errand *errand, struct kv_error *err)
+/* So that all threads do not come back at once, each stays away a little longer, but never for so long that no time is left to ask. */
+static int64_t spread(const struct kv_errand *errand, int64_t wait_ms, int64_t left_ms)
 {
     enum { SPREAD = 4, SPREAD_MAX_MS = 2000 };
     const struct kv_clock *clock = errand->vault->parts.clock;
+    int64_t most = wait_ms / SPREAD < SPREAD_MAX_MS ? wait_ms / SPREAD : SPREAD_MAX_MS;
+    if (most > (left_ms - wait_ms) / 2)
+        most = (left_ms - wait_ms) / 2;
+    return (int64_t)((double)most * clock->jitter(clock));
+}
+
+/* What one thread was told holds for all of them. */
+static enum kv_status wait_cool_down(const struct kv_errand *errand, struct kv_error *err)
+{
     int64_t wait_ms;
     while ((wait_ms = kv_vault_cooling(errand->vault)) > 0) {
         int64_t left_ms = kv_deadline_left(errand->request->task->deadline);
@@ -54,9 +63,7 @@ static enum kv_status wait_cool_down(const struct kv_errand *errand, struct kv_e
                 "vault '%s' asks to be left alone for %lld more ms, which is past the deadline; repeat "
                 "later, or raise `timeout`",
                 errand->vault->parts.config->name, (long long)wait_ms);
-        int64_t spread_ms = wait_ms / SPREAD < SPREAD_MAX_MS ? wait_ms / SPREAD : SPREAD_MAX_MS;
-        wait_ms += (int64_t)((double)spread_ms * clock->jitter(clock));
-        KV_TRY(nap(errand, wait_ms < left_ms ? wait_ms : left_ms - 1, err));
+        KV_TRY(nap(errand, wait_ms + spread(errand, wait_ms, left_ms), err));
     }
     return KV_OK;
 }

@@ -62,7 +62,7 @@ class Bench:
         """The setting that sends a host's connections to another address."""
         return f"resolve = {host}.localhost:{self.vault.ready['port']}:{address}"
 
-    def cell(self, cold, identity, settings=(), **replace):
+    def cell(self, cold, identity, settings=(), timeout=TIMEOUT, **replace):
         """A folder with a configuration for one cell, and nothing left of the one before."""
         self.number += 1
         folder = pathlib.Path(self.vault.dir) / f"cell{self.number}"
@@ -72,7 +72,7 @@ class Bench:
         self.vault.control("DELETE", "/faults")
         self.vault.requests()
         config = self.vault.configure(f"cell{self.number}/kvp11.conf", identity=identity, settings=settings, map=folder / "map.db", log=folder / "log",
-                                      audit=folder / "audit", timeout=TIMEOUT, connect_timeout=CONNECT_TIMEOUT, **replace)
+                                      audit=folder / "audit", timeout=timeout, connect_timeout=CONNECT_TIMEOUT, **replace)
         return folder, config
 
 
