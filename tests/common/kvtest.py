@@ -41,6 +41,7 @@ class Emulator:
         self.settings, self.vaults, self.identity = list(settings), vaults, identity
         self.state = state  # True: keys survive stop() and start(ports=False)
         self.process = None
+        self.prefix = []  # what the emulator is started by, as in another namespace
 
     def __enter__(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="kvp11-test-"))
@@ -69,7 +70,7 @@ class Emulator:
         if not ports:  # again where it was
             command += ["--port", str(self.ready["port"]), "--control-port", str(self.ready["control_port"]),
                         "--imds-port", str(self.ready["imds_port"])]
-        self.process = subprocess.Popen(command + self.options, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        self.process = subprocess.Popen(self.prefix + command + self.options, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=open(self.dir / "emulator.log", "ab"))
         for _ in range(600):
             if ready.exists():
