@@ -18,10 +18,15 @@ struct region {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static struct region *regions;
+static struct region *parents; /* what children have left alone: pointed at, so that it is no leak */
 
 /* The parent's blocks are zero here, its locks do not count, and another thread of it may have held ours. */
 static void begin_anew_in_child(void)
 {
+    struct region **end = &parents;
+    while (*end)
+        end = &(*end)->next;
+    *end = regions;
     lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     regions = NULL;
 }

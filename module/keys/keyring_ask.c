@@ -189,7 +189,8 @@ static enum kv_status fetch_unknown(struct kv_keyring *keyring, const char *name
     KV_AUTO_ROWS struct kv_rows rows = { 0 };
 
     KV_TRY(kv_keyring_rows(keyring, name, &rows, err));
-    qsort(listing->items, listing->count, sizeof(*listing->items), newest_first);
+    if (listing->count)
+        qsort(listing->items, listing->count, sizeof(*listing->items), newest_first);
     for (size_t i = 0; i < listing->count; i++) {
         struct kv_vault_key *item = &listing->items[i], whole = { 0 };
 

@@ -244,8 +244,8 @@ static const char *what_is_broken_is_ignored(void)
         "kvp11-1 1000000 1000000 1000000 fake app\nplanted", /* over */
         "kvp11-1 1003600 1003700 1003300 fake app\nplanted", /* good for longer than it is */
         "kvp11-1 9003600 1003300 1003300 fake app\nplanted", /* for a year: nobody gives such */
-        "kvp11-1 1003600 1003300 1003300 fake "
-        "app0123456789012345678901234567890123456789012345678901234567890123456789\nplanted",
+        ("kvp11-1 1003600 1003300 1003300 fake "
+         "app0123456789012345678901234567890123456789012345678901234567890123456789\nplanted"),
     };
     char name[KV_KEYRING_NAME_SIZE];
     CHECK(our_name(name));
