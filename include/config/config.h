@@ -13,6 +13,8 @@ enum kv_pin { KV_PIN_NONE, KV_PIN_CLIENT_SECRET, KV_PIN_PKCS12_PASSWORD };
 enum kv_token_store { KV_TOKENS_MEMORY, KV_TOKENS_KEYRING };
 enum kv_new_keys { KV_NEW_SOFTWARE, KV_NEW_HSM };
 enum kv_assertion { KV_ASSERTION_PS256, KV_ASSERTION_RS256 };
+enum kv_tls_min { KV_TLS_1_2, KV_TLS_1_3 };
+enum kv_address_family { KV_FAMILY_ANY, KV_FAMILY_IPV4, KV_FAMILY_IPV6 };
 enum kv_cloud {
     KV_CLOUD_AUTO,
     KV_CLOUD_PUBLIC,
@@ -79,8 +81,13 @@ struct kv_vault_config {
     char *azure_cli;    /* "az", or its path */
     char *subscription; /* NULL: as the Azure CLI is set up */
 
-    char *ca_file;                          /* NULL: the system's store */
-    struct kv_pair_list resolve;            /* "host:port:address", as curl's --resolve */
+    char *ca_file;               /* NULL: the system's store */
+    struct kv_pair_list resolve; /* "host:port:address", as curl's --resolve */
+    char *proxy;                 /* "environment", "none", or its address with its port */
+    enum kv_tls_min tls_min;
+    char *pin_certificate; /* "sha256//…;sha256//…"; NULL: any that is trusted */
+    enum kv_address_family address_family;
+    char *interface;                        /* its name, or an address of this host; NULL: as routes say */
     int64_t connect_timeout_ms, timeout_ms; /* timeout: the whole call */
     int64_t idle_ms;                        /* a connection idle for longer is not used again */
     int64_t max_connections;

@@ -11,6 +11,10 @@ struct kv_http_options {
     const char *ca_file;  /* NULL: system store */
     char *const *resolve; /* "host:port:address" */
     size_t resolve_count;
+    const char *proxy;     /* NULL: as libcurl reads the environment; "": none; else its address */
+    bool tls13;            /* nothing older */
+    int family;            /* AF_INET or AF_INET6: that alone; 0: any */
+    const char *interface; /* name of one, or an address of this host; NULL: as routes say */
     int64_t connect_timeout_ms, idle_ms;
     size_t max_connections;
     const char *user_agent; /* "kvp11/0.1.0" */
@@ -31,10 +35,13 @@ struct kv_http_request {
     const char *bearer;           /* sent as "Authorization: Bearer …"; NULL: none */
     struct kv_view body;          /* POST, PUT and PATCH without one are sent with Content-Length: 0 */
     size_t reply_max;             /* 0: KV_HTTP_REPLY_MAX */
-    bool link_local;              /* an identity endpoint: plain http allowed, never through a proxy */
+    bool
+        link_local; /* an identity endpoint: plain http allowed; proxy, family and interface are not for it */
     bool
         once; /* never sent a second time by the transport: a connection of its own (libcurl repeats on a reused one that dies) */
     int64_t connect_timeout_ms; /* 0: as the options say */
+    const char *
+        pins; /* "sha256//…;sha256//…", digests of public keys: the peer is trusted and has one of them; NULL: any key */
     const char *
         pin_sha1; /* hex: the peer is whoever has this certificate, whatever its name and issuer; NULL: the usual trust */
 };

@@ -240,6 +240,16 @@ static enum kv_status set_service(const struct kv_setting *row, const char *valu
     return take_text(field_of(row, base), kv_text_format("%s%s", url, path ? path : ""));
 }
 
+static enum kv_status set_transport(const struct kv_setting *row, const char *value, void *base)
+{
+    char *text = NULL;
+
+    KV_TRY(row->kind == KV_SETTING_PROXY  ? kv_transport_proxy(value, &text)
+           : row->kind == KV_SETTING_PINS ? kv_transport_pins(value, &text)
+                                          : kv_transport_interface(value, &text));
+    return take_text(field_of(row, base), text);
+}
+
 static bool is_pattern(const char *word)
 {
     return is_made_of(word, "-*?", KV_NAME_SIZE - 1);
@@ -333,6 +343,11 @@ static const struct {
     [KV_SETTING_TENANTS] = { set_words, "a list of tenants, or *" },
     [KV_SETTING_KEY] = { set_key, "an absolute path or a URI 'pkcs11:…' without blanks" },
     [KV_SETTING_RATE] = { set_rate, "auto, off, or a whole number" },
+    [KV_SETTING_PROXY] = { set_transport,
+                           "environment, none, or an address http://, socks5:// or socks5h:// with its "
+                           "port and without a name and password" },
+    [KV_SETTING_PINS] = { set_transport, "a list of sha256//DIGEST, each a SHA-256 in base64" },
+    [KV_SETTING_INTERFACE] = { set_transport, "the name of a network interface or an address" },
     [KV_SETTING_SECRET] = { set_secret, "a secret" },
 };
 
@@ -398,6 +413,9 @@ void kv_setting_clear(const struct kv_setting *row, void *base)
     case KV_SETTING_ENDPOINT:
     case KV_SETTING_SERVICE:
     case KV_SETTING_KEY:
+    case KV_SETTING_PROXY:
+    case KV_SETTING_PINS:
+    case KV_SETTING_INTERFACE:
     case KV_SETTING_SECRET:
         kv_text_free(*(char **)field_of(row, base));
         *(char **)field_of(row, base) = NULL;

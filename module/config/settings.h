@@ -23,7 +23,10 @@ enum kv_setting_kind {
     KV_SETTING_TENANTS,  /* kv_pair_list of tenants, or "*" */
     KV_SETTING_KEY,      /* char *: an absolute path or a pkcs11: URI without blanks */
     KV_SETTING_RATE,     /* int64_t: a number, `auto` or `off` */
-    KV_SETTING_SECRET    /* char *: never in a file, never shown */
+    KV_SETTING_PROXY, /* char *: `environment`, `none`, or an address with its port and without a password */
+    KV_SETTING_PINS, /* char *: one or more digests of public keys, with ';' between, as libcurl takes them */
+    KV_SETTING_INTERFACE, /* char *: a name of an interface or an address */
+    KV_SETTING_SECRET     /* char *: never in a file, never shown */
 };
 
 struct kv_setting {
@@ -65,6 +68,13 @@ bool kv_setting_is_pin(const struct kv_vault_config *vault, const char *name);
 KV_MUST_USE enum kv_status kv_setting_check_pin(const struct kv_vault_config *vault, const char *origin,
                                                 struct kv_error *err);
 bool kv_url_is_private(const char *host); /* 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 */
+
+/* ---- transport.c: what only connections know ---- */
+
+/* KV_CONFIG: no address that libcurl would take as it was meant. kv_text_free. */
+KV_MUST_USE enum kv_status kv_transport_proxy(const char *value, char **ret);
+KV_MUST_USE enum kv_status kv_transport_pins(const char *value, char **ret);
+KV_MUST_USE enum kv_status kv_transport_interface(const char *value, char **ret);
 
 /* Words between spaces, tabs and, if asked for, commas. */
 KV_MUST_USE enum kv_status kv_words_split(const char *text, const char *separators, struct kv_pair_list *ret);

@@ -84,6 +84,9 @@ char *kv_setting_text(const struct kv_setting *row, const void *base)
     case KV_SETTING_ENDPOINT:
     case KV_SETTING_SERVICE:
     case KV_SETTING_KEY:
+    case KV_SETTING_PROXY:
+    case KV_SETTING_PINS:
+    case KV_SETTING_INTERFACE:
         text = *(char *const *)field;
         return kv_text_copy(text ? text : "");
     }

@@ -1,6 +1,7 @@
 #include "core_private.h"
 
 #include <string.h>
+#include <sys/socket.h>
 
 KV_DEFINE_CLEANUP(struct kv_core, kv_core_close)
 
@@ -21,12 +22,25 @@ static enum kv_status open_map(struct kv_core *core, struct kv_error *err)
     return KV_OK;
 }
 
+/* As net takes it. */
+static const char *proxy_of(const struct kv_vault_config *config)
+{
+    if (!config->proxy || !strcmp(config->proxy, "environment"))
+        return NULL;
+    return strcmp(config->proxy, "none") ? config->proxy : "";
+}
+
 static enum kv_status open_place(struct kv_core *core, const struct kv_vault_config *config,
                                  struct kv_place *place, struct kv_error *err)
 {
+    static const int families[] = { [KV_FAMILY_IPV4] = AF_INET, [KV_FAMILY_IPV6] = AF_INET6 };
     struct kv_http_options http = { .ca_file = config->ca_file,
                                     .resolve = config->resolve.items,
                                     .resolve_count = config->resolve.count,
+                                    .proxy = proxy_of(config),
+                                    .tls13 = config->tls_min == KV_TLS_1_3,
+                                    .family = families[config->address_family],
+                                    .interface = config->interface,
                                     .connect_timeout_ms = config->connect_timeout_ms,
                                     .idle_ms = config->idle_ms,
                                     .max_connections = (size_t)config->max_connections,

@@ -45,7 +45,8 @@ enum kv_status kv_core_greet(struct kv_core *core, size_t i, const struct kv_tas
         return KV_NO_MEMORY;
     struct kv_http_request request = { .method = "GET",
                                        .url = url,
-                                       .headers = { { "Accept", "application/json" } } };
+                                       .headers = { { "Accept", "application/json" } },
+                                       .pins = config->pin_certificate };
     KV_TRY(kv_http_send(core->places[i].http, &request, task->deadline, &reply, err));
     return read_greeting(&core->places[i], &reply, ret, err);
 }

@@ -3,6 +3,7 @@
 #include "base/ossl.h"
 #include "http_pin.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -157,7 +158,7 @@ static enum kv_status transfer(const struct kv_http_errand *errand, struct kv_ht
     long number = 0;
     if (code) {
         curl_easy_getinfo(c, CURLINFO_REQUEST_SIZE, &number);
-        struct kv_http_failure failure = { errand, code, number > 0 };
+        struct kv_http_failure failure = { errand, code, number > 0 && !kv_http_proxy_refused(c) };
         return fail_after(&failure, &reply, ret, err);
     }
     curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &number);
@@ -185,12 +186,31 @@ enum kv_status kv_http_send(struct kv_http *http, const struct kv_http_request *
 
 /* ---- opening and closing ---- */
 
+/* Told which it is, libcurl does not ask the name service for an interface that is not there. */
+static char *as_interface(const char *text)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+    bool is_address = inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
+    return kv_text_format("%s!%s", is_address ? "host" : "if", text);
+}
+
+static enum kv_status copy_way(const struct kv_http_options *options, struct kv_http *http)
+{
+    http->tls13 = options->tls13;
+    http->family = options->family;
+    if ((options->proxy && !(http->proxy = kv_text_copy(options->proxy))) ||
+        (options->interface && !(http->interface = as_interface(options->interface))))
+        return KV_NO_MEMORY;
+    return KV_OK;
+}
+
 static enum kv_status copy_options(const struct kv_http_options *options, struct kv_http *http)
 {
     http->connect_timeout_ms = options->connect_timeout_ms;
     http->user_agent = kv_text_copy(options->user_agent);
     if (!http->user_agent || (options->ca_file && !(http->ca_file = kv_text_copy(options->ca_file))))
         return KV_NO_MEMORY;
+    KV_TRY(copy_way(options, http));
     for (size_t i = 0; i < options->resolve_count; i++) {
         struct curl_slist *longer = curl_slist_append(http->resolve, options->resolve[i]);
         if (!longer)
@@ -231,6 +251,8 @@ void kv_http_free(struct kv_http *http)
     kv_pool_close(&http->pool);
     free(http->ca_file);
     free(http->user_agent);
+    free(http->proxy);
+    free(http->interface);
     free(http);
 }
 

@@ -11,12 +11,16 @@ static const struct {
     const char *remedy;
 } failures[] = {
     { CURLE_COULDNT_RESOLVE_HOST, KV_UNREACHABLE, "check the url, the name service, and `resolve`" },
-    { CURLE_COULDNT_RESOLVE_PROXY, KV_UNREACHABLE, "check the proxy that the environment names" },
+    { CURLE_COULDNT_RESOLVE_PROXY, KV_UNREACHABLE, "check `proxy`, or the proxy that the environment names" },
+    { CURLE_PROXY, KV_UNREACHABLE, "check `proxy`, or the proxy that the environment names" },
+    { CURLE_INTERFACE_FAILED, KV_UNREACHABLE, "let `interface` name one that this host has" },
     { CURLE_COULDNT_CONNECT, KV_UNREACHABLE, "check the network, the firewall, and the url" },
     { CURLE_SSL_CONNECT_ERROR, KV_TLS, "the peer must offer TLS 1.2 or newer" },
     { CURLE_PEER_FAILED_VERIFICATION, KV_TLS,
       "let `ca_file` name the authority that issued its certificate" },
     { CURLE_SSL_CACERT_BADFILE, KV_TLS, "let `ca_file` name a readable file of PEM certificates" },
+    { CURLE_SSL_PINNEDPUBKEYNOTMATCH, KV_TLS,
+      "if its certificate has a new key, add that to `pin_certificate`" },
     { CURLE_SSL_CIPHER, KV_TLS, "the peer must offer TLS 1.2 or newer" },
     { CURLE_SSL_ISSUER_ERROR, KV_TLS, "let `ca_file` name the authority that issued its certificate" },
     { CURLE_SEND_ERROR, KV_PROTOCOL, "the connection was cut" },
@@ -43,6 +47,13 @@ static bool cut_in_handshake(const struct kv_http_failure *failure)
     return failure->code == CURLE_SSL_CONNECT_ERROR &&
            (os_errno == ECONNRESET || os_errno == EPIPE ||
             strstr(failure->errand->handle->cause, "SSL_ERROR_SYSCALL"));
+}
+
+/* For libcurl that is a cut connection, but it is one that never came to the service. */
+bool kv_http_proxy_refused(CURL *curl)
+{
+    long number = 0;
+    return !curl_easy_getinfo(curl, CURLINFO_HTTP_CONNECTCODE, &number) && number >= 300;
 }
 
 static enum kv_status fail_late(const struct kv_http_failure *failure, struct kv_error *err)
@@ -78,6 +89,10 @@ enum kv_status kv_http_fail_transfer(const struct kv_http_failure *failure, stru
     if (cut_in_handshake(failure)) {
         status = KV_UNREACHABLE;
         remedy = "the connection was cut during the TLS handshake";
+    }
+    if (status == KV_PROTOCOL && kv_http_proxy_refused(failure->errand->handle->curl)) {
+        status = KV_UNREACHABLE;
+        remedy = "let the proxy that `proxy` or the environment names allow it";
     }
     if (status == KV_TLS)
         return kv_fail(err, status, "TLS with '%.*s' failed, trusting %s%s%s: %s; %s",

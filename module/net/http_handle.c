@@ -2,6 +2,8 @@
 
 #include "http_memory.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 
@@ -16,10 +18,33 @@ static bool started(void)
     return done;
 }
 
+/* A host that vanishes sends no farewell, and the kernel alone would go on for a quarter of an hour: a call with a long deadline would wait for it, and a
+ * connection that only waits for its reply has nothing to send that could fail. So the peer is asked for a sign of life once it has been silent for IDLE_S,
+ * and is taken for gone when it has acknowledged nothing for GONE_MS. That bounds the connecting, too, and so is never less than `connect_timeout`.
+ * A system that refuses one of these is no worse off than before. */
+static void notice_vanished(int fd, const struct kv_http *http)
+{
+    enum { IDLE_S = 30, INTERVAL_S = 10, GONE_MS = 20000 };
+    int gone_ms = http->connect_timeout_ms > GONE_MS ? (int)http->connect_timeout_ms : GONE_MS;
+    const struct {
+        int level, name, value;
+    } options[] = {
+        { SOL_SOCKET, SO_KEEPALIVE, 1 },
+        { IPPROTO_TCP, TCP_KEEPIDLE, IDLE_S },
+        { IPPROTO_TCP, TCP_KEEPINTVL, INTERVAL_S },
+        { IPPROTO_TCP, TCP_USER_TIMEOUT, gone_ms },
+    };
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+        (void)!setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof options[i].value);
+}
+
 /* The host's children must not inherit our connections. */
 static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
 {
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    if (fd >= 0 && address->socktype == SOCK_STREAM)
+        notice_vanished(fd, user);
+    return fd;
 }
 
 void kv_http_handle_free(struct kv_http_handle *handle)
@@ -35,7 +60,8 @@ void kv_http_handle_free(struct kv_http_handle *handle)
 
 static bool set_trust(CURL *c, const struct kv_http *http)
 {
-    if (curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2))
+    long least = http->tls13 ? CURL_SSLVERSION_TLSv1_3 : CURL_SSLVERSION_TLSv1_2;
+    if (curl_easy_setopt(c, CURLOPT_SSLVERSION, least))
         return false;
     if (!http->ca_file)
         return true;
@@ -56,6 +82,8 @@ static bool set_up(struct kv_http_handle *handle, const struct kv_http *http)
            /* A name look-up that hangs must not hold us past the deadline. */
            !curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L) &&
            !curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, open_socket) &&
+           !curl_easy_setopt(c, CURLOPT_OPENSOCKETDATA, http) &&
+           !curl_easy_setopt(c, CURLOPT_PROXY, http->proxy) &&
            !curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, kv_reply_body) &&
            !curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, kv_reply_header) &&
            !curl_multi_setopt(handle->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_PER_HANDLE) &&

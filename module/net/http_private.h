@@ -20,6 +20,9 @@ struct kv_http_handle {
 
 struct kv_http {
     char *ca_file, *user_agent;
+    char *proxy, *interface; /* as libcurl takes them; NULL: what it does of itself */
+    int family;
+    bool tls13;
     struct curl_slist *resolve;
     int64_t connect_timeout_ms;
     struct kv_pool pool; /* of struct kv_http_handle */
@@ -57,6 +60,7 @@ struct kv_http_failure {
     bool sent;
 };
 KV_MUST_USE enum kv_status kv_http_fail_transfer(const struct kv_http_failure *failure, struct kv_error *err);
+bool kv_http_proxy_refused(CURL *curl); /* the connection, not a request of ours */
 /* A callback ended it: KV_NO_MEMORY or KV_PROTOCOL. */
 KV_MUST_USE enum kv_status kv_http_fail_refused(enum kv_status refused, const char *url,
                                                 struct kv_error *err);

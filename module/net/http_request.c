@@ -3,6 +3,7 @@
 #include "http_pin.h"
 
 #include <string.h>
+#include <sys/socket.h>
 
 void kv_http_lines_free(struct kv_http_lines *list)
 {
@@ -79,13 +80,26 @@ static bool set_method(CURL *c, const struct kv_http_request *request)
     return false;
 }
 
-static bool set_peer(struct kv_http_handle *handle, bool link_local)
+static long resolve_as(int family)
 {
+    if (family == AF_INET6)
+        return CURL_IPRESOLVE_V6;
+    return family == AF_INET ? CURL_IPRESOLVE_V4 : CURL_IPRESOLVE_WHATEVER;
+}
+
+/* Who names a proxy wants it used, whatever `no_proxy` of the environment says. An identity endpoint is on this host or its link, at an IPv4 address and
+ * wherever the routes say: what is meant for the way to the vault would cut it off. */
+static bool set_peer(struct kv_http_handle *handle, const struct kv_http *http, bool link_local)
+{
+    CURL *c = handle->curl;
+    const char *direct = link_local ? "*" : http->proxy ? "" : NULL;
     if (handle->link_local == link_local)
         return true;
     handle->link_local = -1;
-    if (curl_easy_setopt(handle->curl, CURLOPT_PROTOCOLS_STR, link_local ? "http,https" : "https") ||
-        curl_easy_setopt(handle->curl, CURLOPT_NOPROXY, link_local ? "*" : NULL))
+    if (curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, link_local ? "http,https" : "https") ||
+        curl_easy_setopt(c, CURLOPT_NOPROXY, direct) ||
+        curl_easy_setopt(c, CURLOPT_IPRESOLVE, resolve_as(link_local ? 0 : http->family)) ||
+        curl_easy_setopt(c, CURLOPT_INTERFACE, link_local ? NULL : http->interface))
         return false;
     handle->link_local = link_local;
     return true;
@@ -102,10 +116,11 @@ bool kv_http_set_request(const struct kv_http_errand *errand, int64_t left_ms)
     if (connect_ms > left_ms)
         connect_ms = left_ms;
     handle->cause[0] = 0;
-    return set_peer(handle, request->link_local) && set_method(c, request) &&
+    return set_peer(handle, errand->http, request->link_local) && set_method(c, request) &&
            !curl_easy_setopt(c, CURLOPT_URL, request->url) &&
            !curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, request->once || request->pin_sha1 ? 1L : 0L) &&
            !curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms) &&
            !curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)left_ms) &&
+           !curl_easy_setopt(c, CURLOPT_PINNEDPUBLICKEY, request->pins) &&
            (!request->pin_sha1 || kv_http_pin(c, request->pin_sha1));
 }

@@ -108,6 +108,7 @@ static enum kv_status exchange(struct kv_errand *errand, struct kv_error *err)
         .bearer = errand->bearer,
         .body = errand->bearer ? request->body : (struct kv_view){ 0 },
         .once = errand->bearer && !request->idempotent,
+        .pins = errand->vault->parts.config->pin_certificate,
     };
     struct kv_error own = { 0 };
     kv_http_reply_free(&errand->reply);

@@ -1,4 +1,7 @@
 """The wire under it all: who does not prove to be the vault is told nothing."""
+import base64
+import hashlib
+import subprocess
 import time
 
 from world import HOST, KEY, OK, TIMED_OUT, TLS, UNREACHABLE
@@ -96,9 +99,35 @@ def token_over_bad_tls(world):
     assert not any(r.body or r.bearer for r in world.server.requests), world.server.requests
 
 
+def pin_of(certificate):
+    key = subprocess.run(["openssl", "x509", "-in", certificate, "-noout", "-pubkey"], capture_output=True, check=True).stdout
+    der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "der"], input=key, capture_output=True, check=True).stdout
+    return "sha256//" + base64.b64encode(hashlib.sha256(der).digest()).decode()
+
+
+def pinned(world):
+    """pin_certificate: a trusted vault with another key is told nothing; one of several keys will do; the authority may have its own"""
+    own = world.certificates.issue("login", "/CN=login", ["subjectAltName=DNS:login.localhost"])
+    vault, login = world.server.context, world.certificates.context(own)
+    right, wrong = pin_of(world.certificates.good), pin_of(own)
+
+    def choose(socket, name, context):
+        socket.context = login if name and name.startswith("login") else vault
+
+    world.config = world.configure(pin_certificate=wrong)
+    told_nothing(world, [TLS], "TLS with", HOST, "`pin_certificate`")
+    vault.sni_callback = choose
+    for pins in (right, f"{wrong} {right}"):
+        world.config = world.configure(pin_certificate=pins)
+        answer = world.live(f"find={KEY}", "sign")
+        assert answer["sign"] == OK, f"{answer} {world.logged()}"
+    vault.sni_callback = None
+    world.config = world.configure()
+
+
 def good_again(world):
     """and a good certificate after all that: it works"""
     assert world.live(f"find={KEY}", "sign")["sign"] == OK
 
 
-SCENARIOS = (wrong_host, name_in_subject, expired, self_signed, unknown_issuer, old_protocol, weak_ciphers, plain_text, silent, token_over_bad_tls, good_again)
+SCENARIOS = (wrong_host, name_in_subject, expired, self_signed, unknown_issuer, old_protocol, weak_ciphers, plain_text, silent, token_over_bad_tls, pinned, good_again)

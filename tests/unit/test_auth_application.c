@@ -104,6 +104,7 @@ enum kv_status __wrap_kv_http_send(struct kv_http *http, const struct kv_http_re
 {
     assert_string_equal(request->method, "POST");
     assert_false(request->link_local);
+    assert_null(request->pins); /* a pin is for the vault, not for who gives tokens for it */
     snprintf(directory.url, sizeof directory.url, "%s", request->url);
     snprintf(directory.body, sizeof directory.body, "%.*s", (int)request->body.len,
              (const char *)request->body.data);

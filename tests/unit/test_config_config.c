@@ -108,6 +108,11 @@ static void the_standards(void **state)
     assert_string_equal(vault->imds_endpoint, "http://169.254.169.254");
     assert_null(vault->tenant);
     assert_null(vault->ca_file);
+    assert_string_equal(vault->proxy, "environment");
+    assert_int_equal(vault->tls_min, KV_TLS_1_2);
+    assert_null(vault->pin_certificate);
+    assert_int_equal(vault->address_family, KV_FAMILY_ANY);
+    assert_null(vault->interface);
     assert_null(vault->authority);
     assert_int_equal(vault->keys.count, 0);
     assert_int_equal(vault->old_versions, KV_OLD_ALL);

@@ -9,6 +9,8 @@
 #include <cmocka.h>
 
 /* One setting of a vault or of [kvp11], read and shown again; NULL: refused, and *err says why. */
+#define PIN "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+
 static char *through(const char *name, const char *value, struct kv_error *err)
 {
     const struct kv_setting *row = kv_setting_find(name);
@@ -65,6 +67,16 @@ static void good_values(void **state)
         { "ca_file", "/etc/ca.pem" },
         { "resolve", "prod.vault.azure.net:443:10.0.0.4 b:1:::1,c:65535:[2001:db8::1]",
           "prod.vault.azure.net:443:10.0.0.4 b:1:::1 c:65535:[2001:db8::1]" },
+        { "proxy", "environment" },
+        { "proxy", "none" },
+        { "proxy", "HTTP://Proxy.Example.org:80/", "http://proxy.example.org:80" },
+        { "proxy", "socks5h://127.0.0.1:443" },
+        { "tls_min", "1.3" },
+        { "pin_certificate", PIN },
+        { "pin_certificate", PIN " " PIN ",\t" PIN, PIN ";" PIN ";" PIN },
+        { "address_family", "ipv6" },
+        { "interface", "eth0.100" },
+        { "interface", "2001:db8::1" },
         { "connect_timeout", "0.5", "0.500" },
         { "connect_timeout", "5.000", "5" },
         { "timeout", "3600" },
@@ -163,6 +175,21 @@ static void bad_values(void **state)
         { "api_version", "7.6&x", "write api_version = 7.6" },
         { "keys", "a_b", "is not a list of key names" },
         { "keys", "ok, n\xc3\xb6", "write keys = backup-* signing" },
+        { "proxy", "http://proxy", "with its port" },
+        { "proxy", "http://proxy/", "with its port" },
+        { "proxy", "http://user:word@proxy:3128",
+          "without a name and password: write proxy = http://proxy.example.org:3128" },
+        { "proxy", "https://proxy:3128", "write proxy =" },
+        { "proxy", "", "write proxy =" },
+        { "tls_min", "1.1", "one of the words 1.2 1.3: write tls_min = 1.2" },
+        { "pin_certificate", "", "write pin_certificate = sha256//" },
+        { "pin_certificate", "sha256//AAAA=", "is not a list of sha256//DIGEST" },
+        { "pin_certificate", PIN "=", "write pin_certificate =" },
+        { "pin_certificate", PIN " /etc/key.pem", "write pin_certificate =" },
+        { "address_family", "4", "one of the words any ipv4 ipv6: write address_family = any" },
+        { "interface", "", "is not the name of a network interface or an address: write interface = eth1" },
+        { "interface", "host!eth0", "write interface =" },
+        { "interface", "an-interface-name", "write interface =" },
         { "resolve", "host:443",
           "is not a list of host:port:address: write resolve = NAME.vault.azure.net:443:10.0.0.4" },
         { "resolve", "host:443:", "write resolve =" },
