@@ -8,9 +8,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-/* One setting of a vault or of [kvp11], read and shown again; NULL: refused, and *err says why. */
 #define PIN "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 
+/* One setting of a vault or of [kvp11], read and shown again; NULL: refused, and *err says why. */
 static char *through(const char *name, const char *value, struct kv_error *err)
 {
     const struct kv_setting *row = kv_setting_find(name);
@@ -175,6 +175,18 @@ static void bad_values(void **state)
         { "api_version", "7.6&x", "write api_version = 7.6" },
         { "keys", "a_b", "is not a list of key names" },
         { "keys", "ok, n\xc3\xb6", "write keys = backup-* signing" },
+        { "random", "tpm", "one of the words local hsm none: write random = local" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_refused(rows[i].name, rows[i].value, rows[i].text);
+}
+
+static void bad_ways_to_a_vault(void **state)
+{
+    static const struct {
+        const char *name, *value, *text;
+    } rows[] = {
         { "proxy", "http://proxy", "with its port" },
         { "proxy", "http://proxy/", "with its port" },
         { "proxy", "http://user:word@proxy:3128",
@@ -200,7 +212,6 @@ static void bad_values(void **state)
         { "resolve", "host:443:[10.0.0.1]", "write resolve =" },
         { "resolve", "ho_st:443:10.0.0.1", "write resolve =" },
         { "resolve", ":443:10.0.0.1", "write resolve =" },
-        { "random", "tpm", "one of the words local hsm none: write random = local" },
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -337,6 +348,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_values),
         cmocka_unit_test(bad_values),
+        cmocka_unit_test(bad_ways_to_a_vault),
         cmocka_unit_test(bad_services),
         cmocka_unit_test(bad_credentials),
         cmocka_unit_test(a_bad_value_leaves_the_field),
