@@ -107,8 +107,8 @@ static enum kv_status fail_after(const struct kv_http_failure *failure, const st
     long http_status = 0;
     enum kv_status refused = reply->refused;
     curl_easy_getinfo(failure->errand->handle->curl, CURLINFO_RESPONSE_CODE, &http_status);
-    /* What libcurl says of a line in the head that is longer than it takes. */
-    if (!refused && failure->code == CURLE_OUT_OF_MEMORY && reply->header_bytes)
+    /* What libcurl says, amid the head, of a line that is longer than it takes. */
+    if (!refused && failure->code == CURLE_OUT_OF_MEMORY && reply->header_bytes && !reply->head_whole)
         refused = KV_PROTOCOL;
     *ret =
         (struct kv_http_reply){ .status = refused ? (int)http_status : 0, .maybe_processed = failure->sent };

@@ -116,8 +116,10 @@ size_t kv_reply_header(char *data, size_t one, size_t len, void *user)
     }
     if (len >= 5 && strncmp(data, "HTTP/", 5) == 0) { /* of a 100, or of a connection that libcurl gave up */
         kv_http_reply_free(&reply->http);
+        reply->head_whole = false;
         return len;
     }
+    reply->head_whole = len && (data[0] == '\r' || data[0] == '\n');
     if (split(data, len, &header) && !keep_header(&reply->http, &header)) {
         reply->refused = KV_NO_MEMORY;
         return 0;

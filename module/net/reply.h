@@ -8,6 +8,7 @@ struct kv_reply {
     struct kv_http_reply http;
     struct kv_buffer body; /* its limit is the caller's */
     size_t header_bytes;
+    bool head_whole;        /* its blank line has come */
     enum kv_status refused; /* why a callback ended the transfer: KV_PROTOCOL (too large), KV_NO_MEMORY */
 };
 void kv_reply_free(struct kv_reply *reply);
