@@ -9,13 +9,22 @@ enum { DER_MAX = 65536, TEXT_MAX = (DER_MAX + 2) / 3 * 4 };
 
 #define bad(err, what) kv_fail(err, KV_PROTOCOL, "the reply's `%s` cannot be used", what)
 
+/* Memory that is short says nothing of the certificate, which would be left out for it. */
+static enum kv_status undecoded(enum kv_status status, const char *what, struct kv_error *err)
+{
+    return status == KV_NO_MEMORY ? kv_fail(err, status, "no memory for the reply's `%s`", what)
+                                  : bad(err, what);
+}
+
 static enum kv_status read_der(const struct kv_json *bundle, struct kv_bytes *ret, struct kv_error *err)
 {
     const char *text = kv_json_text(kv_json_get(bundle, "cer"));
     KV_AUTO_BYTES struct kv_bytes der = { 0 };
-    if (!text || !*text || strnlen(text, TEXT_MAX + 1) > TEXT_MAX || kv_decode_base64(text, &der) != KV_OK ||
-        der.len > DER_MAX)
+    if (!text || !*text || strnlen(text, TEXT_MAX + 1) > TEXT_MAX)
         return bad(err, "cer");
+    enum kv_status status = kv_decode_base64(text, &der);
+    if (status != KV_OK || der.len > DER_MAX)
+        return undecoded(status, "cer", err);
     *ret = kv_bytes_take(&der);
     return KV_OK;
 }
@@ -26,9 +35,11 @@ static enum kv_status read_thumbprint(const struct kv_json *bundle, unsigned cha
     enum { SIZE = 20, TEXT = 27 };
     const char *text = kv_json_text(kv_json_get(bundle, "x5t"));
     KV_AUTO_BYTES struct kv_bytes bytes = { 0 };
-    if (!text || strnlen(text, TEXT + 1) > TEXT || kv_decode_base64url(text, &bytes) != KV_OK ||
-        bytes.len != SIZE)
+    if (!text || strnlen(text, TEXT + 1) > TEXT)
         return bad(err, "x5t");
+    enum kv_status status = kv_decode_base64url(text, &bytes);
+    if (status != KV_OK || bytes.len != SIZE)
+        return undecoded(status, "x5t", err);
     memcpy(ret, bytes.data, SIZE);
     return KV_OK;
 }

@@ -91,9 +91,10 @@ static enum kv_status read_member(const struct kv_json *document, const char *na
     const char *text = kv_json_text(json);
     if (!json && !needed)
         return KV_OK;
-    if (!text || kv_decode_base64url(text, ret) != KV_OK)
-        return kv_fail(err, KV_PROTOCOL, "the reply's `%s` cannot be used", name);
-    return KV_OK;
+    enum kv_status status = text ? kv_decode_base64url(text, ret) : KV_BAD_DATA;
+    if (status == KV_NO_MEMORY)
+        return kv_fail(err, status, "no memory for the reply's `%s`", name);
+    return status == KV_OK ? KV_OK : kv_fail(err, KV_PROTOCOL, "the reply's `%s` cannot be used", name);
 }
 
 enum kv_status kv_codec_read_result(const struct kv_json *document, struct kv_vault_result *ret,
