@@ -18,7 +18,7 @@ from kvtest import Checks, Emulator  # noqa: E402
 
 NEAR, FAR, NOBODY = "10.77.0.1", "10.77.0.2", "10.77.0.3"
 WRONG = "02:00:00:00:00:99"   # a hardware address that nobody has
-TIMEOUT, CONNECT_TIMEOUT, SLACK = 3, 1, 1.5
+TIMEOUT, CONNECT_TIMEOUT, SLACK = 2.5, 1, 1.5  # no third attempt at a connection can begin before the deadline
 GONE = (0xCB560005, 0xCB560006)  # unreachable, timed out
 
 
