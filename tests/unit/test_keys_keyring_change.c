@@ -169,6 +169,7 @@ static void test_two_came_meanwhile(void **state)
 
     fill(world);
     KV_AUTO_VERSION struct kv_version *known = current(world, "kek");
+    assert_non_null(known);
     world->vault.rotation = FAKE_LOSES_REPLY;
     world->vault.also = "other1";
     assert_int_equal(make(world, "kek", true, &made), KV_PROTOCOL);
