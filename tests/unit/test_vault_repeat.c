@@ -59,13 +59,6 @@ static struct {
     bool once; /* of the last */
 } service;
 
-static char *copy(const char *text)
-{
-    char *made = malloc(strlen(text) + 1);
-    assert_non_null(made);
-    return strcpy(made, text);
-}
-
 static void fill(struct kv_http_reply *ret, int http, const char *body)
 {
     ret->status = http;
@@ -74,7 +67,7 @@ static void fill(struct kv_http_reply *ret, int http, const char *body)
         return;
     ret->challenges = calloc(1, sizeof *ret->challenges);
     assert_non_null(ret->challenges);
-    ret->challenges[0] = copy(CHALLENGE);
+    ret->challenges[0] = kv_text_copy(CHALLENGE);
     ret->challenge_count = 1;
 }
 
