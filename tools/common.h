@@ -52,6 +52,8 @@ KV_MUST_USE enum kv_status kv_common_number(const char *what, const char *text, 
 /* Loads the configuration and builds the world, as the operator for a command that changes something. KV_CONFIG when no vault is configured. */
 KV_MUST_USE enum kv_status kv_common_open(struct kv_tool *tool, struct kv_error *err);
 KV_MUST_USE enum kv_status kv_common_open_as(struct kv_tool *tool, bool operators, struct kv_error *err);
+/* For commands whose one word is a vault: the same as --vault. */
+KV_MUST_USE enum kv_status kv_common_vault_word(struct kv_tool *tool, struct kv_error *err);
 /* The same for commands that stand on the version map: refuses one that is damaged, newer or unsafe. */
 KV_MUST_USE enum kv_status kv_common_open_map(struct kv_tool *tool, struct kv_error *err);
 

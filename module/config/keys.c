@@ -150,7 +150,7 @@ const struct kv_setting kv_settings[] = {
             "what the PIN of C_Login is: nothing, or a secret of the credential"),
       KV_SETTING_CHOICE, IN_VAULT(pin) },
     { VAULT("token_cache", "memory|keyring", "memory",
-            "where tokens are kept: for all processes of the user in the kernel, or in this one"),
+            "where tokens are kept: in this process, or in the kernel for all processes of the user"),
       KV_SETTING_CHOICE, IN_VAULT(token_cache) },
     { VAULT("disable_challenge_resource_verification", "yes|no", "no",
             "accept a token audience that is not the vault's own domain"),

@@ -69,6 +69,15 @@ KV_MUST_USE enum kv_status kv_setting_check_pin(const struct kv_vault_config *va
                                                 struct kv_error *err);
 bool kv_url_is_private(const char *host); /* 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 */
 
+/* ---- address.c: where something is ---- */
+
+/* KV_CONFIG: no such address. kv_text_free. An authority is https, and a bare host will do; an endpoint is host and port alone, with plain http only on
+ * this machine and its link; a service has a path, with plain http on a private network, too. */
+KV_MUST_USE enum kv_status kv_address_authority(const char *value, char **ret);
+KV_MUST_USE enum kv_status kv_address_endpoint(const char *value, char **ret);
+KV_MUST_USE enum kv_status kv_address_service(const char *value, char **ret);
+bool kv_address_is_resolve(const char *word); /* host:port:address */
+
 /* ---- transport.c: what only connections know ---- */
 
 /* KV_CONFIG: no address that libcurl would take as it was meant. kv_text_free. */
@@ -76,6 +85,10 @@ KV_MUST_USE enum kv_status kv_transport_proxy(const char *value, char **ret);
 KV_MUST_USE enum kv_status kv_transport_pins(const char *value, char **ret);
 KV_MUST_USE enum kv_status kv_transport_interface(const char *value, char **ret);
 
+/* ---- words.c ---- */
+
+/* Letters, digits and these marks alone, at least one and at most so many. */
+bool kv_word_is_made_of(const char *text, const char *marks, size_t most);
 /* Words between spaces, tabs and, if asked for, commas. */
 KV_MUST_USE enum kv_status kv_words_split(const char *text, const char *separators, struct kv_pair_list *ret);
 void kv_words_free(struct kv_pair_list *list);

@@ -19,8 +19,11 @@ def silent(port):
     return held
 
 
-def openssl(*words):
-    subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True, timeout=60)
+def openssl(*words, **options):
+    """What it wrote."""
+    done = subprocess.run(["openssl", *map(str, words)], capture_output=True, timeout=60, **options)
+    assert done.returncode == 0, f"openssl {words[0]}: {done.stderr.decode()}"
+    return done.stdout
 
 
 NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")

@@ -6,6 +6,9 @@ import pathlib
 import subprocess
 import time
 
+from kvtest import private_file
+from peers import openssl
+
 SOFTHSM = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so", "/usr/lib64/libsofthsm2.so")
 PERMS = "get,list,encrypt,decrypt,sign,verify,wrap,unwrap"
 
@@ -16,16 +19,10 @@ def command(*words, **options):
     return done.stdout
 
 
-def secret_file(path, text):
-    path.touch(mode=0o600)
-    path.write_text(text)
-    return path
-
-
 def certify(world, name="client", days="30"):
     """A key and its certificate, in files of their own, and the certificate at the identity `workload`."""
     key, certificate = world.vault.dir / f"{name}.key", world.vault.dir / f"{name}.crt"
-    command("openssl", "req", "-x509", "-newkey", "rsa:2048", "-noenc", "-keyout", key, "-out", certificate, "-days", days, "-subj", f"/CN={name}")
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-noenc", "-keyout", key, "-out", certificate, "-days", days, "-subj", f"/CN={name}")
     key.chmod(0o600)
     register(world, certificate)
     return key, certificate
@@ -36,7 +33,7 @@ def register(world, certificate):
 
 
 def together(world, key, certificate):
-    return secret_file(world.vault.dir / "client.pem", certificate.read_text() + key.read_text())
+    return private_file(world.vault.dir / "client.pem", certificate.read_text() + key.read_text())
 
 
 def configure(world, credential="client-certificate", **settings):
@@ -70,9 +67,9 @@ def key_apart(world):
     """client-certificate, certificate for all to read and an encrypted key apart: its password from a file; a wrong one is told"""
     key, certificate = certify(world)
     locked = world.vault.dir / "locked.key"
-    command("openssl", "rsa", "-in", key, "-aes256", "-passout", "pass:planted-word", "-out", locked)
+    openssl("rsa", "-in", key, "-aes256", "-passout", "pass:planted-word", "-out", locked)
     locked.chmod(0o600)
-    right, wrong = secret_file(world.vault.dir / "right", "planted-word\n"), secret_file(world.vault.dir / "wrong", "planted-error\n")
+    right, wrong = private_file(world.vault.dir / "right", "planted-word\n"), private_file(world.vault.dir / "wrong", "planted-error\n")
     settings = {"client_certificate": certificate, "client_key": locked}
     one_token(asked(world, config=configure(world, client_certificate_password_file=right, **settings)))
     world.refuses(77, ["locked.key", "password"], "keys", "--refresh", config=configure(world, client_certificate_password_file=wrong, **settings))
@@ -84,7 +81,7 @@ def pkcs12(world):
     """client-certificate, PKCS#12: its password from the environment; a wrong one and a file open to others are told"""
     key, certificate = certify(world)
     path = world.vault.dir / "client.p12"
-    command("openssl", "pkcs12", "-export", "-inkey", key, "-in", certificate, "-passout", "pass:planted-word", "-out", path)
+    openssl("pkcs12", "-export", "-inkey", key, "-in", certificate, "-passout", "pass:planted-word", "-out", path)
     path.chmod(0o600)
     done = world.vault.kvp11("keys", "--refresh", config=configure(world, client_certificate=path), env={"AZURE_CLIENT_CERTIFICATE_PASSWORD": "planted-word"})
     assert done.returncode == 0 and b"backup-kek" in done.stdout, done
@@ -98,7 +95,7 @@ def pkcs12_pin(world):
     """client-certificate, `pin = pkcs12-password`: the PIN opens the file, a wrong one is CKR_PIN_INCORRECT and asks nobody; an open file proves no PIN"""
     key, certificate = certify(world)
     path = world.vault.dir / "client.p12"
-    command("openssl", "pkcs12", "-export", "-inkey", key, "-in", certificate, "-passout", "pass:planted-word", "-out", path)
+    openssl("pkcs12", "-export", "-inkey", key, "-in", certificate, "-passout", "pass:planted-word", "-out", path)
     path.chmod(0o600)
 
     def log_in(pin, file):
@@ -137,7 +134,7 @@ def softhsm(world):
     command("softhsm2-util", "--init-token", "--free", "--label", "other", "--pin", "12345678", "--so-pin", "12345678", env=env)
     command("softhsm2-util", "--import", key, "--token", "other", "--label", "client", "--id", "0a0b", "--pin", "12345678", env=env)
     key.unlink()
-    pin, wrong = secret_file(world.vault.dir / "pin", "12345678\n"), secret_file(world.vault.dir / "wrong", "87654321\n")
+    pin, wrong = private_file(world.vault.dir / "pin", "12345678\n"), private_file(world.vault.dir / "wrong", "87654321\n")
     own = {"SOFTHSM2_CONF": settings}
 
     def lists(**more):
@@ -177,15 +174,15 @@ def environment(world):
 def workload_identity(world):
     """workload-identity: the token is read at each request, through a link; another subject, an old token and an empty file are told"""
     folder = world.vault.dir
-    command("openssl", "genrsa", "-out", folder / "issuer.key", "2048")
-    public = command("openssl", "rsa", "-in", folder / "issuer.key", "-pubout").decode()
+    openssl("genrsa", "-out", folder / "issuer.key", "2048")
+    public = openssl("rsa", "-in", folder / "issuer.key", "-pubout").decode()
     record = {"issuer": "https://issuer.example", "subject": "system:serviceaccount:a:b", "audience": "api://AzureADTokenExchange", "key": public}
     world.vault.control("POST", "/identities", {"id": "workload", "secret": "", "perms": PERMS, "federated": record})
 
     def put(name, lifetime=600, **claims):
         body = {"iss": record["issuer"], "sub": record["subject"], "aud": record["audience"], "exp": int(time.time()) + lifetime, **claims}
         text = encode(json.dumps({"alg": "RS256", "typ": "JWT"}).encode()) + "." + encode(json.dumps(body).encode())
-        signed = command("openssl", "dgst", "-sha256", "-sign", folder / "issuer.key", input=text.encode())
+        signed = openssl("dgst", "-sha256", "-sign", folder / "issuer.key", input=text.encode())
         (folder / name).write_text(f"{text}.{encode(signed)}\n")
         (folder / name).chmod(0o644)
         (folder / "fresh").symlink_to(folder / name)

@@ -4,6 +4,8 @@ import subprocess
 import time
 import urllib.request
 
+from peers import openssl
+
 SECRET = "platform-secret"
 DEAD = "http://127.0.0.1:1"
 # A proxy that is not there: what is asked through it fails. The vault's own name is excepted, addresses are not.
@@ -19,13 +21,12 @@ def machine(world, credential="managed-identity", **settings):
 
 def asks(world, config, env=None, prefix=()):
     """`kvp11 keys`, which needs a token for more than the map knows: whether it got one, what it said, the requests for tokens."""
-    log = world.vault.dir / "kvp11.log"
-    before = log.stat().st_size if log.exists() else 0
+    before = world.vault.log_size()
     world.vault.requests()
     command = [*prefix, world.vault.tool, "keys", "backup-kek", "--refresh"]
     done = world.vault.run(command, config=config, env=PROXY | (env or {}))
     requests = world.vault.requests()
-    said = done.stderr.decode() + (log.read_text()[before:] if log.exists() else "")
+    said = done.stderr.decode() + world.vault.logged(before)
     served = done.returncode == 0 and any(r["kind"] == "vault" and r["status"] == 200 for r in requests)
     return served, said, [r for r in requests if r["kind"] == "imds"]
 
@@ -47,8 +48,7 @@ def fails(world, words, config, env=None, prefix=()):
 
 def thumbprint(world):
     pem = world.vault.dir / "tls/server.pem"
-    done = subprocess.run(["openssl", "x509", "-in", pem, "-noout", "-fingerprint", "-sha1"], capture_output=True, check=True)
-    return done.stdout.decode().strip().rsplit("=", 1)[1].replace(":", "")
+    return openssl("x509", "-in", pem, "-noout", "-fingerprint", "-sha1").decode().strip().rsplit("=", 1)[1].replace(":", "")
 
 
 def each_source(world):

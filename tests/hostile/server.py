@@ -5,13 +5,10 @@ wait; None cuts the connection. `Certificates` makes the certificates, good and 
 import pathlib
 import socket
 import ssl
-import subprocess
 import threading
 import time
 
-
-def openssl(*arguments, **options):
-    return subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, **options)
+from peers import openssl
 
 
 class Certificates:

@@ -1,5 +1,6 @@
 /* What an application's kinds send to the directory, seen from the other end. */
 #include "../../module/auth/oauth.h"
+#include "clock_help.h"
 
 #include "base/encode.h"
 #include "base/json.h"
@@ -16,7 +17,7 @@
 #include <sys/stat.h>
 #include <cmocka.h>
 
-enum { NOW = 1800000000, DAY = 86400 };
+enum { DAY = 86400 };
 
 #define TOKEN_REPLY "{\"access_token\":\"abc\",\"expires_in\":3599}"
 #define REFUSAL                                                                                              \
@@ -27,17 +28,6 @@ enum { NOW = 1800000000, DAY = 86400 };
 /* {"alg":"none"} . {"appid":"app-1","exp":1800003600} . one, two */
 #define FEDERATED  "eyJhbGciOiJub25lIn0.eyJhcHBpZCI6ImFwcC0xIiwiZXhwIjoxODAwMDAzNjAwfQ."
 #define JWT_BEARER "&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer"
-
-static struct kv_clock fixed;
-
-static int64_t fixed_now(const struct kv_clock *clock)
-{
-    return NOW;
-}
-
-static void no_sleep(const struct kv_clock *clock, int64_t ms)
-{
-}
 
 static char folder[] = "application-XXXXXX", token_path[64], certificate_path[64];
 
@@ -70,9 +60,7 @@ static void write_certificate(void)
 
 static int set_up(void **state)
 {
-    fixed = kv_clock_system;
-    fixed.unix_seconds = fixed_now;
-    fixed.sleep_ms = no_sleep;
+    fix_clock();
     assert_non_null(mkdtemp(folder));
     snprintf(token_path, sizeof token_path, "%s/token", folder);
     snprintf(certificate_path, sizeof certificate_path, "%s/certificate", folder);
@@ -208,6 +196,20 @@ static void a_refusal_is_told_with_its_remedy(void **state)
     assert_null(strstr(asking.err.text, "planted"));
 }
 
+static void a_refusal_tells_who_and_no_secret(void **state)
+{
+    struct asking asking = { .config = { .credential = (char *)"client-secret",
+                                         .client_id = (char *)"app",
+                                         .client_secret = (char *)"planted-secret" } };
+    directory.refusal = REFUSAL;
+    enum kv_status status = acquire(&asking);
+    directory.refusal = NULL;
+    assert_int_equal(status, KV_CREDENTIAL);
+    assert_non_null(strstr(directory.body, "planted-secret"));
+    assert_non_null(strstr(asking.err.text, "client 'app'"));
+    assert_null(strstr(asking.err.text, "planted"));
+}
+
 static void claims_are_asked_for(void **state)
 {
     struct asking asking = workload();
@@ -283,9 +285,13 @@ static void each_assertion_is_another(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_federated_token_is_read_each_time), cmocka_unit_test(a_federated_token_is_checked),
-        cmocka_unit_test(a_refusal_is_told_with_its_remedy),   cmocka_unit_test(claims_are_asked_for),
-        cmocka_unit_test(a_secret_goes_before_a_certificate),  cmocka_unit_test(each_assertion_is_another),
+        cmocka_unit_test(a_federated_token_is_read_each_time),
+        cmocka_unit_test(a_federated_token_is_checked),
+        cmocka_unit_test(a_refusal_is_told_with_its_remedy),
+        cmocka_unit_test(a_refusal_tells_who_and_no_secret),
+        cmocka_unit_test(claims_are_asked_for),
+        cmocka_unit_test(a_secret_goes_before_a_certificate),
+        cmocka_unit_test(each_assertion_is_another),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

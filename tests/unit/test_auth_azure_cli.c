@@ -1,5 +1,6 @@
 #include "../../module/auth/oauth.h"
 #include "../../module/auth/program.h"
+#include "clock_help.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,14 +16,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define NOW INT64_C(1800000000)
-
-static int64_t fixed_now(const struct kv_clock *clock)
-{
-    return NOW;
-}
-
-static struct kv_clock fixed;
 static char program[] = "/tmp/kvp11-az-XXXXXX";
 
 static void write_program(const char *body)
@@ -36,8 +29,7 @@ static void write_program(const char *body)
 
 static int set_up(void **state)
 {
-    fixed = kv_clock_system;
-    fixed.unix_seconds = fixed_now;
+    fix_clock();
     int fd = mkstemp(program);
     if (fd >= 0)
         close(fd);

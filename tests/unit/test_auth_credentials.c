@@ -1,4 +1,5 @@
 #include "../../module/auth/oauth.h"
+#include "clock_help.h"
 #include "tcp_server.h"
 
 #include "base/encode.h"
@@ -12,28 +13,9 @@
 #include <sys/stat.h>
 #include <cmocka.h>
 
-#define NOW INT64_C(1800000000)
-
-static int64_t fixed_now(const struct kv_clock *clock)
-{
-    return NOW;
-}
-
-static int64_t slept_ms;
-
-static void no_sleep(const struct kv_clock *clock, int64_t ms)
-{
-    slept_ms += ms;
-}
-
-static struct kv_clock fixed;
-
 static int set_up(void **state)
 {
-    fixed = kv_clock_system;
-    fixed.unix_seconds = fixed_now;
-    fixed.sleep_ms = no_sleep;
-    slept_ms = 0;
+    fix_clock();
     return 0;
 }
 

@@ -1,4 +1,5 @@
 #include "../../module/auth/managed.h"
+#include "clock_help.h"
 #include "tcp_server.h"
 
 #include <setjmp.h>
@@ -10,34 +11,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define NOW INT64_C(1800000000)
-
-static int64_t fixed_now(const struct kv_clock *clock)
-{
-    return NOW;
-}
-
-static int64_t slept_ms;
-
-static void no_sleep(const struct kv_clock *clock, int64_t ms)
-{
-    slept_ms += ms;
-}
-
-static double no_jitter(const struct kv_clock *clock)
-{
-    return 0;
-}
-
-static struct kv_clock fixed;
 static char folder[] = "/tmp/kvp11-arc-XXXXXX";
 
 static int set_up(void **state)
 {
-    fixed = kv_clock_system;
-    fixed.unix_seconds = fixed_now;
-    fixed.sleep_ms = no_sleep;
-    fixed.jitter = no_jitter;
+    fix_clock();
     /* Whoever asks through a proxy gets no answer. */
     setenv("http_proxy", "http://127.0.0.1:1", 1);
     setenv("all_proxy", "http://127.0.0.1:1", 1);
