@@ -31,14 +31,14 @@ static char *word_at(const char *words, int place)
     return kv_text_copy_n(words, strcspn(words, "|"));
 }
 
-static char *joined(const struct kv_pair_list *list)
+static char *joined(const struct kv_pair_list *list, const char *between)
 {
     KV_AUTO_BUFFER struct kv_buffer text = { 0 };
 
     if (!list->count)
         return kv_text_copy("");
     for (size_t i = 0; i < list->count; i++)
-        if (kv_buffer_format(&text, "%s%s", i ? " " : "", list->items[i]))
+        if (kv_buffer_format(&text, "%s%s", i ? between : "", list->items[i]))
             return NULL;
     return kv_text_copy((const char *)text.bytes.data);
 }
@@ -72,7 +72,9 @@ char *kv_setting_text(const struct kv_setting *row, const void *base)
     case KV_SETTING_PATTERNS:
     case KV_SETTING_RESOLVE:
     case KV_SETTING_TENANTS:
-        return joined(field);
+        return joined(field, " ");
+    case KV_SETTING_SECTIONS:
+        return joined(field, ",");
     case KV_SETTING_SECRET:
         return kv_text_copy(*(char *const *)field ? "(set)" : "");
     case KV_SETTING_TEXT:
