@@ -183,8 +183,8 @@ static enum kv_status refuse_other(struct kv_keyring *keyring, const struct kv_v
     struct kv_error why = { 0 };
     enum kv_status status =
         kv_fail(&why, KV_WRONG_KEY,
-                "'%s' has another public key than '%s' and is not used: bring the same key there (`kvp11 "
-                "move`, a restore, an import), or take '%s' out of `failover`",
+                "'%s' has another public key than '%s' and is not used: restore or import the same key "
+                "there, or take '%s' out of `failover`",
                 other->kid, own->kid, keyring->parts.config->name);
 
     kv_keyring_name_version(key, other->name, other->version);

@@ -1,5 +1,5 @@
 /* The module, driven line by line by tests/faults/matrix.py: "find LABEL", "list",
- * "sign", "decrypt", "unwrap". Each line is answered by one: the CK_RV of
+ * "sign", "decrypt", "unwrap"; "secret LABEL" and "open" do the same as "find" and "decrypt" with a secret key. Each line is answered by one: the CK_RV of
  * the call that may fail in hexadecimal, its milliseconds, and "wrong" when it succeeded with anything but the right result. */
 #include <dlfcn.h>
 #include <stdbool.h>
@@ -139,14 +139,44 @@ static struct answer run_unwrap(const char *label)
     return (struct answer){ rv, asked.ulValueLen != sizeof secret || memcmp(value, secret, sizeof secret) };
 }
 
+static CK_MECHANISM cbc(void)
+{
+    static unsigned char iv[16] = "sixteen bytes...";
+    return (CK_MECHANISM){ CKM_AES_CBC_PAD, iv, sizeof iv };
+}
+
+/* "wrong": it found nothing. */
+static struct answer run_secret(const char *label)
+{
+    CK_MECHANISM mechanism = cbc();
+    CK_RV rv = find(CKO_SECRET_KEY, label, &private_key);
+    if (rv != CKR_OK || !private_key)
+        return (struct answer){ rv, rv == CKR_OK };
+    sealed_len = sizeof sealed;
+    must("C_EncryptInit", f->C_EncryptInit(session, &mechanism, private_key));
+    must("C_Encrypt", f->C_Encrypt(session, secret, sizeof secret, sealed, &sealed_len));
+    return (struct answer){ CKR_OK, false };
+}
+
+static struct answer run_open(const char *label)
+{
+    CK_MECHANISM mechanism = cbc();
+    unsigned char plain[512];
+    CK_ULONG len = sizeof plain;
+    (void)label;
+    CK_RV rv = f->C_DecryptInit(session, &mechanism, private_key);
+    if (rv == CKR_OK)
+        rv = f->C_Decrypt(session, sealed, sealed_len, plain, &len);
+    bool same = len == sizeof secret && !memcmp(plain, secret, len);
+    return (struct answer){ rv, rv == CKR_OK && !same };
+}
+
 static const struct {
     const char *name;
     struct answer (*run)(const char *label);
-} commands[] = { { "find", run_find },
-                 { "list", run_list },
-                 { "sign", run_sign },
-                 { "decrypt", run_decrypt },
-                 { "unwrap", run_unwrap } };
+} commands[] = { { "find", run_find },       { "list", run_list },     { "sign", run_sign },
+                 { "decrypt", run_decrypt }, { "unwrap", run_unwrap }, { "secret", run_secret },
+                 { "open", run_open } };
 
 static long now_ms(void)
 {
@@ -178,12 +208,12 @@ static void open_module(const char *path)
     CK_C_GetFunctionList get = handle ? (CK_C_GetFunctionList)dlsym(handle, "C_GetFunctionList") : NULL;
     if (!get)
         die(dlerror(), 0);
-    CK_SLOT_ID slot;
-    CK_ULONG count = 1;
+    CK_SLOT_ID slots[8];
+    CK_ULONG count = 8;
     must("C_GetFunctionList", get(&f));
     must("C_Initialize", f->C_Initialize(NULL));
-    must("C_GetSlotList", f->C_GetSlotList(CK_TRUE, &slot, &count));
-    must("C_OpenSession", f->C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL, &session));
+    must("C_GetSlotList", f->C_GetSlotList(CK_TRUE, slots, &count));
+    must("C_OpenSession", f->C_OpenSession(slots[0], CKF_SERIAL_SESSION, NULL, NULL, &session));
 }
 
 int main(int argc, char **argv)
