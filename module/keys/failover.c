@@ -31,7 +31,7 @@ static int64_t pause_of(const struct kv_keyring *keyring)
     return keyring->parts.config->failover_pause_ms;
 }
 
-static void tell_change(struct kv_keyring *keyring, bool away, const struct kv_error *err)
+static void tell_change(struct kv_keyring *keyring, bool away, const char *why)
 {
     const char *vault = keyring->parts.config->name;
 
@@ -39,7 +39,7 @@ static void tell_change(struct kv_keyring *keyring, bool away, const struct kv_e
         kv_log_line(keyring->parts.log, KV_LOG_WARN,
                     "vault '%s' failed; for %lld ms those of its `failover` that have the same key are asked "
                     "before it: %s",
-                    vault, (long long)pause_of(keyring), err->text);
+                    vault, (long long)pause_of(keyring), why);
     else
         kv_log_line(keyring->parts.log, KV_LOG_INFO, "vault '%s' answers again", vault);
 }
@@ -66,7 +66,6 @@ void kv_failover_note(struct kv_keyring *keyring, const struct kv_vault_op *op, 
                       int64_t took_ms, const struct kv_error *err)
 {
     int64_t now = kv_keyring_steady(keyring);
-    struct kv_error why = { 0 };
 
     pthread_mutex_lock(&keyring->lock);
     bool changed = kv_reach_note(&keyring->reach, status, took_ms, now, pause_of(keyring));
@@ -76,9 +75,8 @@ void kv_failover_note(struct kv_keyring *keyring, const struct kv_vault_op *op, 
     if (keyring->elsewhere_count && (away || changed))
         rest(keyring, status);
     pthread_mutex_unlock(&keyring->lock);
-    kv_text_fit(why.text, sizeof(why.text), err && *err->text ? err->text : kv_status_text(status));
     if (changed && keyring->elsewhere_count)
-        tell_change(keyring, away, &why);
+        tell_change(keyring, away, err && *err->text ? err->text : kv_status_text(status));
 }
 
 bool kv_failover_is_away(struct kv_keyring *keyring)

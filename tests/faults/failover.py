@@ -181,6 +181,23 @@ def asked_to_wait(vault):
         assert two.asked() == [("dr", "decrypt")]
 
 
+def threads(vault):
+    """the first vault hangs under 8 threads: not one unwrap of 2000 fails, and after each pause one thread alone finds out that it still hangs"""
+    two = Two(vault)
+    two.create()
+    two.fault("delay", ms=60000, operation="unwrapkey", count=1000)
+    config = two.configure(level="warn")
+    started = time.monotonic()
+    done = vault.run([vault.build / "tests/bench/kvp11-bench", "--module", vault.module, "--token", "prod", "--key", "k", "--threads", 8, "--count", 2000, "load"],
+                     config=config)
+    took = time.monotonic() - started
+    assert done.returncode == 0, done.stderr.decode()
+    assert json.loads(done.stdout)["failures"] == 0, done.stdout
+    hung = 1000 - sum(fault["count"] for fault in vault.control("GET", "/faults"))
+    print(f"#   {hung} requests hung in {took:.1f} s")
+    assert 1 <= hung <= 8 + took / (TIMEOUT / 2) + 1, f"{hung} requests to a vault that hangs, in {took:.1f} s"
+
+
 def another_key(vault):
     """another key under the same name and version: told with both addresses, never used"""
     two = Two(vault)
@@ -321,7 +338,7 @@ def secret_key(vault):
         vault.control("DELETE", "/faults")
 
 
-SCENARIOS = (refused, silent_first, hanging, failing, asked_to_wait, another_key, forbidden, deleted, other_name, nobody, nowhere_else, secret_key)
+SCENARIOS = (refused, silent_first, hanging, failing, asked_to_wait, threads, another_key, forbidden, deleted, other_name, nobody, nowhere_else, secret_key)
 
 
 def run(checks):
