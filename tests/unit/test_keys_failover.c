@@ -223,11 +223,11 @@ static void test_the_next_goes_where_it_works(void **state)
     assert_int_equal(unwrap(&run, blob), KV_OK);
     assert_asked(three, "", "UNWRAP kek@a3", "");
     clock_seconds += 29;
-    assert_int_equal(open_once(three, NULL), KV_OK);
+    assert_int_equal(open_once(three), KV_OK);
     assert_asked(three, "", "UNWRAP kek@a3", "");
     clock_seconds += 1;
     vault_of(three, PROD)->hangs = false;
-    assert_int_equal(open_once(three, NULL), KV_OK);
+    assert_int_equal(open_once(three), KV_OK);
     assert_asked(three, "UNWRAP kek@a3", "", "");
     assert_true(logged(three, "vault 'prod' answers again"));
     run_free(&run);
