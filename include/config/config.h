@@ -26,6 +26,7 @@ enum kv_cloud {
 };
 
 enum { KV_RATE_AUTO = -1, KV_RATE_OFF = 0 };
+enum { KV_FAILOVER_MAX = 8 }; /* names of one `failover` */
 
 struct kv_pair_list { /* "name=value" or plain words, in order */
     char **items;
@@ -93,6 +94,9 @@ struct kv_vault_config {
     int64_t max_connections;
     int64_t rate_limit;                   /* transactions in ten seconds, KV_RATE_AUTO or KV_RATE_OFF */
     struct kv_pair_list read_only_errors; /* patterns */
+    struct kv_pair_list failover;         /* names of other vaults of this configuration */
+    bool failover_secret_keys;
+    int64_t failover_pause_ms;
 
     int64_t refresh_seconds;
     bool ledger, decrypt_fallback;

@@ -257,5 +257,6 @@ enum kv_status kv_raw_build(const struct kv_raw *raw, const struct kv_raw_world 
         config->map = usual_map(world->lookup);
     if (!config->map || !config->surroundings)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
-    return build_vaults(raw, world, config, err);
+    KV_TRY(build_vaults(raw, world, config, err));
+    return kv_raw_check_failover(raw, config, err);
 }

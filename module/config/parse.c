@@ -202,6 +202,16 @@ static enum kv_status set_words(const struct kv_setting *row, const char *value,
     return KV_OK;
 }
 
+static enum kv_status set_sections(const struct kv_setting *row, const char *value, void *base)
+{
+    struct kv_pair_list list = { 0 }, *field = field_of(row, base);
+
+    KV_TRY(kv_sections_split(value, &list));
+    kv_words_free(field);
+    *field = list;
+    return KV_OK;
+}
+
 static enum kv_status set_secret(const struct kv_setting *row, const char *value, void *base)
 {
     return *value ? take_text(field_of(row, base), kv_text_copy(value)) : KV_CONFIG;
@@ -235,6 +245,7 @@ static const struct {
                               "a list of key names (letters, digits, '-', and the marks * and ?)" },
     [KV_SETTING_RESOLVE] = { set_words, "a list of host:port:address" },
     [KV_SETTING_TENANTS] = { set_words, "a list of tenants, or *" },
+    [KV_SETTING_SECTIONS] = { set_sections, "a list of at most 8 names of vaults with a comma between" },
     [KV_SETTING_KEY] = { set_key, "an absolute path or a URI 'pkcs11:…' without blanks" },
     [KV_SETTING_RATE] = { set_rate, "auto, off, or a whole number" },
     [KV_SETTING_PROXY] = { set_read,

@@ -21,6 +21,7 @@ enum kv_setting_kind {
     KV_SETTING_PATTERNS, /* kv_pair_list of key name patterns */
     KV_SETTING_RESOLVE,  /* kv_pair_list of host:port:address */
     KV_SETTING_TENANTS,  /* kv_pair_list of tenants, or "*" */
+    KV_SETTING_SECTIONS, /* kv_pair_list of names of vaults, which may hold blanks, with a comma between */
     KV_SETTING_KEY,      /* char *: an absolute path or a pkcs11: URI without blanks */
     KV_SETTING_RATE,     /* int64_t: a number, `auto` or `off` */
     KV_SETTING_PROXY, /* char *: `environment`, `none`, or an address with its port and without a password */
@@ -84,6 +85,9 @@ bool kv_address_is_resolve(const char *word); /* host:port:address */
 KV_MUST_USE enum kv_status kv_transport_proxy(const char *value, char **ret);
 KV_MUST_USE enum kv_status kv_transport_pins(const char *value, char **ret);
 KV_MUST_USE enum kv_status kv_transport_interface(const char *value, char **ret);
+
+/* Names between commas, without the blanks around them. KV_CONFIG: an empty one, or more than KV_FAILOVER_MAX. */
+KV_MUST_USE enum kv_status kv_sections_split(const char *value, struct kv_pair_list *ret);
 
 /* ---- words.c ---- */
 

@@ -38,17 +38,26 @@ static char *text_of_secret(const struct kv_setting *row, const void *field)
     return kv_text_copy(*(char *const *)field ? "(set)" : "");
 }
 
-static char *text_of_list(const struct kv_setting *row, const void *field)
+static char *joined(const struct kv_pair_list *list, const char *between)
 {
     KV_AUTO_BUFFER struct kv_buffer text = { 0 };
-    const struct kv_pair_list *list = field;
 
     if (!list->count)
         return kv_text_copy("");
     for (size_t i = 0; i < list->count; i++)
-        if (kv_buffer_format(&text, "%s%s", i ? " " : "", list->items[i]))
+        if (kv_buffer_format(&text, "%s%s", i ? between : "", list->items[i]))
             return NULL;
     return kv_text_copy((const char *)text.bytes.data);
+}
+
+static char *text_of_list(const struct kv_setting *row, const void *field)
+{
+    return joined(field, " ");
+}
+
+static char *text_of_sections(const struct kv_setting *row, const void *field)
+{
+    return joined(field, ",");
 }
 
 static char *text_of_choice(const struct kv_setting *row, const void *field)
@@ -123,6 +132,7 @@ static const struct {
     [KV_SETTING_PATTERNS] = { text_of_list, clear_list },
     [KV_SETTING_RESOLVE] = { text_of_list, clear_list },
     [KV_SETTING_TENANTS] = { text_of_list, clear_list },
+    [KV_SETTING_SECTIONS] = { text_of_sections, clear_list },
     [KV_SETTING_KEY] = { text_of_text, clear_text },
     [KV_SETTING_RATE] = { text_of_rate, clear_nothing },
     [KV_SETTING_PROXY] = { text_of_text, clear_text },

@@ -256,8 +256,10 @@ enum kv_status kv_keyring_operate(struct kv_keyring *keyring, const struct kv_va
                                   const struct kv_task *task, struct kv_vault_result *ret,
                                   struct kv_error *err)
 {
+    int64_t from = kv_keyring_steady(keyring);
     enum kv_status status = kv_vault_key_op(keyring->parts.vault, op, task, ret, err);
 
+    kv_failover_note(keyring, op, status, kv_keyring_steady(keyring) - from, err);
     kv_keyring_learn(keyring);
     return status;
 }

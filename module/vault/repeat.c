@@ -11,10 +11,17 @@ static bool repeatable(const struct kv_errand *errand)
     return errand->request->idempotent || !errand->bearer;
 }
 
+/* Where another place can be asked meanwhile, only the wait that a connection dropped while idle asks for is made. */
+static bool too_long(const struct kv_errand *errand, int64_t wait_ms)
+{
+    enum { QUICK_MS = 250 };
+    return errand->request->task->elsewhere && wait_ms > QUICK_MS;
+}
+
 static struct kv_retry_verdict decide(const struct kv_errand *errand)
 {
     const struct kv_clock *clock = errand->vault->parts.clock;
-    return kv_retry_decide(&(struct kv_retry_input){
+    struct kv_retry_verdict verdict = kv_retry_decide(&(struct kv_retry_input){
         .attempt = errand->attempt,
         .idempotent = repeatable(errand),
         .status = errand->transport,
@@ -26,6 +33,8 @@ static struct kv_retry_verdict decide(const struct kv_errand *errand)
         .left_ms = kv_deadline_left(errand->request->task->deadline),
         .jitter = clock->jitter(clock),
     });
+    verdict.again = verdict.again && !too_long(errand, verdict.wait_ms);
+    return verdict;
 }
 
 static int64_t now_of(const struct kv_errand *errand)
@@ -57,6 +66,9 @@ static enum kv_status wait_cool_down(const struct kv_errand *errand, struct kv_e
     int64_t wait_ms;
     while ((wait_ms = kv_vault_cooling(errand->vault)) > 0) {
         int64_t left_ms = kv_deadline_left(errand->request->task->deadline);
+        if (too_long(errand, wait_ms))
+            return kv_fail(err, KV_THROTTLED, "vault '%s' asks to be left alone for %lld more ms",
+                           errand->vault->parts.config->name, (long long)wait_ms);
         if (wait_ms >= left_ms)
             return kv_fail(
                 err, KV_THROTTLED,

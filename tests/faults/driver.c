@@ -1,20 +1,14 @@
-/* The module, driven line by line by tests/faults/bench.py: "find LABEL", "list", "sign", "decrypt", "unwrap". Each line is answered by one: the CK_RV of the
- * call that may fail in hexadecimal, its milliseconds, and "wrong" when it succeeded with anything but the right result. */
-#include <stdbool.h>
-#include <stdio.h>
-#include <string.h>
-#include "../common/application.h"
+/* The module, driven line by line by the tests of faults: "find LABEL", "list", "sign", "decrypt", "unwrap", "keep", "encrypt", "wrap", "verify",
+ * "storm THREADS"; "secret LABEL" and "open" do the same as "find" and "decrypt" with a secret key. Each line is answered by one: the CK_RV of the call that
+ * may fail in hexadecimal, its milliseconds, and "wrong" when it succeeded with anything but the right result. */
+#include "driver.h"
 
-static CK_SESSION_HANDLE session;
-static CK_OBJECT_HANDLE private_key, public_key;
-static unsigned char sealed[512]; /* `secret`, encrypted under the key */
-static CK_ULONG sealed_len;
-static unsigned char secret[32] = "thirty-two bytes worth keeping.";
-
-struct answer {
-    CK_RV rv;
-    bool wrong;
-};
+CK_SLOT_ID slot;
+CK_SESSION_HANDLE session;
+CK_OBJECT_HANDLE private_key, public_key;
+unsigned char sealed[512];
+CK_ULONG sealed_len;
+unsigned char secret[32] = "thirty-two bytes worth keeping.";
 
 /* The first with this label; CK_INVALID_HANDLE: there is none. */
 static CK_RV find(CK_OBJECT_CLASS type, const char *label, CK_OBJECT_HANDLE *ret)
@@ -26,14 +20,6 @@ static CK_RV find(CK_OBJECT_CLASS type, const char *label, CK_OBJECT_HANDLE *ret
     return rv;
 }
 
-static void seal(void)
-{
-    CK_MECHANISM mechanism = app_oaep();
-    sealed_len = sizeof sealed;
-    app_must("C_EncryptInit", p11->C_EncryptInit(session, &mechanism, public_key));
-    app_must("C_Encrypt", p11->C_Encrypt(session, secret, sizeof secret, sealed, &sealed_len));
-}
-
 /* "wrong": it found nothing. */
 static struct answer run_find(const char *label)
 {
@@ -41,7 +27,7 @@ static struct answer run_find(const char *label)
     if (rv != CKR_OK || !private_key)
         return (struct answer){ rv, rv == CKR_OK };
     app_must("find of the public key", find(CKO_PUBLIC_KEY, label, &public_key));
-    seal();
+    app_must("C_Encrypt", run_encrypt(NULL).rv);
     return (struct answer){ CKR_OK, false };
 }
 
@@ -54,32 +40,45 @@ static struct answer run_list(const char *label)
     return (struct answer){ rv, rv == CKR_OK && !found.count };
 }
 
-static struct answer run_sign(const char *label)
+CK_RV sign(CK_SESSION_HANDLE with, unsigned char signature[512], CK_ULONG *ret_len)
 {
     CK_MECHANISM mechanism = { CKM_SHA256_RSA_PKCS, NULL, 0 };
-    unsigned char signature[512];
-    CK_ULONG len = sizeof signature;
-    (void)label;
-    CK_RV rv = p11->C_SignInit(session, &mechanism, private_key);
-    if (rv == CKR_OK)
-        rv = p11->C_Sign(session, secret, sizeof secret, signature, &len);
-    if (rv != CKR_OK)
-        return (struct answer){ rv, false };
-    app_must("C_VerifyInit", p11->C_VerifyInit(session, &mechanism, public_key));
-    return (struct answer){ rv, p11->C_Verify(session, secret, sizeof secret, signature, len) != CKR_OK };
+    CK_RV rv = p11->C_SignInit(with, &mechanism, private_key);
+    *ret_len = 512;
+    return rv == CKR_OK ? p11->C_Sign(with, secret, sizeof secret, signature, ret_len) : rv;
 }
 
-static struct answer run_decrypt(const char *label)
+CK_RV verify(CK_SESSION_HANDLE with, unsigned char *signature, CK_ULONG len)
 {
-    CK_MECHANISM mechanism = app_oaep();
+    CK_MECHANISM mechanism = { CKM_SHA256_RSA_PKCS, NULL, 0 };
+    CK_RV rv = p11->C_VerifyInit(with, &mechanism, public_key);
+    return rv == CKR_OK ? p11->C_Verify(with, secret, sizeof secret, signature, len) : rv;
+}
+
+static struct answer run_sign(const char *label)
+{
+    unsigned char signature[512];
+    CK_ULONG len;
+    (void)label;
+    CK_RV rv = sign(session, signature, &len);
+    return (struct answer){ rv, rv == CKR_OK && verify(session, signature, len) != CKR_OK };
+}
+
+static struct answer open_sealed(CK_MECHANISM mechanism)
+{
     unsigned char plain[512];
     CK_ULONG len = sizeof plain;
-    (void)label;
     CK_RV rv = p11->C_DecryptInit(session, &mechanism, private_key);
     if (rv == CKR_OK)
         rv = p11->C_Decrypt(session, sealed, sealed_len, plain, &len);
     bool same = len == sizeof secret && !memcmp(plain, secret, len);
     return (struct answer){ rv, rv == CKR_OK && !same };
+}
+
+static struct answer run_decrypt(const char *label)
+{
+    (void)label;
+    return open_sealed(app_oaep());
 }
 
 static struct answer run_unwrap(const char *label)
@@ -91,14 +90,38 @@ static struct answer run_unwrap(const char *label)
     return (struct answer){ rv, rv == CKR_OK && !same };
 }
 
+static CK_MECHANISM cbc(void)
+{
+    static unsigned char iv[16] = "sixteen bytes...";
+    return (CK_MECHANISM){ CKM_AES_CBC_PAD, iv, sizeof iv };
+}
+
+/* "wrong": it found nothing. */
+static struct answer run_secret(const char *label)
+{
+    CK_MECHANISM mechanism = cbc();
+    CK_RV rv = find(CKO_SECRET_KEY, label, &private_key);
+    if (rv != CKR_OK || !private_key)
+        return (struct answer){ rv, rv == CKR_OK };
+    sealed_len = sizeof sealed;
+    app_must("C_EncryptInit", p11->C_EncryptInit(session, &mechanism, private_key));
+    app_must("C_Encrypt", p11->C_Encrypt(session, secret, sizeof secret, sealed, &sealed_len));
+    return (struct answer){ CKR_OK, false };
+}
+
+static struct answer run_open(const char *label)
+{
+    (void)label;
+    return open_sealed(cbc());
+}
+
 static const struct {
     const char *name;
     struct answer (*run)(const char *label);
-} commands[] = { { "find", run_find },
-                 { "list", run_list },
-                 { "sign", run_sign },
-                 { "decrypt", run_decrypt },
-                 { "unwrap", run_unwrap } };
+} commands[] = { { "find", run_find },       { "list", run_list },     { "sign", run_sign },
+                 { "decrypt", run_decrypt }, { "unwrap", run_unwrap }, { "keep", run_keep },
+                 { "encrypt", run_encrypt }, { "wrap", run_wrap },     { "verify", run_verify },
+                 { "storm", run_storm },     { "secret", run_secret }, { "open", run_open } };
 
 static void obey(char *line)
 {
@@ -119,11 +142,12 @@ static void obey(char *line)
 
 static void open_module(const char *path)
 {
-    CK_SLOT_ID slot;
-    CK_ULONG count = 1;
+    CK_SLOT_ID slots[8];
+    CK_ULONG count = 8;
     app_load(path);
     app_must("C_Initialize", p11->C_Initialize(NULL));
-    app_must("C_GetSlotList", p11->C_GetSlotList(CK_TRUE, &slot, &count));
+    app_must("C_GetSlotList", p11->C_GetSlotList(CK_TRUE, slots, &count));
+    slot = slots[0];
     app_must("C_OpenSession", p11->C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL, &session));
 }
 

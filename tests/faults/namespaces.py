@@ -132,7 +132,7 @@ def in_the_middle(vault):
     with Driver(vault, vault.wired()) as driver:
         back(driver, "find k")
         back(driver, "sign")
-        vault.control("POST", "/faults", {"kind": "delay", "ms": 700, "operation": "sign"})
+        vault.control("POST", "/faults", {"kind": "delay", "ms": 1500, "operation": "sign"})
         with subprocess.Popen(["sh", "-c", f"sleep 0.3; {' '.join(vault.prefix)} ip link set far down"]) as cut:
             gone(driver, "sign")
         assert cut.returncode == 0, "the wire was not cut"
