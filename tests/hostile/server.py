@@ -5,6 +5,7 @@ wait; None cuts the connection. `Certificates` makes the certificates, good and 
 import pathlib
 import socket
 import ssl
+import struct
 import subprocess
 import threading
 import time
@@ -47,6 +48,9 @@ class Certificates:
         return made
 
 
+CLOSE, RESET = object(), object()
+
+
 class Request:
     def __init__(self, head, body):
         lines = head.decode("latin-1").split("\r\n")
@@ -65,11 +69,12 @@ class Request:
 
 
 class Server:
-    """`answer(request)` gives the reply; `context` None: no TLS at all. `requests` and `raw`: what came, whole requests and bytes before any TLS."""
+    """`answer(request)` gives the reply: bytes, or parts of them with seconds to wait between; None or CLOSE hang up, RESET does it rudely. `context` None: no
+    TLS at all. `requests`: what came; `connections`, and how many of them `resumed` a TLS session."""
 
     def __init__(self, answer, context=None):
         self.answer, self.context = answer, context
-        self.requests, self.connections, self.sent = [], 0, 0
+        self.requests, self.connections, self.sent, self.resumed = [], 0, 0, 0
         self.socket = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.socket.getsockname()[1]
         self.open = True
@@ -97,6 +102,7 @@ class Server:
                 time.sleep(0.05)
             if self.context:
                 peer = self.context.wrap_socket(peer, server_side=True)
+                self.resumed += bool(peer.session_reused)
             while self.open and self.exchange(peer):
                 pass
         except (OSError, ValueError):
@@ -122,6 +128,11 @@ class Server:
         if reply is None:
             return False
         for part in [reply] if isinstance(reply, bytes) else reply:
+            if part is CLOSE:
+                return False
+            if part is RESET:
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                return False
             if isinstance(part, (int, float)):
                 time.sleep(part)
             else:

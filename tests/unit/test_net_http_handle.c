@@ -268,23 +268,70 @@ static int option_of(int fd, int level, int name)
     return value;
 }
 
+struct asking {
+    struct kv_http *http;
+    const char *url;
+    pthread_t thread;
+};
+
+static void *ask_unheard(void *user)
+{
+    struct asking *asking = user;
+    (void)!ask(asking->http, asking->url, true, NULL);
+    return NULL;
+}
+
 static void vanished_hosts_are_noticed(void **state)
 {
-    static const struct tcp_step steps[] = { { OK_REPLY, TCP_KEEP } };
+    static const struct tcp_step steps[] = { { NULL, TCP_HOLD } };
     static const int rows[][2] = { { 10000, 20000 },
                                    { 60000, 60000 } }; /* never less than connecting may take */
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct tcp_server *server = tcp_server_start(steps, 1);
-        struct kv_http *http = open_with((struct kv_http_options){ .connect_timeout_ms = rows[i][0] });
         char url[64];
+        struct asking asking = { open_with((struct kv_http_options){ .connect_timeout_ms = rows[i][0] }), url,
+                                 0 };
         snprintf(url, sizeof url, "http://127.0.0.1:%d/token", tcp_server_port(server));
-        assert_int_equal(ask(http, url, true, NULL), KV_OK);
+        assert_int_equal(pthread_create(&asking.thread, NULL, ask_unheard, &asking), 0);
+        tcp_server_wait(server, 1);
         int fd = our_end(tcp_server_port(server));
         assert_int_not_equal(fd, -1);
         assert_int_equal(option_of(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
         assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE), 30);
         assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_KEEPINTVL), 10);
         assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), rows[i][1]);
+        tcp_server_stop(server);
+        pthread_join(asking.thread, NULL);
+        kv_http_free(asking.http);
+        tcp_server_free(server);
+    }
+}
+
+static int64_t stands_still(const struct kv_clock *clock)
+{
+    (void)clock;
+    return 1000;
+}
+
+static void kept_connections_are_not_waited_for_long(void **state)
+{
+    static const struct tcp_step steps[] = { { OK_REPLY, TCP_KEEP } };
+    static const int rows[][2] = { { 30000, 3000 },
+                                   { 8000, 2000 },
+                                   { 1000, 500 } }; /* of what a call may take */
+    struct kv_clock clock = kv_clock_system;
+    clock.steady_ms = stands_still;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        KV_AUTO_REPLY struct kv_http_reply reply = { 0 };
+        struct tcp_server *server = tcp_server_start(steps, 1);
+        struct kv_http *http = open_with((struct kv_http_options){ 0 });
+        char url[64];
+        snprintf(url, sizeof url, "http://127.0.0.1:%d/token", tcp_server_port(server));
+        struct kv_http_request request = { .method = "GET", .url = url, .link_local = true };
+        assert_int_equal(kv_http_send(http, &request, kv_deadline_in(&clock, rows[i][0]), &reply, NULL),
+                         KV_OK);
+        assert_int_equal(option_of(our_end(tcp_server_port(server)), IPPROTO_TCP, TCP_USER_TIMEOUT),
+                         rows[i][1]);
         kv_http_free(http);
         tcp_server_stop(server);
         tcp_server_free(server);
@@ -300,6 +347,7 @@ int main(void)
         cmocka_unit_test(vaults_are_reached_through_the_proxy),
         cmocka_unit_test(identity_endpoints_are_reached_as_ever),
         cmocka_unit_test(vanished_hosts_are_noticed),
+        cmocka_unit_test(kept_connections_are_not_waited_for_long),
     };
     forget_environment();
     return cmocka_run_group_tests(tests, NULL, NULL);
