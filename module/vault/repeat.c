@@ -22,6 +22,7 @@ static struct kv_retry_verdict decide(const struct kv_errand *errand)
         .http = errand->reply.status,
         .retry_after = errand->reply.retry_after,
         .retry_after_ms = errand->reply.retry_after_ms,
+        .date = errand->reply.date,
         .unix_seconds = clock->unix_seconds(clock),
         .left_ms = kv_deadline_left(errand->request->task->deadline),
         .jitter = clock->jitter(clock),
