@@ -130,9 +130,16 @@ static char *as_interface(const char *text)
     return kv_text_format("%s!%s", is_address ? "host" : "if", text);
 }
 
+static bool knows_http2(void)
+{
+    const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+    return info && (info->features & CURL_VERSION_HTTP2);
+}
+
 static enum kv_status copy_way(const struct kv_http_options *options, struct kv_http *http)
 {
     http->tls13 = options->tls13;
+    http->http2 = options->http2 && knows_http2();
     http->family = options->family;
     if ((options->proxy && !(http->proxy = kv_text_copy(options->proxy))) ||
         (options->interface && !(http->interface = as_interface(options->interface))))
@@ -168,6 +175,11 @@ static bool open_parts(struct kv_http *http)
 
 enum kv_status kv_http_open(const struct kv_http_options *options, struct kv_http **ret, struct kv_error *err)
 {
+    if (options->http2_or_error && !knows_http2())
+        return kv_fail(err, KV_CONFIG,
+                       "`http_version = 2`, but the libcurl of this host knows no HTTP/2: write "
+                       "`http_version = auto`, or "
+                       "install one that does");
     struct kv_http *http = calloc(1, sizeof *http);
     if (!http)
         return kv_fail(err, KV_NO_MEMORY, "no memory for connections");

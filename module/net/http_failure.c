@@ -29,6 +29,8 @@ static const struct {
     { CURLE_SEND_ERROR, KV_PROTOCOL, "the connection was cut" },
     { CURLE_RECV_ERROR, KV_PROTOCOL, "the connection was cut" },
     { CURLE_GOT_NOTHING, KV_PROTOCOL, "the connection was cut" },
+    { CURLE_HTTP2, KV_PROTOCOL, "if it stays so, write `http_version = 1.1`" },
+    { CURLE_HTTP2_STREAM, KV_PROTOCOL, "if it stays so, write `http_version = 1.1`" },
     { CURLE_PARTIAL_FILE, KV_PROTOCOL, "the connection was cut" },
     { CURLE_OUT_OF_MEMORY, KV_NO_MEMORY, "free some memory" },
     { CURLE_URL_MALFORMAT, KV_CONFIG, "correct the url in the configuration" },

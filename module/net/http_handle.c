@@ -42,9 +42,10 @@ static bool set_trust(CURL *c, const struct kv_http *http)
 static bool set_up(struct kv_http_handle *handle, struct kv_http *http)
 {
     CURL *c = handle->curl;
+    long version = http->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
     return !curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) && !curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L) &&
            !curl_easy_setopt(c, CURLOPT_ERRORBUFFER, handle->cause) &&
-           !curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
+           !curl_easy_setopt(c, CURLOPT_HTTP_VERSION, version) &&
            !curl_easy_setopt(c, CURLOPT_TCP_NODELAY, 1L) &&
            !curl_easy_setopt(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L) &&
            /* A name look-up that hangs must not hold us past the deadline. */

@@ -36,7 +36,7 @@ struct kv_http {
     char *ca_file, *user_agent;
     char *proxy, *interface; /* as libcurl takes them; NULL: what it does of itself */
     int family;
-    bool tls13;
+    bool tls13, http2;
     struct curl_slist *resolve;
     int64_t connect_timeout_ms;
     struct kv_pool pool; /* of struct kv_http_handle */

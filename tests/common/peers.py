@@ -3,8 +3,9 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 
-REFUSED, SILENT, STRANGER = "127.0.0.9", "127.0.0.10", "127.0.0.11"
+REFUSED, SILENT, STRANGER, FRONT = "127.0.0.9", "127.0.0.10", "127.0.0.11", "127.0.0.12"
 
 
 def silent(port):
@@ -17,6 +18,33 @@ def silent(port):
         held[-1].setblocking(False)
         held[-1].connect_ex((SILENT, port))
     return held
+
+
+class Front:
+    """nghttpx at FRONT before a server at 127.0.0.1, with the same port: it offers HTTP/2 unless `versions` says otherwise, and speaks HTTP/1.1 behind itself."""
+
+    def __init__(self, folder, port, certificate, key, versions="h2,http/1.1"):
+        self.log = folder / f"front{len(list(folder.glob('front*.log')))}.log"
+        self.log.touch()
+        self.process = subprocess.Popen(
+            ["nghttpx", "--conf=/dev/null", "--workers=2", "--no-ocsp", "--insecure", "--errorlog-file=/dev/null", f"--accesslog-file={self.log}",
+             "--accesslog-format=$alpn $method $path", f"--npn-list={versions}", f"--frontend={FRONT},{port}", f"--backend=127.0.0.1,{port};;tls", key, certificate],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(200):
+            try:
+                return socket.create_connection((FRONT, port)).close()
+            except OSError:
+                assert self.process.poll() is None, "nghttpx ended"
+                time.sleep(0.02)
+        raise AssertionError("nghttpx did not start")
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
+
+    def spoken(self, end=""):
+        """The protocol of each request so far whose path ends so."""
+        return [line.split(" ")[0] for line in self.log.read_text().splitlines() if line.split("?")[0].endswith(end)]
 
 
 def openssl(*words):

@@ -209,7 +209,7 @@ static void *wish_when_it_runs(void *user)
     char line[32] = "";
     int fifo = open(mark, O_RDONLY | O_CLOEXEC);
     if (fifo >= 0 && read(fifo, line, sizeof line - 1) > 0)
-        *(int *)user = atoi(line);
+        *(int *)user = (int)strtol(line, NULL, 10);
     close(fifo);
     kv_cancel_wish(&wish);
     return NULL;

@@ -3,6 +3,8 @@
 #include "tcp_server.h"
 
 #include <arpa/inet.h>
+#include <curl/curl.h>
+#include <dlfcn.h>
 #include <netinet/in.h>
 #include <linux/tcp.h> /* its namesake of the C library has a TCP_CLOSE, too */
 #include <pthread.h>
@@ -313,6 +315,63 @@ static int64_t stands_still(const struct kv_clock *clock)
     return 1000;
 }
 
+/* Ours, before libcurl's own: what it says of itself, but for HTTP/2. */
+static bool without_http2;
+curl_version_info_data *curl_version_info(CURLversion age)
+{
+    static curl_version_info_data told;
+    curl_version_info_data *(*real)(CURLversion) =
+        (curl_version_info_data * (*)(CURLversion)) dlsym(RTLD_NEXT, "curl_version_info");
+    told = *real(age);
+    if (without_http2)
+        told.features &= ~CURL_VERSION_HTTP2;
+    return &told;
+}
+
+static void http2_is_refused_where_libcurl_lacks_it(void **state)
+{
+    static const struct {
+        bool http2, or_error, lacks;
+        enum kv_status status;
+    } rows[] = {
+        { false, false, true, KV_OK },
+        { true, false, true, KV_OK },
+        { true, true, true, KV_CONFIG },
+        { true, true, false, KV_OK },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct kv_http_options options = { .http2 = rows[i].http2,
+                                           .http2_or_error = rows[i].or_error,
+                                           .connect_timeout_ms = 1000,
+                                           .user_agent = "kvp11/test",
+                                           .clock = &kv_clock_system };
+        struct kv_http *http = NULL;
+        struct kv_error err = { 0 };
+        without_http2 = rows[i].lacks;
+        assert_int_equal(kv_http_open(&options, &http, &err), rows[i].status);
+        assert_int_equal(strstr(err.text, "`http_version = 2`") != NULL, rows[i].status != KV_OK);
+        kv_http_free(http);
+    }
+    without_http2 = false;
+}
+
+static void http2_is_offered_as_asked(void **state)
+{
+    static const char h2[] = { 2, 'h', '2' }; /* of ALPN */
+    for (int http2 = 0; http2 < 2; http2++) {
+        for (int lacks = 0; lacks < 2; lacks++) {
+            struct ear ear;
+            without_http2 = lacks;
+            assert_true(ear_open(&ear, AF_INET));
+            assert_int_not_equal(ask_ear(&ear, "127.0.0.1", (struct kv_http_options){ .http2 = http2 }, NULL),
+                                 KV_OK);
+            assert_true(ear_close(&ear));
+            assert_int_equal(memmem(ear.heard, ear.len, h2, sizeof h2) != NULL, http2 && !lacks);
+        }
+    }
+    without_http2 = false;
+}
+
 static void kept_connections_are_not_waited_for_long(void **state)
 {
     static const struct tcp_step steps[] = { { OK_REPLY, TCP_KEEP } };
@@ -347,6 +406,8 @@ int main(void)
         cmocka_unit_test(vaults_are_reached_through_the_proxy),
         cmocka_unit_test(identity_endpoints_are_reached_as_ever),
         cmocka_unit_test(vanished_hosts_are_noticed),
+        cmocka_unit_test(http2_is_refused_where_libcurl_lacks_it),
+        cmocka_unit_test(http2_is_offered_as_asked),
         cmocka_unit_test(kept_connections_are_not_waited_for_long),
     };
     forget_environment();
