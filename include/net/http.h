@@ -9,7 +9,7 @@
 
 struct kv_http_options {
     const char *ca_file;  /* NULL: system store */
-    char *const *resolve; /* "host:port:address" */
+    char *const *resolve; /* "host:port:address"; several of one place are tried in turn */
     size_t resolve_count;
     const char *proxy;     /* NULL: as libcurl reads the environment; "": none; else its address */
     bool tls13;            /* nothing older */

@@ -158,7 +158,7 @@ const struct kv_setting kv_settings[] = {
 
     { VAULT("ca_file", "path", "", "certificates to trust; unset: those of the system"),
       KV_SETTING_PATH, IN_VAULT(ca_file), .example = "/etc/kvp11/ca.pem" },
-    { VAULT("resolve", "host:port:address", "", "addresses to use instead of a name look-up"),
+    { VAULT("resolve", "host:port:address", "", "addresses to use instead of a name look-up; several of one name are tried in turn"),
       KV_SETTING_RESOLVE, IN_VAULT(resolve), .example = "NAME.vault.azure.net:443:10.0.0.4" },
     { VAULT("proxy", "environment|none|url", "environment",
             "how the vault and its authority are reached: through what https_proxy names, directly, or through this"),

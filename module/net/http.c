@@ -154,13 +154,7 @@ static enum kv_status copy_options(const struct kv_http_options *options, struct
     if (!http->user_agent || (options->ca_file && !(http->ca_file = kv_text_copy(options->ca_file))))
         return KV_NO_MEMORY;
     KV_TRY(copy_way(options, http));
-    for (size_t i = 0; i < options->resolve_count; i++) {
-        struct curl_slist *longer = curl_slist_append(http->resolve, options->resolve[i]);
-        if (!longer)
-            return KV_NO_MEMORY;
-        http->resolve = longer;
-    }
-    return KV_OK;
+    return kv_http_make_resolve(options->resolve, options->resolve_count, &http->resolve);
 }
 
 static bool open_parts(struct kv_http *http)

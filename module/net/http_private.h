@@ -67,6 +67,11 @@ KV_MUST_USE enum kv_status kv_http_make_lines(const struct kv_http_request *requ
                                               struct kv_http_lines *ret);
 bool kv_http_set_request(const struct kv_http_errand *errand, int64_t left_ms);
 
+/* ---- http_resolve.c: addresses instead of a name look-up ---- */
+
+/* "host:port:address" as libcurl takes them; what was made of them before it failed stays in the list. KV_NO_MEMORY. */
+KV_MUST_USE enum kv_status kv_http_make_resolve(char *const *entries, size_t count, struct curl_slist **list);
+
 /* ---- http_socket.c: the sockets that libcurl uses ---- */
 
 curl_socket_t kv_http_socket_open(void *http, curlsocktype purpose, struct curl_sockaddr *address);

@@ -136,6 +136,20 @@ def address_family(world):
     signs(world)  # though nothing listens at ::1 any more
 
 
+def resolve(world):
+    """resolve: addresses of one host are tried in turn, whichever of them is dead; the certificate's name is still the vault's"""
+    dead, alive = "127.0.0.9", "127.0.0.1"  # nothing listens at the first
+    for order in ((dead, alive), (alive, dead), (dead, dead, alive)):
+        url = f"https://prod.vault.example:{world.server.port}"
+        world.server.requests.clear()
+        world.config = world.configure(url=url, resolve="\n  ".join(f"{host}:{world.server.port}:{at}" for at in order for host in ("prod.vault.example", "PROD.vault.example")),
+                                       timeout=2)
+        fails(world, TLS, "prod.vault.example", "no alternative certificate subject name matches")
+        assert not world.server.requests, world.server.requests
+    world.config = world.configure(resolve=f"{HOST}:{world.server.port}:{dead} {HOST}:{world.server.port}:{alive}", proxy="none")
+    signs(world)
+
+
 def from_interface(world):
     """interface: connections come from it or from the address; one that this host lacks is named in the error"""
     for interface, source in (("lo", "127.0.0.1"), ("127.0.0.7", "127.0.0.7")):
@@ -160,4 +174,4 @@ def oldest_tls(world):
     signs(world)
 
 
-SCENARIOS = (through_proxy, proxy_of_environment, identities_past_proxy, address_family, from_interface, oldest_tls)
+SCENARIOS = (through_proxy, proxy_of_environment, identities_past_proxy, address_family, resolve, from_interface, oldest_tls)
