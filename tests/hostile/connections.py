@@ -71,6 +71,24 @@ def changes_are_not_repeated(world):
         assert all("versions" in sent[a:b] for a, b in zip(at, at[1:])), f"{path} again without a look: {sent}"
 
 
+def listing(world):
+    """kvp11 keys --refresh: a listing may take longer than `timeout`, none of its requests may"""
+    def keys(**settings):
+        world.config = world.configure(timeout=2, **settings)
+        began = time.monotonic()
+        done = subprocess.run([world.build / "tools/kvp11", "keys", "--refresh"], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60,
+                              env={"KVP11_CONFIG": str(world.config), "HOME": str(world.folder), "PATH": "/usr/bin:/bin"}, check=False)
+        return done, time.monotonic() - began
+
+    world.answers("GET", "^/keys/signer/versions", lambda request: [1.2, reply(200, json.dumps(world.pages["/keys/signer/versions"]))])
+    world.answers("GET", "^/keys\\?", lambda request: [1.2, reply(200, json.dumps(world.pages["/keys"]))])
+    done, took = keys()
+    assert done.returncode == 0 and KEY in done.stdout and "signer" in done.stdout and took > 2.4, f"{took:.1f} s: {done}"
+    world.answers("GET", "^/keys\\?", lambda request: [30, b""])
+    done, took = keys()
+    assert done.returncode == 69 and "`timeout`" in done.stderr and 1.9 < took < 4, f"{took:.1f} s: {done}"
+
+
 def sessions(world):
     """TLS sessions: another connection to the vault resumes one, also for another thread; a session is the vault's own"""
     world.server.resumed = 0
@@ -82,4 +100,4 @@ def sessions(world):
     assert 1 <= world.server.resumed <= made - 2, f"{world.server.resumed} of {made} were resumed"
 
 
-SCENARIOS = (died_when_asked, closed_while_idle, changes_are_not_repeated, sessions)
+SCENARIOS = (died_when_asked, closed_while_idle, changes_are_not_repeated, listing, sessions)
