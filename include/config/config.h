@@ -14,6 +14,7 @@ enum kv_token_store { KV_TOKENS_MEMORY, KV_TOKENS_KEYRING };
 enum kv_new_keys { KV_NEW_SOFTWARE, KV_NEW_HSM };
 enum kv_assertion { KV_ASSERTION_PS256, KV_ASSERTION_RS256 };
 enum kv_tls_min { KV_TLS_1_2, KV_TLS_1_3 };
+enum kv_http_version { KV_HTTP_1_1, KV_HTTP_2, KV_HTTP_AUTO };
 enum kv_address_family { KV_FAMILY_ANY, KV_FAMILY_IPV4, KV_FAMILY_IPV6 };
 enum kv_cloud {
     KV_CLOUD_AUTO,
@@ -86,6 +87,7 @@ struct kv_vault_config {
     struct kv_pair_list resolve; /* "host:port:address", as curl's --resolve */
     char *proxy;                 /* "environment", "none", or its address with its port */
     enum kv_tls_min tls_min;
+    enum kv_http_version http_version;
     char *pin_certificate; /* "sha256//…;sha256//…"; NULL: any that is trusted */
     enum kv_address_family address_family;
     char *interface;                        /* its name, or an address of this host; NULL: as routes say */

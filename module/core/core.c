@@ -39,6 +39,8 @@ static enum kv_status open_place(struct kv_core *core, const struct kv_vault_con
                                     .resolve_count = config->resolve.count,
                                     .proxy = proxy_of(config),
                                     .tls13 = config->tls_min == KV_TLS_1_3,
+                                    .http2 = config->http_version != KV_HTTP_1_1,
+                                    .http2_or_error = config->http_version == KV_HTTP_2,
                                     .family = families[config->address_family],
                                     .interface = config->interface,
                                     .connect_timeout_ms = config->connect_timeout_ms,

@@ -29,6 +29,7 @@ static struct kv_retry_verdict decide(const struct kv_errand *errand)
         .http = errand->reply.status,
         .retry_after = errand->reply.retry_after,
         .retry_after_ms = errand->reply.retry_after_ms,
+        .date = errand->reply.date,
         .unix_seconds = clock->unix_seconds(clock),
         .left_ms = kv_deadline_left(errand->request->task->deadline),
         .jitter = clock->jitter(clock),
@@ -193,9 +194,22 @@ static enum kv_status name_what(const struct kv_errand *errand, enum kv_status s
                       request->version ? request->version : "");
 }
 
-enum kv_status kv_request_send(struct kv_vault *vault, const struct kv_request *request, struct kv_json **ret,
+/* Whoever lists a large vault has more patience than one call takes; a single request of it has not. */
+static struct kv_task one_request(const struct kv_vault *vault, const struct kv_task *task)
+{
+    int64_t most_ms = vault->parts.config->timeout_ms;
+    if (!most_ms || kv_deadline_left(task->deadline) <= most_ms)
+        return *task;
+    return (struct kv_task){ kv_deadline_again(task->deadline, most_ms), task->caller };
+}
+
+enum kv_status kv_request_send(struct kv_vault *vault, const struct kv_request *asked, struct kv_json **ret,
                                struct kv_error *err)
 {
+    struct kv_task task = one_request(vault, asked->task);
+    struct kv_request bounded = *asked;
+    const struct kv_request *request = &bounded;
+    bounded.task = &task;
     KV_CLEANUP(kv_errand_free) struct kv_errand errand = { .vault = vault, .request = request };
     KV_TRY(name_what(&errand, repeat(&errand, err), err));
     enum kv_status status = kv_json_parse(KV_VIEW(errand.reply.body), ret, err);

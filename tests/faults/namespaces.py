@@ -31,6 +31,7 @@ class Far(Emulator):
 
     def __init__(self):
         super().__init__("--listen", FAR)
+        self.forgotten = set()  # ports of ours
         self.holder = subprocess.Popen(["unshare", "-n", "sleep", "600"])
         deadline = time.monotonic() + 5
         while os.readlink(f"/proc/{self.holder.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
@@ -42,6 +43,8 @@ class Far(Emulator):
         sh("ip", "link", "set", "near", "up")
         sh(*self.prefix, "ip", "address", "add", f"{FAR}/24", "dev", "far")
         sh(*self.prefix, "ip", "link", "set", "far", "up")
+        # So that a rule can come before our own addresses, and holds for connections that are there already.
+        sh(*self.prefix, "sh", "-c", "ip rule add pref 10 lookup local && ip rule delete pref 0 && echo 0 >/proc/sys/net/ipv4/ip_early_demux")
 
     def __exit__(self, *_):
         super().__exit__()
@@ -65,6 +68,16 @@ class Far(Emulator):
         sh("ip", "neighbour", "replace", address, "lladdr", WRONG, "dev", "near", "nud", "permanent")
         yield
         sh("ip", "neighbour", "delete", address, "dev", "near")
+
+    def forget_connections(self):
+        """The connections that there are now are no more, as a firewall drops them: what goes out on them never arrives, and nobody says so."""
+        own = pathlib.Path("/proc/self/net/tcp").read_text().splitlines()[1:]
+        for words in map(str.split, own):
+            near, far, state = words[1], words[2], words[3]
+            port = int(near.split(":")[1], 16)
+            if state == "01" and int(far.split(":")[1], 16) == self.ready["port"] and port not in self.forgotten:
+                sh(*self.prefix, "ip", "rule", "add", "pref", 5, "iif", "far", "ipproto", "tcp", "sport", port, "blackhole")
+                self.forgotten.add(port)
 
     @contextlib.contextmanager
     def unplugged(self):
@@ -180,7 +193,22 @@ def restarted(vault):
         assert code == 0 and not wrong and seconds < 1, f"{code:#x} in {seconds:.1f} s"
 
 
-SCENARIOS = (kept_alive, unplugged, in_the_middle, connect, no_names, restarted)
+def forgotten(vault):
+    """a connection that is kept dies without a word: sign, decrypt and unwrap wait a moment for it, not their whole deadline, and are served once"""
+    with Driver(vault, vault.wired()) as driver:
+        back(driver, "find k")
+        for what, operation in (("sign", "sign"), ("decrypt", "decrypt"), ("unwrap", "unwrapkey")):
+            back(driver, what)
+            vault.forget_connections()
+            vault.requests()
+            code, seconds, wrong = driver(what)
+            assert code == 0 and not wrong, f"'{what}': {code:#x}"
+            assert TIMEOUT / 8 < seconds < TIMEOUT * 0.7, f"'{what}' took {seconds:.2f} s of {TIMEOUT} s"
+            served = [r for r in vault.requests() if r["path"].endswith(operation)]
+            assert len(served) == 1, f"'{what}' was served {len(served)} times"
+
+
+SCENARIOS = (kept_alive, forgotten, unplugged, in_the_middle, connect, no_names, restarted)
 
 
 def inside():

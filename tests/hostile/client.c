@@ -3,8 +3,9 @@
  *     client MODULE
  *     > CONFIG STEP...            < {"find":0,"objects":[{"label":"…","id":"…"}],"sign":0,"value":"…"}
  *
- * Steps: find=LABEL, list, certificates, secrets; then, with the first object found: sign, sign-again, decrypt, unwrap, encrypt, gone. A "%" and two hex digits
- * stand for a byte. Return values as numbers, bytes as hex. */
+ * Steps: find=LABEL, list, certificates, secrets; then, with the first object found: sign, sign-again, crowd (eight sign at the same time), decrypt,
+ * unwrap, encrypt, gone. A "%" and two hex digits stand for a byte. Return values as numbers, bytes as hex. */
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,14 +76,47 @@ static void find(CK_OBJECT_CLASS type, const char *label, const char *step)
 
 static const CK_BYTE blob[256] = { 7, 7, 7 };
 
-static CK_RV sign(struct app_value *ret)
+static CK_RV sign_in(CK_SESSION_HANDLE in, struct app_value *ret)
 {
     CK_KEY_TYPE type = CKK_RSA;
     CK_ATTRIBUTE item = { CKA_KEY_TYPE, &type, sizeof type };
-    p11->C_GetAttributeValue(session, found.objects[0], &item, 1);
+    p11->C_GetAttributeValue(in, found.objects[0], &item, 1);
     CK_MECHANISM mechanism = { type == CKK_EC ? CKM_ECDSA_SHA256 : CKM_SHA256_RSA_PKCS, NULL, 0 };
-    CK_RV rv = p11->C_SignInit(session, &mechanism, found.objects[0]);
-    return rv ? rv : p11->C_Sign(session, (CK_BYTE *)blob, 32, ret->data, &ret->len);
+    CK_RV rv = p11->C_SignInit(in, &mechanism, found.objects[0]);
+    return rv ? rv : p11->C_Sign(in, (CK_BYTE *)blob, 32, ret->data, &ret->len);
+}
+
+static CK_RV sign(struct app_value *ret)
+{
+    return sign_in(session, ret);
+}
+
+static void *sign_in_crowd(void *user)
+{
+    struct app_value answer = { .len = sizeof answer.data };
+    CK_SESSION_HANDLE own;
+    CK_RV *rv = user;
+    *rv = p11->C_OpenSession(0, CKF_SERIAL_SESSION, NULL, NULL, &own);
+    if (!*rv)
+        *rv = sign_in(own, &answer);
+    return NULL;
+}
+
+/* The first return value that is not CKR_OK. */
+static CK_RV crowd(struct app_value *ret)
+{
+    enum { PEOPLE = 8 };
+    pthread_t threads[PEOPLE];
+    CK_RV rvs[PEOPLE], rv = CKR_OK;
+    ret->len = 0;
+    for (size_t i = 0; i < PEOPLE; i++)
+        if (pthread_create(&threads[i], NULL, sign_in_crowd, &rvs[i]))
+            exit(2);
+    for (size_t i = 0; i < PEOPLE; i++) {
+        pthread_join(threads[i], NULL);
+        rv = rv ? rv : rvs[i];
+    }
+    return rv;
 }
 
 static CK_RV decrypt(struct app_value *ret)
@@ -111,11 +145,8 @@ static void operate(const char *step)
     static const struct {
         const char *name;
         CK_RV (*run)(struct app_value *ret);
-    } operations[] = { { "sign", sign },
-                       { "sign-again", sign },
-                       { "decrypt", decrypt },
-                       { "unwrap", unwrap },
-                       { "encrypt", encrypt } };
+    } operations[] = { { "sign", sign },       { "sign-again", sign }, { "crowd", crowd },
+                       { "decrypt", decrypt }, { "unwrap", unwrap },   { "encrypt", encrypt } };
     for (size_t i = 0; found.count && i < sizeof operations / sizeof *operations; i++) {
         struct app_value answer = { .len = sizeof answer.data };
         if (strcmp(step, operations[i].name) != 0)

@@ -83,6 +83,7 @@ static void the_standards(void **state)
     assert_null(vault->ca_file);
     assert_string_equal(vault->proxy, "environment");
     assert_int_equal(vault->tls_min, KV_TLS_1_2);
+    assert_int_equal(vault->http_version, KV_HTTP_1_1);
     assert_null(vault->pin_certificate);
     assert_int_equal(vault->pin, KV_PIN_NONE);
     assert_int_equal(vault->token_cache, KV_TOKENS_MEMORY);
