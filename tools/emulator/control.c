@@ -106,7 +106,9 @@ static void tenant_set(struct em_control *control)
     const char *tenant = json_string_value(json_object_get(control->body, "tenant"));
     if (!tenant || !*tenant || strlen(tenant) > 63)
         return em_control_fail(control, 400, "'tenant' is wanted, as text");
-    __atomic_store_n(&control->world->former_tenant, em_tenant(control->world), __ATOMIC_RELEASE);
+    bool gone = json_is_true(json_object_get(control->body, "gone"));
+    __atomic_store_n(&control->world->former_tenant, gone ? NULL : em_tenant(control->world),
+                     __ATOMIC_RELEASE);
     __atomic_store_n(&control->world->options.tenant, em_copy(tenant), __ATOMIC_RELEASE);
     em_control_ok(control);
 }
