@@ -3,6 +3,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 
 REFUSED, SILENT, STRANGER = "127.0.0.9", "127.0.0.10", "127.0.0.11"
 
@@ -70,3 +71,38 @@ class TlsPeer:
     def close(self):
         self.socket.shutdown(socket.SHUT_RDWR)  # wakes the one who waits in accept
         self.socket.close()
+
+
+class Counter:
+    """Stands where an emulator was: takes connections, holds each for a while, closes it without a word, and counts them."""
+
+    def __init__(self, port, hold=0.0):
+        self.hold, self.lock = hold, threading.Lock()
+        self.count = self.peak = self.open = 0
+        self.socket = socket.create_server(("127.0.0.1", port), backlog=64)
+
+    def __enter__(self):
+        threading.Thread(target=self.serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.socket.shutdown(socket.SHUT_RDWR)  # wakes the one who waits in accept
+        self.socket.close()
+
+    def serve(self):
+        while True:
+            try:
+                peer, _ = self.socket.accept()
+            except OSError:
+                return
+            with self.lock:
+                self.count += 1
+                self.open += 1
+                self.peak = max(self.peak, self.open)
+            threading.Thread(target=self.serve_one, args=(peer,), daemon=True).start()
+
+    def serve_one(self, peer):
+        time.sleep(self.hold)
+        with self.lock:
+            self.open -= 1
+        peer.close()

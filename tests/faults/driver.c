@@ -1,25 +1,18 @@
-/* The module, driven line by line by tests/faults/matrix.py: "find LABEL", "list",
- * "sign", "decrypt", "unwrap". Each line is answered by one: the CK_RV of
- * the call that may fail in hexadecimal, its milliseconds, and "wrong" when it succeeded with anything but the right result. */
+/* The module, driven line by line by the tests of faults: "find LABEL", "list", "sign", "decrypt", "unwrap", "keep", "encrypt", "wrap", "verify",
+ * "storm THREADS". Each line is answered by one: the CK_RV of the call that may fail in hexadecimal, its milliseconds, and "wrong" when it succeeded
+ * with anything but the right result. */
 #include <dlfcn.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
-#include "mech/pkcs11.h"
 
-static CK_FUNCTION_LIST *f;
-static CK_SESSION_HANDLE session;
-static CK_OBJECT_HANDLE private_key, public_key;
-static unsigned char sealed[512]; /* `secret`, encrypted under the key */
-static CK_ULONG sealed_len;
-static unsigned char secret[32] = "thirty-two bytes worth keeping.";
+#include "driver.h"
 
-struct answer {
-    CK_RV rv;
-    bool wrong;
-};
+CK_FUNCTION_LIST *f;
+CK_SLOT_ID slot;
+CK_SESSION_HANDLE session;
+CK_OBJECT_HANDLE private_key, public_key;
+unsigned char sealed[512];
+CK_ULONG sealed_len;
+unsigned char secret[32] = "thirty-two bytes worth keeping.";
 
 static void die(const char *what, CK_RV rv)
 {
@@ -27,13 +20,13 @@ static void die(const char *what, CK_RV rv)
     exit(1);
 }
 
-static void must(const char *what, CK_RV rv)
+void must(const char *what, CK_RV rv)
 {
     if (rv != CKR_OK)
         die(what, rv);
 }
 
-static CK_MECHANISM oaep(void)
+CK_MECHANISM oaep(void)
 {
     static CK_RSA_PKCS_OAEP_PARAMS params = { CKM_SHA256, CKG_MGF1_SHA256, CKZ_DATA_SPECIFIED, NULL, 0 };
     return (CK_MECHANISM){ CKM_RSA_PKCS_OAEP, &params, sizeof params };
@@ -54,14 +47,6 @@ static CK_RV find(CK_OBJECT_CLASS class, const char *label, CK_OBJECT_HANDLE *re
     return CKR_OK;
 }
 
-static void seal(void)
-{
-    CK_MECHANISM mechanism = oaep();
-    sealed_len = sizeof sealed;
-    must("C_EncryptInit", f->C_EncryptInit(session, &mechanism, public_key));
-    must("C_Encrypt", f->C_Encrypt(session, secret, sizeof secret, sealed, &sealed_len));
-}
-
 /* "wrong": it found nothing. */
 static struct answer run_find(const char *label)
 {
@@ -69,7 +54,7 @@ static struct answer run_find(const char *label)
     if (rv != CKR_OK || !private_key)
         return (struct answer){ rv, rv == CKR_OK };
     must("find of the public key", find(CKO_PUBLIC_KEY, label, &public_key));
-    seal();
+    must("C_Encrypt", run_encrypt(NULL).rv);
     return (struct answer){ CKR_OK, false };
 }
 
@@ -89,19 +74,28 @@ static struct answer run_list(const char *label)
     return (struct answer){ rv, count == 0 };
 }
 
-static struct answer run_sign(const char *label)
+CK_RV sign(CK_SESSION_HANDLE with, unsigned char signature[512], CK_ULONG *ret_len)
 {
     CK_MECHANISM mechanism = { CKM_SHA256_RSA_PKCS, NULL, 0 };
+    CK_RV rv = f->C_SignInit(with, &mechanism, private_key);
+    *ret_len = 512;
+    return rv == CKR_OK ? f->C_Sign(with, secret, sizeof secret, signature, ret_len) : rv;
+}
+
+CK_RV verify(CK_SESSION_HANDLE with, unsigned char *signature, CK_ULONG len)
+{
+    CK_MECHANISM mechanism = { CKM_SHA256_RSA_PKCS, NULL, 0 };
+    CK_RV rv = f->C_VerifyInit(with, &mechanism, public_key);
+    return rv == CKR_OK ? f->C_Verify(with, secret, sizeof secret, signature, len) : rv;
+}
+
+static struct answer run_sign(const char *label)
+{
     unsigned char signature[512];
-    CK_ULONG len = sizeof signature;
+    CK_ULONG len;
     (void)label;
-    CK_RV rv = f->C_SignInit(session, &mechanism, private_key);
-    if (rv == CKR_OK)
-        rv = f->C_Sign(session, secret, sizeof secret, signature, &len);
-    if (rv != CKR_OK)
-        return (struct answer){ rv, false };
-    must("C_VerifyInit", f->C_VerifyInit(session, &mechanism, public_key));
-    return (struct answer){ rv, f->C_Verify(session, secret, sizeof secret, signature, len) != CKR_OK };
+    CK_RV rv = sign(session, signature, &len);
+    return (struct answer){ rv, rv == CKR_OK && verify(session, signature, len) != CKR_OK };
 }
 
 static struct answer run_decrypt(const char *label)
@@ -142,11 +136,10 @@ static struct answer run_unwrap(const char *label)
 static const struct {
     const char *name;
     struct answer (*run)(const char *label);
-} commands[] = { { "find", run_find },
-                 { "list", run_list },
-                 { "sign", run_sign },
-                 { "decrypt", run_decrypt },
-                 { "unwrap", run_unwrap } };
+} commands[] = { { "find", run_find },       { "list", run_list },     { "sign", run_sign },
+                 { "decrypt", run_decrypt }, { "unwrap", run_unwrap }, { "keep", run_keep },
+                 { "encrypt", run_encrypt }, { "wrap", run_wrap },     { "verify", run_verify },
+                 { "storm", run_storm } };
 
 static long now_ms(void)
 {
@@ -178,7 +171,6 @@ static void open_module(const char *path)
     CK_C_GetFunctionList get = handle ? (CK_C_GetFunctionList)dlsym(handle, "C_GetFunctionList") : NULL;
     if (!get)
         die(dlerror(), 0);
-    CK_SLOT_ID slot;
     CK_ULONG count = 1;
     must("C_GetFunctionList", get(&f));
     must("C_Initialize", f->C_Initialize(NULL));
