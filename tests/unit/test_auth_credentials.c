@@ -184,9 +184,8 @@ static void a_token_file_is_checked(void **state)
     } rows[] = {
         { "a JWT tells its end", JWT "\n", 0600, NOW + 3600, NULL },
         { "another token is read again in ten minutes", "  opaque \n", 0400, NOW + 600, NULL },
-        { "a group may read", "opaque", 0640, NOW + 600, NULL },
-        { "a group may not write", "opaque", 0620, 0, "open to others" },
-        { "others may not read", "opaque", 0604, 0, "open to others" },
+        { "a group may not write", "opaque", 0620, 0, "read or written by others" },
+        { "others may not read", "opaque", 0604, 0, "read or written by others" },
         { "an expired JWT", "e30.eyJleHAiOjE3OTk5OTk5OTl9.x", 0600, 0, "expired" },
         { "two words", "one two", 0600, 0, "does not hold" },
         { "nothing", "", 0600, 0, "does not hold" },
@@ -208,9 +207,28 @@ static void a_token_file_is_checked(void **state)
     }
     struct asking asking = { .config = { .credential = (char *)"static-token", .token_file = path } };
     assert_int_equal(acquire(&asking), KV_CREDENTIAL);
+    assert_non_null(strstr(asking.err.text, "No such file"));
     asking.config.token_file = (char *)"/";
     assert_int_equal(acquire(&asking), KV_CREDENTIAL);
     assert_non_null(strstr(asking.err.text, "regular"));
+}
+
+/* By the rules of tests/unit/test_base_file.c, which stand for every file: here, that these are asked. */
+static void the_way_to_a_token_file_is_looked_at(void **state)
+{
+    char folder[] = "/tmp/kvp11-token-XXXXXX";
+    struct asking asking = { .config = { .credential = (char *)"static-token" } };
+    assert_non_null(mkdtemp(folder));
+    KV_AUTO_TEXT char *path = kv_text_format("%s/token", folder);
+    asking.config.token_file = path;
+    write_file(path, "opaque", 0600);
+    assert_int_equal(acquire(&asking), KV_OK);
+    kv_access_token_free(&asking.token);
+    assert_int_equal(chmod(folder, 0777), 0);
+    assert_int_equal(acquire(&asking), KV_CREDENTIAL);
+    assert_non_null(strstr(asking.err.text, "its folder"));
+    unlink(path);
+    rmdir(folder);
 }
 
 #define TOKEN_REPLY                                                                                          \
@@ -388,6 +406,7 @@ int main(void)
         cmocka_unit_test_setup(refusals_are_read, set_up),
         cmocka_unit_test_setup(kinds_are_found_by_name, set_up),
         cmocka_unit_test_setup(a_token_file_is_checked, set_up),
+        cmocka_unit_test_setup(the_way_to_a_token_file_is_looked_at, set_up),
         cmocka_unit_test_setup(managed_identity_asks_and_repeats, set_up),
         cmocka_unit_test_setup(a_managed_identity_that_is_none_is_final, set_up),
         cmocka_unit_test_setup(the_chain_passes_over_what_is_absent, set_up),
