@@ -26,7 +26,8 @@ static enum kv_status make_assertion(const struct kv_credential_request *request
                           .chain = config->send_certificate_chain,
                           .audience = audience,
                           .subject = config->client_id,
-                          .now = now };
+                          .now = now,
+                          .deadline = request->task->deadline };
     return kv_jwt_make(&jwt, ret, err);
 }
 
@@ -37,8 +38,10 @@ static enum kv_status acquire(const struct kv_credential_request *request, struc
     KV_AUTO_TEXT char *assertion = NULL;
     if (missing)
         return kv_fail(err, KV_CREDENTIAL, "credential 'client-certificate': %s", missing);
-    if (make_assertion(request, &assertion, err) != KV_OK)
-        return kv_fail_in(err, KV_CREDENTIAL, "credential 'client-certificate'");
+    enum kv_status status = make_assertion(request, &assertion, err);
+    if (status != KV_OK)
+        return kv_fail_in(err, status == KV_TIMED_OUT || status == KV_CANCELLED ? status : KV_CREDENTIAL,
+                          "credential 'client-certificate'");
     return kv_oauth_client_token(request, &(struct kv_oauth_proof){ .assertion = assertion }, ret, err);
 }
 

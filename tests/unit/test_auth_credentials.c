@@ -234,6 +234,8 @@ static void the_way_to_a_token_file_is_looked_at(void **state)
 #define TOKEN_REPLY                                                                                          \
     "HTTP/1.1 200 OK\r\nContent-Length: "                                                                    \
     "62\r\n\r\n{\"access_token\":\"abc\",\"expires_in\":\"86400\",\"expires_on\":\"1\"}   "
+/* To the question whether anybody is there. */
+#define NO_HEADER           EMPTY_REPLY("400 Bad Request")
 #define EMPTY_REPLY(status) "HTTP/1.1 " status "\r\nContent-Length: 0\r\n\r\n"
 
 static void start_imds(struct asking *asking, const struct tcp_step *steps, size_t count,
@@ -294,9 +296,9 @@ static void a_managed_identity_that_is_none_is_final(void **state)
 static void the_chain_passes_over_what_is_absent(void **state)
 {
     struct asking asking = { .config = { .credential = (char *)"default" } };
-    static const struct tcp_step steps[] = { { TOKEN_REPLY, TCP_KEEP } };
+    static const struct tcp_step steps[] = { { NO_HEADER, TCP_KEEP }, { TOKEN_REPLY, TCP_KEEP } };
     struct tcp_server *server;
-    start_imds(&asking, steps, 1, &server);
+    start_imds(&asking, steps, 2, &server);
     assert_int_equal(acquire(&asking), KV_OK);
     assert_string_equal(asking.token.bearer, "abc");
     kv_access_token_free(&asking.token);
@@ -316,9 +318,9 @@ static void a_chain_keeps_to_what_gave_a_token(void **state)
     struct kv_credential_memory memory = { 0 };
     struct asking asking = { .memory = &memory,
                              .config = { .credential = (char *)"client-secret managed-identity" } };
-    static const struct tcp_step steps[] = { { TOKEN_REPLY, TCP_KEEP } };
+    static const struct tcp_step steps[] = { { NO_HEADER, TCP_KEEP }, { TOKEN_REPLY, TCP_KEEP } };
     struct tcp_server *server;
-    start_imds(&asking, steps, 1, &server);
+    start_imds(&asking, steps, 2, &server);
     assert_int_equal(acquire(&asking), KV_OK);
     assert_int_equal(memory.chosen, 2);
     kv_access_token_free(&asking.token);

@@ -230,7 +230,8 @@ static void failures_are_repeated_or_final(void **state)
         struct kv_vault_config config;
         bool chain;
         const char *reply;
-        size_t requests; /* of that reply, and of nothing else */
+        size_t
+            requests; /* of that reply, and of nothing else; in a chain the first asks whether anybody is there */
         bool absent;
     } rows[] = {
         { "400: no such identity", { 0 }, false, NO_IDENTITY, 1, false },
@@ -247,16 +248,16 @@ static void failures_are_repeated_or_final(void **state)
         { "elsewhere a 404 is final", { IDENTITY }, false, EMPTY_REPLY("404 Not Found"), 1, false },
         { "elsewhere a 410 is final", { IDENTITY }, false, EMPTY_REPLY("410 Gone"), 1, false },
         { "elsewhere a 503 is repeated", { IDENTITY }, false, EMPTY_REPLY("503 Busy"), 6, false },
-        { "in a chain: nobody has an identity", { 0 }, true, NO_IDENTITY, 1, true },
-        { "in a chain: not the one that was named", { .client_id = TEXT("c") }, true, NO_IDENTITY, 1, false },
+        { "in a chain: nobody has an identity", { 0 }, true, NO_IDENTITY, 2, true },
+        { "in a chain: not the one that was named", { .client_id = TEXT("c") }, true, NO_IDENTITY, 2, false },
         { "in a chain: unreachable network", { 0 }, true, EMPTY_REPLY("403 Forbidden"), 1, true },
         { "in a chain: 504", { 0 }, true, EMPTY_REPLY("504 Late"), 1, true },
-        { "in a chain: another cloud's", { 0 }, true, EMPTY_REPLY("404 Not Found"), 1, true },
+        { "in a chain: another cloud's", { 0 }, true, EMPTY_REPLY("404 Not Found"), 2, true },
         { "in a chain: throttled is not absent",
           { 0 },
           true,
           EMPTY_REPLY("429 Too Many Requests"),
-          6,
+          7,
           false },
         { "in a chain: App Service is never absent",
           { IDENTITY },
