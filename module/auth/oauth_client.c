@@ -27,6 +27,8 @@ static const struct {
     { "AADSTS700030", "the certificate's subject is not one that the application trusts: correct the trusted "
                       "subject, or register the "
                       "certificate and turn `send_certificate_chain` off" },
+    { "AADSTS7000213", "the certificates do not lead to the authority that the application trusts: put those "
+                       "between them behind `client_certificate`, in its file" },
     { "AADSTS7000214", "the certificate was registered for another application: correct `client_id`" },
     { "AADSTS700021", "the assertion is that of another application: correct `client_id`" },
     { "AADSTS700023", "the assertion is meant for another authority: correct `authority` or `tenant`" },

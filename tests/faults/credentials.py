@@ -66,6 +66,35 @@ def pem(world):
     one_token(asked(world, config=configure(world, client_certificate=path, send_certificate_chain="yes")))
 
 
+def by_name(world):
+    """client-certificate, known by its name and authority: a renewed one needs no registration, but brings its chain; without it, of another name or authority it is told"""
+    folder = world.vault.dir
+    for authority in ("root", "stranger"):
+        command("openssl", "req", "-x509", "-newkey", "rsa:2048", "-noenc", "-keyout", folder / f"{authority}.key", "-out", folder / f"{authority}.crt", "-subj", f"/CN={authority}")
+    world.vault.control("POST", "/identities", {"id": "workload", "secret": "", "perms": PERMS, "subject_name": "client.example",
+                                                "authority": (folder / "root.crt").read_text()})
+
+    def issue(name, authority="root"):
+        stem = folder / f"{name}-{authority}-{len(list(folder.glob('*.csr')))}"
+        command("openssl", "req", "-newkey", "rsa:2048", "-noenc", "-keyout", f"{stem}.key", "-out", f"{stem}.csr", "-subj", f"/CN={name}")
+        command("openssl", "x509", "-req", "-in", f"{stem}.csr", "-CA", folder / f"{authority}.crt", "-CAkey", folder / f"{authority}.key", "-CAcreateserial",
+                "-days", "30", "-out", f"{stem}.crt")
+        parts = [pathlib.Path(f"{stem}.crt"), folder / f"{authority}.crt", pathlib.Path(f"{stem}.key")]
+        return secret_file(folder / f"{stem}.pem", "".join(part.read_text() for part in parts))
+
+    first = issue("client.example")
+    for path in (first, issue("client.example")):
+        one_token(asked(world, config=configure(world, client_certificate=path, send_certificate_chain="yes")))
+    one_token(asked(world, config=configure(world, client_certificate=first, send_certificate_chain="yes", assertion_algorithm="rs256")))
+
+    def refuses(words, path, chain="yes"):
+        world.refuses(77, words, "keys", "--refresh", config=configure(world, client_certificate=path, send_certificate_chain=chain))
+
+    refuses(["AADSTS700027"], first, "no")
+    refuses(["AADSTS700030", "subject"], issue("other.example"))
+    refuses(["AADSTS7000213", "authority"], issue("client.example", "stranger"))
+
+
 def key_apart(world):
     """client-certificate, certificate for all to read and an encrypted key apart: its password from a file; a wrong one is told"""
     key, certificate = certify(world)
@@ -291,4 +320,4 @@ def encode(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-SCENARIOS = (pem, key_apart, pkcs12, pkcs12_pin, other_key, softhsm, environment, workload_identity, claims_challenge, tenant_change, tenant_gone, tenant_unknown)
+SCENARIOS = (pem, by_name, key_apart, pkcs12, pkcs12_pin, other_key, softhsm, environment, workload_identity, claims_challenge, tenant_change, tenant_gone, tenant_unknown)

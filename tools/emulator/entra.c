@@ -1,6 +1,7 @@
 #include <openssl/crypto.h>
 #include <string.h>
 #include <time.h>
+#include "assertion.h"
 #include "auth.h"
 #include "clock.h"
 #include "entra.h"
@@ -51,21 +52,21 @@ static void headers(const struct entra *entra)
 static void refuse(struct entra *entra, const struct refusal *why, const char *text)
 {
     char trace[EM_GUID_SIZE], correlation[EM_GUID_SIZE], stamp[32];
+    bool told = em_starts(text, "AADSTS"); /* a number of its own */
+    int code = told ? (int)strtol(text + strlen("AADSTS"), NULL, 10) : why->number;
     time_t now = (time_t)em_clock_seconds();
     struct tm parts;
     em_guid(trace);
     em_guid(correlation);
     strftime(stamp, sizeof(stamp), "%Y-%m-%d %H:%M:%SZ", gmtime_r(&now, &parts));
-    AUTO_TEXT number = em_format("AADSTS%d: ", why->number);
-    AUTO_TEXT description =
-        em_format("%s%s Trace ID: %s Correlation ID: %s Timestamp: %s",
-                  em_starts(text, "AADSTS") ? "" : number, text, trace, correlation, stamp);
-    AUTO_TEXT uri = em_format("%s/error?code=%d", entra->world->authority, why->number);
-    em_reply_json(
-        entra->reply, why->status,
-        em_json(json_pack("{s:s, s:s, s:[i], s:s, s:s, s:s, s:s}", "error", why->error, "error_description",
-                          description, "error_codes", why->number, "timestamp", stamp, "trace_id", trace,
-                          "correlation_id", correlation, "error_uri", uri)));
+    AUTO_TEXT number = em_format("AADSTS%d: ", code);
+    AUTO_TEXT description = em_format("%s%s Trace ID: %s Correlation ID: %s Timestamp: %s",
+                                      told ? "" : number, text, trace, correlation, stamp);
+    AUTO_TEXT uri = em_format("%s/error?code=%d", entra->world->authority, code);
+    em_reply_json(entra->reply, why->status,
+                  em_json(json_pack("{s:s, s:s, s:[i], s:s, s:s, s:s, s:s}", "error", why->error,
+                                    "error_description", description, "error_codes", code, "timestamp", stamp,
+                                    "trace_id", trace, "correlation_id", correlation, "error_uri", uri)));
 }
 
 static bool secret_good(const struct em_identity *identity, const char *secret)
@@ -92,7 +93,7 @@ static bool audience_good(const struct entra *entra, const char *audience)
 static bool assertion_good(struct entra *entra, const struct em_identity *identity, const char *assertion)
 {
     char why[256];
-    AUTO_JSON claims = em_jwt_verify_assertion(identity->certificate, assertion, why);
+    AUTO_JSON claims = em_assertion_verify(identity, assertion, why);
     if (!claims) {
         refuse(entra, &bad_assertion, why);
         return false;
