@@ -1,5 +1,7 @@
 #include "settings.h"
+
 #include "base/kinds.h"
+#include "base/locked.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -312,9 +314,22 @@ static enum kv_status set_words(const struct kv_setting *row, const char *value,
     return KV_OK;
 }
 
+enum kv_status kv_setting_keep_secret(const char *text, char **secret)
+{
+    size_t len = strlen(text);
+    char *copy = kv_locked_alloc(len + 1);
+
+    if (!copy)
+        return KV_NO_MEMORY;
+    memcpy(copy, text, len);
+    kv_locked_free(*secret);
+    *secret = copy;
+    return KV_OK;
+}
+
 static enum kv_status set_secret(const struct kv_setting *row, const char *value, void *base)
 {
-    return *value ? take_text(field_of(row, base), kv_text_copy(value)) : KV_CONFIG;
+    return *value ? kv_setting_keep_secret(value, field_of(row, base)) : KV_CONFIG;
 }
 
 static const struct {
@@ -416,8 +431,11 @@ void kv_setting_clear(const struct kv_setting *row, void *base)
     case KV_SETTING_PROXY:
     case KV_SETTING_PINS:
     case KV_SETTING_INTERFACE:
-    case KV_SETTING_SECRET:
         kv_text_free(*(char **)field_of(row, base));
+        *(char **)field_of(row, base) = NULL;
+        return;
+    case KV_SETTING_SECRET:
+        kv_locked_free(*(char **)field_of(row, base));
         *(char **)field_of(row, base) = NULL;
         return;
     }
