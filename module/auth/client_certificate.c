@@ -22,7 +22,9 @@ static enum kv_status make_assertion(const struct kv_credential_request *request
         return kv_fail(err, KV_NO_MEMORY, "no memory for a token request");
     KV_TRY(kv_client_key_open(config, now, &key, err));
     struct kv_jwt jwt = { .key = key,
-                          .algorithm = config->assertion_algorithm,
+                          /* The other is not known there. */
+                          .algorithm = kv_oauth_is_adfs(request->challenge) ? KV_ASSERTION_RS256
+                                                                            : config->assertion_algorithm,
                           .chain = config->send_certificate_chain,
                           .audience = audience,
                           .subject = config->client_id,

@@ -312,6 +312,20 @@ def tenant_unknown(world):
     assert new in world.runs("login", "check", config=config)
 
 
+def adfs(world):
+    """Active Directory Federation Services (tenant adfs): a secret and a certificate get a token there, and a wrong secret is told"""
+    world.vault.control("POST", "/tenant", {"tenant": "adfs", "gone": True})
+    settings = {"tenant": "adfs", **secret(world)}
+    path = together(world, *certify(world))
+    one_token(asked(world, config=configure(world, client_certificate=path, tenant="adfs")))
+    world.vault.control("POST", "/identities", {"id": "workload", "secret": "workload-secret", "perms": PERMS})
+    world.vault.requests()
+    world.signs(config=configure(world, "client-secret", **settings))
+    assert [r["path"] for r in world.vault.requests() if r["kind"] == "token"] == ["/adfs/oauth2/token"]
+    wrong = secret_file(world.vault.dir / "wrong", "planted-error\n")
+    world.refuses(77, ["7000215"], "keys", "--refresh", config=configure(world, "client-secret", tenant="adfs", client_secret_file=wrong))
+
+
 def secret(world):
     return {"client_secret_file": world.vault.dir / "workload.secret"}
 
@@ -320,4 +334,4 @@ def encode(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-SCENARIOS = (pem, by_name, key_apart, pkcs12, pkcs12_pin, other_key, softhsm, environment, workload_identity, claims_challenge, tenant_change, tenant_gone, tenant_unknown)
+SCENARIOS = (pem, by_name, key_apart, pkcs12, pkcs12_pin, other_key, softhsm, environment, workload_identity, claims_challenge, tenant_change, tenant_gone, tenant_unknown, adfs)

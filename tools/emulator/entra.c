@@ -84,7 +84,7 @@ static const char *text_of(const json_t *object, const char *name)
 /* The audience is this token endpoint, whatever name and port the client knows it by, or the tenant's v2.0 issuer. */
 static bool audience_good(const struct entra *entra, const char *audience)
 {
-    AUTO_TEXT endpoint = em_format("/%s/oauth2/v2.0/token", em_tenant(entra->world));
+    AUTO_TEXT endpoint = em_format("/%s/%s", em_tenant(entra->world), entra->rest);
     AUTO_TEXT issuer = em_format("/%s/v2.0", em_tenant(entra->world));
     const char *path = em_starts(audience, "https://") ? strchr(audience + 8, '/') : NULL;
     return path && (em_same(path, endpoint) || em_same(path, issuer));
@@ -216,11 +216,20 @@ static void grant(struct entra *entra, const struct em_identity *identity, const
                                     "ext_expires_in", lifetime, "access_token", token ? token : "")));
 }
 
+/* AD FS, which Azure Stack Hub may have, is a tenant of this name, and knows the first version of the protocol alone (contract §14). */
+static bool is_adfs(const struct entra *entra)
+{
+    return em_same(entra->tenant, "adfs");
+}
+
 static void token(struct entra *entra)
 {
     const char *type = em_fields_get(&entra->form, "grant_type");
     const char *client = em_fields_get(&entra->form, "client_id");
-    AUTO_TEXT audience = scope_audience(em_fields_get(&entra->form, "scope"));
+    const char *resource = em_fields_get(&entra->form, "resource");
+    AUTO_TEXT audience = !is_adfs(entra) ? scope_audience(em_fields_get(&entra->form, "scope"))
+                         : resource      ? em_copy(resource)
+                                         : NULL;
     struct em_identity identity;
     const char *former = __atomic_load_n(&entra->world->former_tenant, __ATOMIC_ACQUIRE);
     if (!em_same(entra->tenant, em_tenant(entra->world)) && !(former && em_same(entra->tenant, former))) {
@@ -245,6 +254,18 @@ static void token(struct entra *entra)
     if (client_good(entra, &identity))
         grant(entra, &identity, audience);
     em_identity_free(&identity);
+}
+
+static void token_of_v1(struct entra *entra)
+{
+    if (is_adfs(entra))
+        token(entra);
+}
+
+static void token_of_v2(struct entra *entra)
+{
+    if (!is_adfs(entra))
+        token(entra);
 }
 
 static void openid_configuration(struct entra *entra)
@@ -286,7 +307,8 @@ static const struct {
     const char *method, *rest;
     void (*handle)(struct entra *);
 } table[] = {
-    { "POST", "oauth2/v2.0/token", token },
+    { "POST", "oauth2/v2.0/token", token_of_v2 },
+    { "POST", "oauth2/token", token_of_v1 },
     { "GET", "v2.0/.well-known/openid-configuration", openid_configuration },
     { "GET", "discovery/v2.0/keys", key_set },
     { "GET", "discovery/instance", instance_discovery },
