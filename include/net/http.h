@@ -61,6 +61,9 @@ struct kv_http_reply {
 void kv_http_reply_free(struct kv_http_reply *reply);
 #define KV_AUTO_REPLY KV_CLEANUP(kv_http_reply_free)
 
+/* kv_error.code of a KV_UNREACHABLE for want of an address: the peer's name, not a proxy's, is not known. */
+#define KV_HTTP_NO_SUCH_HOST "no-such-host"
+
 struct kv_http;
 KV_MUST_USE enum kv_status kv_http_open(const struct kv_http_options *options, struct kv_http **ret,
                                         struct kv_error *err);

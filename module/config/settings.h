@@ -55,6 +55,8 @@ KV_MUST_USE enum kv_status kv_setting_set(const struct kv_setting *row, const ch
                                           void *base, struct kv_error *err);
 char *kv_setting_text(const struct kv_setting *row, const void *base); /* kv_text_free */
 void kv_setting_clear(const struct kv_setting *row, void *base);
+/* In locked memory, in place of what was there. KV_NO_MEMORY. */
+KV_MUST_USE enum kv_status kv_setting_keep_secret(const char *text, char **secret);
 
 /* "HTTPS://Host:443/" → "https://host" and "host". KV_CONFIG: another scheme, no host name, more than a slash
  * behind it. */

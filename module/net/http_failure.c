@@ -105,7 +105,10 @@ enum kv_status kv_http_fail_transfer(const struct kv_http_failure *failure, stru
         return kv_fail(err, status, "TLS with '%.*s' failed, trusting %s%s%s: %s; %s",
                        kv_http_origin_length(url), url, ca_file ? "'" : "",
                        ca_file ? ca_file : "the system's authorities", ca_file ? "'" : "", cause, remedy);
-    return kv_fail(err, status, "'%.*s': %s; %s", kv_http_origin_length(url), url, cause, remedy);
+    status = kv_fail(err, status, "'%.*s': %s; %s", kv_http_origin_length(url), url, cause, remedy);
+    if (err && failure->code == CURLE_COULDNT_RESOLVE_HOST)
+        kv_text_fit(err->code, sizeof err->code, KV_HTTP_NO_SUCH_HOST);
+    return status;
 }
 
 enum kv_status kv_http_fail_cancelled(const char *url, struct kv_error *err)

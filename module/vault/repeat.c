@@ -194,6 +194,11 @@ static enum kv_status name_what(const struct kv_errand *errand, enum kv_status s
                       request->version ? request->version : "");
 }
 
+enum kv_status kv_errand_send(struct kv_errand *errand, struct kv_error *err)
+{
+    return name_what(errand, repeat(errand, err), err);
+}
+
 /* Whoever lists a large vault has more patience than one call takes; a single request of it has not. */
 static struct kv_task one_request(const struct kv_vault *vault, const struct kv_task *task)
 {
@@ -211,7 +216,7 @@ enum kv_status kv_request_send(struct kv_vault *vault, const struct kv_request *
     const struct kv_request *request = &bounded;
     bounded.task = &task;
     KV_CLEANUP(kv_errand_free) struct kv_errand errand = { .vault = vault, .request = request };
-    KV_TRY(name_what(&errand, repeat(&errand, err), err));
+    KV_TRY(kv_errand_send(&errand, err));
     enum kv_status status = kv_json_parse(KV_VIEW(errand.reply.body), ret, err);
     if (status == KV_OK)
         return KV_OK;
@@ -222,21 +227,4 @@ enum kv_status kv_request_send(struct kv_vault *vault, const struct kv_request *
         kv_text_fit(err->request_id, sizeof err->request_id, errand.reply.request_id);
     }
     return request->idempotent ? status : warn_changed(request, status, err);
-}
-
-enum kv_status kv_vault_meet(struct kv_vault *vault, const struct kv_task *task, struct kv_challenge *ret,
-                             struct kv_error *err)
-{
-    const struct kv_vault_config *config = vault->parts.config;
-    KV_AUTO_FREE char *url =
-        kv_text_format("%s/keys?maxresults=1&api-version=%s", config->url, config->api_version);
-    if (!url)
-        return kv_fail(err, KV_NO_MEMORY, "no memory for a request");
-    struct kv_request request = {
-        .method = "GET", .url = url, .idempotent = true, .operation = "greet", .task = task, .greeting = true
-    };
-    KV_CLEANUP(kv_errand_free) struct kv_errand errand = { .vault = vault, .request = &request };
-    KV_TRY(name_what(&errand, repeat(&errand, err), err));
-    *ret = errand.challenge;
-    return KV_OK;
 }

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import urllib.parse
 
+import assertions
 from emulator import Emulator, Reply
 
 API = "api-version=7.6"
@@ -337,7 +338,7 @@ def survives_kill(program):
 
 CHECKS = (request_grammar, api_versions, tokens, token_endpoint, imds, permissions, states, old_versions, pages,
           bad_bodies, key_sizes, standard_vault, backup_elsewhere, copied, certificates, certificate_renewal, certificate_expiry, managed_keys,
-          certificate_permissions)
+          certificate_permissions, *assertions.CHECKS)
 
 
 def attempt(check, argument):

@@ -63,6 +63,35 @@ def pem(world):
     one_token(asked(world, config=configure(world, client_certificate=path, send_certificate_chain="yes")))
 
 
+def by_name(world):
+    """client-certificate, known by its name and authority: a renewed one needs no registration, but brings its chain; without it, of another name or authority it is told"""
+    folder = world.vault.dir
+    for authority in ("root", "stranger"):
+        command("openssl", "req", "-x509", "-newkey", "rsa:2048", "-noenc", "-keyout", folder / f"{authority}.key", "-out", folder / f"{authority}.crt", "-subj", f"/CN={authority}")
+    world.vault.control("POST", "/identities", {"id": "workload", "secret": "", "perms": PERMS, "subject_name": "client.example",
+                                                "authority": (folder / "root.crt").read_text()})
+
+    def issue(name, authority="root"):
+        stem = folder / f"{name}-{authority}-{len(list(folder.glob('*.csr')))}"
+        command("openssl", "req", "-newkey", "rsa:2048", "-noenc", "-keyout", f"{stem}.key", "-out", f"{stem}.csr", "-subj", f"/CN={name}")
+        command("openssl", "x509", "-req", "-in", f"{stem}.csr", "-CA", folder / f"{authority}.crt", "-CAkey", folder / f"{authority}.key", "-CAcreateserial",
+                "-days", "30", "-out", f"{stem}.crt")
+        parts = [pathlib.Path(f"{stem}.crt"), folder / f"{authority}.crt", pathlib.Path(f"{stem}.key")]
+        return secret_file(folder / f"{stem}.pem", "".join(part.read_text() for part in parts))
+
+    first = issue("client.example")
+    for path in (first, issue("client.example")):
+        one_token(asked(world, config=configure(world, client_certificate=path, send_certificate_chain="yes")))
+    one_token(asked(world, config=configure(world, client_certificate=first, send_certificate_chain="yes", assertion_algorithm="rs256")))
+
+    def refuses(words, path, chain="yes"):
+        world.refuses(77, words, "keys", "--refresh", config=configure(world, client_certificate=path, send_certificate_chain=chain))
+
+    refuses(["AADSTS700027"], first, "no")
+    refuses(["AADSTS700030", "subject"], issue("other.example"))
+    refuses(["AADSTS7000213", "authority"], issue("client.example", "stranger"))
+
+
 def key_apart(world):
     """client-certificate, certificate for all to read and an encrypted key apart: its password from a file; a wrong one is told"""
     key, certificate = certify(world)
@@ -239,6 +268,61 @@ def tenant_change(world):
     assert not [r for r in world.vault.requests() if r["kind"] == "token" and new in r["path"]], "a token of a tenant that was not allowed"
 
 
+def tenant_gone(world):
+    """the tenant that the map remembers is gone: the vault is asked once, without a token, and the answer remembered; where the vault says nothing new, that is all"""
+    old, new = world.vault.ready["tenant"], "33333333-4444-5555-6666-777777777777"
+    config = configure(world, "client-secret", tenant=None, **secret(world))
+    one_token(asked(world, config=config))
+    world.vault.control("POST", "/tenant", {"tenant": new, "gone": True})
+
+    def told():
+        return [(r["kind"], r["path"].split("/")[1], r["status"], r["bearer"]) for r in world.vault.requests()]
+
+    world.vault.requests()
+    world.signs(config=config)
+    anew = [("token", old, 400, False), ("vault", "keys", 401, False), ("token", new, 200, False)]
+    requests = told()
+    assert requests[:3] == anew and all(r[0] == "vault" and r[2:] == (200, True) for r in requests[3:]) and len(requests) > 3, requests
+    world.signs(config=config)
+    requests = told()
+    assert [r for r in requests if r[0] == "token"] == [("token", new, 200, False)] and all(r[3] for r in requests if r[0] == "vault"), requests
+    fixed = configure(world, "client-secret", **secret(world))
+    pathlib.Path(fixed).with_suffix(".db").write_bytes(pathlib.Path(config).with_suffix(".db").read_bytes())
+    world.module_refuses(old, new, "additionally_allowed_tenants", config=fixed)
+    assert not [r for r in told() if r[0] == "token"], "a token of a tenant that was not allowed"
+
+
+def tenant_unknown(world):
+    """the vault itself sends to a tenant that is not known: one greeting, one token request, and the remedy; `kvp11 login check` finds where a vault has moved"""
+    config = configure(world, "client-secret", tenant=None, **secret(world))
+    one_token(asked(world, config=config))
+    lie = {"kind": "status", "status": 401, "host": "prod", "count": 9, "bearer": False, "body": "",
+           "headers": {"WWW-Authenticate": f"Bearer authorization=\"{world.vault.ready['authority']}/{world.vault.ready['tenant']}\", resource=\"https://vault.localhost\""}}
+    new = "44444444-5555-6666-7777-888888888888"
+    world.vault.control("POST", "/tenant", {"tenant": new, "gone": True})
+    world.vault.control("POST", "/faults", lie)
+    world.vault.requests()
+    world.module_refuses("AADSTS90002", "correct `tenant`", config=config)
+    told = [(r["kind"], r["status"]) for r in world.vault.requests()]
+    assert told == [("token", 400), ("vault", 401)], told
+    world.vault.control("DELETE", "/faults")
+    assert new in world.runs("login", "check", config=config)
+
+
+def adfs(world):
+    """Active Directory Federation Services (tenant adfs): a secret and a certificate get a token there, and a wrong secret is told"""
+    world.vault.control("POST", "/tenant", {"tenant": "adfs", "gone": True})
+    settings = {"tenant": "adfs", **secret(world)}
+    path = together(world, *certify(world))
+    one_token(asked(world, config=configure(world, client_certificate=path, tenant="adfs")))
+    world.vault.control("POST", "/identities", {"id": "workload", "secret": "workload-secret", "perms": PERMS})
+    world.vault.requests()
+    world.signs(config=configure(world, "client-secret", **settings))
+    assert [r["path"] for r in world.vault.requests() if r["kind"] == "token"] == ["/adfs/oauth2/token"]
+    wrong = secret_file(world.vault.dir / "wrong", "planted-error\n")
+    world.refuses(77, ["7000215"], "keys", "--refresh", config=configure(world, "client-secret", tenant="adfs", client_secret_file=wrong))
+
+
 def secret(world):
     return {"client_secret_file": world.vault.dir / "workload.secret"}
 
@@ -247,4 +331,4 @@ def encode(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-SCENARIOS = (pem, key_apart, pkcs12, pkcs12_pin, other_key, softhsm, environment, workload_identity, claims_challenge, tenant_change)
+SCENARIOS = (pem, by_name, key_apart, pkcs12, pkcs12_pin, other_key, softhsm, environment, workload_identity, claims_challenge, tenant_change, tenant_gone, tenant_unknown, adfs)
