@@ -1,5 +1,7 @@
 #include "settings.h"
+
 #include "base/kinds.h"
+#include "base/locked.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -212,9 +214,22 @@ static enum kv_status set_sections(const struct kv_setting *row, const char *val
     return KV_OK;
 }
 
+enum kv_status kv_setting_keep_secret(const char *text, char **secret)
+{
+    size_t len = strlen(text);
+    char *copy = kv_locked_alloc(len + 1);
+
+    if (!copy)
+        return KV_NO_MEMORY;
+    memcpy(copy, text, len);
+    kv_locked_free(*secret);
+    *secret = copy;
+    return KV_OK;
+}
+
 static enum kv_status set_secret(const struct kv_setting *row, const char *value, void *base)
 {
-    return *value ? take_text(field_of(row, base), kv_text_copy(value)) : KV_CONFIG;
+    return *value ? kv_setting_keep_secret(value, field_of(row, base)) : KV_CONFIG;
 }
 
 static const struct {

@@ -1,5 +1,7 @@
 #include "settings.h"
 
+#include "base/locked.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -103,6 +105,12 @@ static void clear_text(void *field)
     *(char **)field = NULL;
 }
 
+static void clear_secret(void *field)
+{
+    kv_locked_free(*(char **)field);
+    *(char **)field = NULL;
+}
+
 static void clear_list(void *field)
 {
     kv_words_free(field);
@@ -138,7 +146,7 @@ static const struct {
     [KV_SETTING_PROXY] = { text_of_text, clear_text },
     [KV_SETTING_PINS] = { text_of_text, clear_text },
     [KV_SETTING_INTERFACE] = { text_of_text, clear_text },
-    [KV_SETTING_SECRET] = { text_of_secret, clear_text },
+    [KV_SETTING_SECRET] = { text_of_secret, clear_secret },
 };
 
 char *kv_setting_text(const struct kv_setting *row, const void *base)

@@ -203,9 +203,10 @@ enum kv_status kv_errand_send(struct kv_errand *errand, struct kv_error *err)
 static struct kv_task one_request(const struct kv_vault *vault, const struct kv_task *task)
 {
     int64_t most_ms = vault->parts.config->timeout_ms;
-    if (!most_ms || kv_deadline_left(task->deadline) <= most_ms)
-        return *task;
-    return (struct kv_task){ kv_deadline_again(task->deadline, most_ms), task->caller };
+    struct kv_task one = *task;
+    if (most_ms && kv_deadline_left(task->deadline) > most_ms)
+        one.deadline = kv_deadline_again(task->deadline, most_ms);
+    return one;
 }
 
 enum kv_status kv_request_send(struct kv_vault *vault, const struct kv_request *asked, struct kv_json **ret,

@@ -27,7 +27,7 @@ class Front:
         self.log = folder / f"front{len(list(folder.glob('front*.log')))}.log"
         self.log.touch()
         self.process = subprocess.Popen(
-            ["nghttpx", "--conf=/dev/null", "--workers=2", "--no-ocsp", "--insecure", "--errorlog-file=/dev/null", f"--accesslog-file={self.log}",
+            ["nghttpx", "--conf=/dev/null", "--single-process", "--workers=2", "--no-ocsp", "--insecure", "--errorlog-file=/dev/null", f"--accesslog-file={self.log}",
              "--accesslog-format=$alpn $method $path", f"--npn-list={versions}", f"--frontend={FRONT},{port}", f"--backend=127.0.0.1,{port};;tls", key, certificate],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(200):

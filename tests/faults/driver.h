@@ -6,9 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "mech/pkcs11.h"
+#include "../common/application.h"
 
-extern CK_FUNCTION_LIST *f;
 extern CK_SLOT_ID slot;
 extern CK_SESSION_HANDLE session;
 extern CK_OBJECT_HANDLE private_key, public_key;
@@ -21,8 +20,6 @@ struct answer {
     bool wrong;
 };
 
-void must(const char *what, CK_RV rv);
-CK_MECHANISM oaep(void);
 CK_RV sign(CK_SESSION_HANDLE with, unsigned char signature[512], CK_ULONG *ret_len);
 CK_RV verify(CK_SESSION_HANDLE with, unsigned char *signature, CK_ULONG len);
 

@@ -13,19 +13,19 @@ struct answer run_keep(const char *label)
 
 struct answer run_encrypt(const char *label)
 {
-    CK_MECHANISM mechanism = oaep();
+    CK_MECHANISM mechanism = app_oaep();
     (void)label;
     memset(sealed, 0, sizeof sealed);
     sealed_len = sizeof sealed;
-    CK_RV rv = f->C_EncryptInit(session, &mechanism, public_key);
+    CK_RV rv = p11->C_EncryptInit(session, &mechanism, public_key);
     if (rv == CKR_OK)
-        rv = f->C_Encrypt(session, secret, sizeof secret, sealed, &sealed_len);
+        rv = p11->C_Encrypt(session, secret, sizeof secret, sealed, &sealed_len);
     return (struct answer){ rv, false };
 }
 
 struct answer run_wrap(const char *label)
 {
-    CK_MECHANISM mechanism = oaep();
+    CK_MECHANISM mechanism = app_oaep();
     CK_OBJECT_CLASS class = CKO_SECRET_KEY;
     CK_KEY_TYPE type = CKK_AES;
     CK_BBOOL yes = CK_TRUE;
@@ -37,11 +37,11 @@ struct answer run_wrap(const char *label)
     (void)label;
     memset(sealed, 0, sizeof sealed);
     sealed_len = sizeof sealed;
-    CK_RV rv = f->C_CreateObject(session, template, 4, &key);
+    CK_RV rv = p11->C_CreateObject(session, template, 4, &key);
     if (rv != CKR_OK)
         return (struct answer){ rv, false };
-    rv = f->C_WrapKey(session, &mechanism, public_key, key, sealed, &sealed_len);
-    must("C_DestroyObject", f->C_DestroyObject(session, key));
+    rv = p11->C_WrapKey(session, &mechanism, public_key, key, sealed, &sealed_len);
+    app_must("C_DestroyObject", p11->C_DestroyObject(session, key));
     return (struct answer){ rv, false };
 }
 

@@ -32,17 +32,18 @@ struct answer run_storm(const char *number)
     char *end = NULL;
     long count = number ? strtol(number, &end, 10) : 0;
     struct answer all = { CKR_OK, false };
-    must("the number of threads",
-         !end || *end || count < 1 || count > THREADS_MOST ? CKR_ARGUMENTS_BAD : CKR_OK);
+    app_must("the number of threads",
+             !end || *end || count < 1 || count > THREADS_MOST ? CKR_ARGUMENTS_BAD : CKR_OK);
     pthread_barrier_init(&start, NULL, (unsigned)count);
     for (long i = 0; i < count; i++) {
         signers[i].answer = (struct answer){ CKR_OK, false };
-        must("C_OpenSession", f->C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL, &signers[i].session));
-        must("pthread_create", (CK_RV)pthread_create(&signers[i].thread, NULL, sign_once, &signers[i]));
+        app_must("C_OpenSession",
+                 p11->C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL, &signers[i].session));
+        app_must("pthread_create", (CK_RV)pthread_create(&signers[i].thread, NULL, sign_once, &signers[i]));
     }
     for (long i = 0; i < count; i++) {
         pthread_join(signers[i].thread, NULL);
-        must("C_CloseSession", f->C_CloseSession(signers[i].session));
+        app_must("C_CloseSession", p11->C_CloseSession(signers[i].session));
         if (all.rv == CKR_OK)
             all.rv = signers[i].answer.rv;
         all.wrong = all.wrong || signers[i].answer.wrong;

@@ -102,20 +102,22 @@ enum kv_status __wrap_kv_http_send(struct kv_http *http, const struct kv_http_re
 
 struct asking {
     struct kv_vault_config config;
-    const char *claims;
+    const char *claims, *tenant; /* NULL: none; tenant-1 */
     char bearer[16];
     struct kv_error err;
 };
 
 static enum kv_status acquire(struct asking *asking)
 {
-    static const struct kv_challenge challenge = { "https://login.localhost", "tenant-1",
-                                                   "https://vault.localhost/.default" };
+    struct kv_challenge challenge = { "https://login.localhost", "tenant-1",
+                                      "https://vault.localhost/.default" };
     struct kv_task task = { kv_deadline_in(&fixed, 60000), "test" };
     struct kv_access_token token = { 0 };
     struct kv_credential_request request = {
         .config = &asking->config, .challenge = &challenge, .task = &task, .claims = asking->claims
     };
+    if (asking->tenant)
+        kv_text_fit(challenge.tenant, sizeof challenge.tenant, asking->tenant);
     directory.url[0] = directory.body[0] = 0;
     enum kv_status status = kv_credential_of(&asking->config)->acquire(&request, &token, &asking->err);
     snprintf(asking->bearer, sizeof asking->bearer, "%s", token.bearer ? token.bearer : "");
@@ -282,6 +284,39 @@ static void each_assertion_is_another(void **state)
     }
 }
 
+/* ---- AD FS ---- */
+
+static void adfs_is_asked_in_its_own_way(void **state)
+{
+    struct asking asking = { .config = { .credential = (char *)"client-secret",
+                                         .client_id = (char *)"app",
+                                         .client_secret = (char *)"word",
+                                         .continuous_access = true },
+                             .claims = "{\"a\":1}",
+                             .tenant = "ADFS" };
+    assert_int_equal(acquire(&asking), KV_OK);
+    assert_string_equal(directory.url, "https://login.localhost/adfs/oauth2/token");
+    assert_string_equal(
+        directory.body,
+        "grant_type=client_credentials&client_id=app&client_secret=word&resource=https%3A%2F%2F"
+        "vault.localhost");
+
+    asking.config.credential = (char *)"client-certificate";
+    asking.config.client_certificate = certificate_path;
+    assert_int_equal(acquire(&asking), KV_OK);
+    const char *assertion = strstr(directory.body, "&client_assertion=");
+    assert_non_null(assertion);
+    KV_AUTO_TEXT char *head = kv_text_copy_n(assertion + 18, strcspn(assertion + 18, "."));
+    KV_AUTO_BYTES struct kv_bytes header = { 0 };
+    assert_int_equal(kv_decode_base64url(head, &header), KV_OK);
+    assert_non_null(strstr((const char *)header.data, "\"RS256\""));
+    assert_non_null(strstr((const char *)header.data, "\"x5t\""));
+    KV_AUTO_JSON struct kv_json *claims = NULL;
+    the_claims_of(directory.body, &claims);
+    assert_string_equal(kv_json_text(kv_json_get(claims, "aud")),
+                        "https://login.localhost/adfs/oauth2/token");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +327,7 @@ int main(void)
         cmocka_unit_test(claims_are_asked_for),
         cmocka_unit_test(a_secret_goes_before_a_certificate),
         cmocka_unit_test(each_assertion_is_another),
+        cmocka_unit_test(adfs_is_asked_in_its_own_way),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
