@@ -90,6 +90,8 @@ enum kv_status kv_cmd_mechs(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_create(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_rotate(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_resolve(struct kv_tool *tool, struct kv_error *err);
+extern const struct kv_option kv_cmd_cms_open_options[];
+enum kv_status kv_cmd_cms_open(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_map_show(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_map_verify(struct kv_tool *tool, struct kv_error *err);
 

@@ -21,6 +21,8 @@ static const struct kv_command commands[] = {
       .changes = true },
     { "resolve", "FILE [--offline]", "tell which version a wrapped blob needs", 1, 1, kv_cmd_resolve_options,
       kv_cmd_resolve },
+    { "cms open", "[FILE] [--out FILE] [--allow-unauthenticated]",
+      "open an envelope made by 'openssl cms -encrypt'", 0, 1, kv_cmd_cms_open_options, kv_cmd_cms_open },
     { "map show", "", "summarise the version map", 0, 0, NULL, kv_cmd_map_show },
     { "map verify", "", "check every row of the version map", 0, 0, NULL, kv_cmd_map_verify },
 };
