@@ -5,6 +5,8 @@
 
 enum { CONTEXT = KV_BER_CONTEXT, INNER = KV_BER_CONTEXT | KV_BER_CONSTRUCTED };
 enum { OID_BYTES = 64, ALGORITHM_BYTES = 1024, VERSION_BYTES = 4 };
+/* Versions, RFC 5652 §6.1 and §6.2.1, RFC 5083 §2.1. */
+enum { BY_NAME = 0, BY_KEY_ID = 2, ENVELOPED_MAX = 4, AUTH_ENVELOPED = 0 };
 
 void kv_cms_envelope_free(struct kv_cms_envelope *envelope)
 {
@@ -51,6 +53,8 @@ static enum kv_status parse_transport(struct kv_cms_recipient *recipient)
     struct kv_view whole = KV_VIEW(recipient->whole), rest, version, names;
     KV_TRY(kv_der_read(&whole, KV_BER_SEQUENCE, &rest));
     KV_TRY(kv_der_read(&rest, KV_BER_INTEGER, &version));
+    if (version.len != 1 || version.data[0] != (rest.len && rest.data[0] == CONTEXT ? BY_KEY_ID : BY_NAME))
+        return KV_BAD_DATA;
     if (rest.len && rest.data[0] == CONTEXT) {
         KV_TRY(kv_der_read(&rest, CONTEXT, &recipient->key_id));
         if (!recipient->key_id.len)
@@ -130,6 +134,8 @@ static enum kv_status read_parties(struct kv_ber *ber, struct kv_cms_envelope *e
     KV_TRY(kv_ber_enter(ber, err));
     KV_TRY(kv_ber_expect(ber, KV_BER_INTEGER, "the version of the envelope", err));
     KV_TRY(kv_ber_bytes(ber, VERSION_BYTES, &version, err));
+    if (version.len != 1 || version.data[0] > (envelope->authenticated ? AUTH_ENVELOPED : ENVELOPED_MAX))
+        return kv_ber_fail(ber, err, "a version of the envelope that is not known");
     KV_TRY(kv_ber_next(ber, err));
     if (ber->tag == INNER) {
         KV_TRY(kv_ber_skip(ber, err));
@@ -148,6 +154,7 @@ static enum kv_status read_content(struct kv_ber *ber, struct kv_cms_envelope *e
     KV_TRY(kv_ber_enter(ber, err));
     KV_TRY(kv_ber_expect(ber, KV_BER_OID, "the type of the content", err));
     KV_TRY(kv_ber_bytes(ber, OID_BYTES, &type, err));
+    envelope->is_data = kv_cms_oid_is(&kv_cms_data, KV_VIEW(type));
     KV_TRY(kv_ber_expect(ber, KV_BER_SEQUENCE, "the algorithm of the content", err));
     KV_TRY(kv_ber_whole(ber, ALGORITHM_BYTES, &algorithm, err));
     rest = KV_VIEW(algorithm);
@@ -199,6 +206,8 @@ static enum kv_status read_tag(struct kv_ber *ber, struct kv_cms_envelope *envel
     KV_TRY(kv_ber_next(ber, err));
     if (ber->tag == (INNER | 1))
         KV_TRY(read_attributes(ber, envelope, err));
+    else if (!envelope->is_data)
+        return kv_ber_fail(ber, err, "the content is of another type than data, and no attribute says so");
     if ((ber->tag & ~KV_BER_CONSTRUCTED) != KV_BER_OCTETS)
         return kv_ber_fail(ber, err, "the authentication tag should stand here");
     KV_TRY(kv_ber_bytes(ber, KV_CMS_TAG_MAX, &envelope->tag, err));

@@ -20,6 +20,7 @@ struct kv_cms_recipient {
 
 struct kv_cms_envelope {
     bool authenticated; /* AuthEnvelopedData */
+    bool is_data; /* the content is plain data; else the tag must cover attributes that say what it is */
     struct kv_cms_recipient *recipients;
     size_t recipient_count;
     struct kv_cms_content content;
