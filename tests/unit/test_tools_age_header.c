@@ -131,6 +131,8 @@ static void the_grammar_is_kept_to_the_letter(void **state)
         { "all that is printable may stand in arguments",
           V1 "-> x !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ 09AZaz\nAA\n" END, true },
         { "an unknown stanza beside others", V1 "-> grease a b c\nAAA\n-> x\n\n" END, true },
+        { "a passphrase alone", V1 "-> scrypt a 18\n\n" END, true },
+        { "a passphrase beside others", V1 "-> x\n\n-> scrypt a 18\n\n" END, false },
         { "a full line without the shorter one", V1 "-> x\n" LINE64 END, false },
         { "a line longer than 64 columns", V1 "-> x\nAAAA" LINE64 "\n" END, false },
         { "a short line before the last", V1 "-> x\nAAAA\nAAAA\n" END, false },

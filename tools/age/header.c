@@ -119,6 +119,16 @@ static enum kv_status parse_stanzas(struct kv_view *rest, struct kv_age_header *
     return kv_fail(err, KV_BAD_DATA, "the file ends within its header");
 }
 
+/* Who knows a passphrase shall be the only one who can have written the file: a promise of the format. */
+static enum kv_status check_passphrase(const struct kv_age_header *header, struct kv_error *err)
+{
+    for (size_t i = 0; i < header->count && header->count > 1; i++)
+        if (!strcmp(header->stanzas[i].args[0], "scrypt"))
+            return kv_fail(err, KV_BAD_DATA,
+                           "the file is for a passphrase and for others, too: the age format forbids it");
+    return KV_OK;
+}
+
 enum kv_status kv_age_header_parse(struct kv_view text, struct kv_age_header *ret, struct kv_error *err)
 {
     KV_AUTO_AGE_HEADER struct kv_age_header header = { 0 };
@@ -132,6 +142,7 @@ enum kv_status kv_age_header_parse(struct kv_view text, struct kv_age_header *re
         return fail_foreign(text, err);
     KV_TRY(parse_stanzas(&rest, &header, &last, err));
     KV_TRY(parse_mac(last, &header, err));
+    KV_TRY(check_passphrase(&header, err));
     if (kv_bytes_copy((struct kv_view){ text.data, len }, &header.text) != KV_OK)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
     *ret = header;
