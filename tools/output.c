@@ -32,6 +32,13 @@ enum kv_status kv_output_write(struct kv_output *output, struct kv_view bytes, s
     return KV_OK;
 }
 
+enum kv_status kv_output_restart(struct kv_output *output, struct kv_error *err)
+{
+    if (!output->holds || ftruncate(output->fd, 0) != 0 || lseek(output->fd, 0, SEEK_SET) != 0)
+        return kv_fail(err, KV_IO, "cannot write '%s' anew", output->path);
+    return KV_OK;
+}
+
 bool kv_output_holds(const struct kv_output *output)
 {
     return output->holds;

@@ -19,6 +19,8 @@ bool kv_output_holds(const struct kv_output *output);
 bool kv_output_is_terminal(const struct kv_output *output);
 KV_MUST_USE enum kv_status kv_output_write(struct kv_output *output, struct kv_view bytes,
                                            struct kv_error *err);
+/* Forgets what was written: only where nobody has seen it. */
+KV_MUST_USE enum kv_status kv_output_restart(struct kv_output *output, struct kv_error *err);
 /* On disk with its folder, then in its place. Once; a stream has nothing left to do. */
 KV_MUST_USE enum kv_status kv_output_commit(struct kv_output *output, struct kv_error *err);
 

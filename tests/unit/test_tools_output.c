@@ -94,6 +94,18 @@ static void what_is_not_committed_leaves_nothing(void **state)
     assert_int_equal(entries(), 1);
 }
 
+static void what_was_written_can_be_taken_back(void **state)
+{
+    KV_AUTO_OUTPUT struct kv_output *output = opened("file");
+    assert_int_equal(kv_output_restart(output, NULL), KV_OK);
+    assert_int_equal(kv_output_write(output, kv_view_text("x"), NULL), KV_OK);
+    assert_int_equal(kv_output_commit(output, NULL), KV_OK);
+    holds_text("file", "x");
+    KV_AUTO_OUTPUT struct kv_output *stream = NULL;
+    assert_int_equal(kv_output_open("/dev/null", &stream, NULL), KV_OK);
+    assert_int_equal(kv_output_restart(stream, NULL), KV_IO);
+}
+
 static void a_name_in_another_folder_is_found(void **state)
 {
     assert_int_equal(mkdir("sub", 0700), 0);
@@ -160,6 +172,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_file_is_as_it_was_until_the_commit_and_whole_after_it, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(what_is_not_committed_leaves_nothing, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(what_was_written_can_be_taken_back, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(a_name_in_another_folder_is_found, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(a_pipe_is_written_as_it_comes, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(what_cannot_be_written_is_told, make_folder, remove_folder),
