@@ -91,6 +91,7 @@ KV_MUST_USE enum kv_status kv_versions_print(struct kv_versions *versions, struc
 /* --- the commands, one file each; main.c has their rows --- */
 extern const struct kv_option kv_cmd_login_check_options[];
 extern const struct kv_option kv_cmd_keys_options[], kv_cmd_create_options[], kv_cmd_resolve_options[];
+extern const struct kv_option kv_cmd_recipient_options[];
 enum kv_status kv_cmd_config_check(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_login_check(struct kv_tool *tool, struct kv_error *err);
 extern const struct kv_option kv_cmd_doctor_options[];
@@ -100,6 +101,8 @@ enum kv_status kv_cmd_mechs(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_create(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_rotate(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_resolve(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_recipient(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_identity(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_map_show(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_map_verify(struct kv_tool *tool, struct kv_error *err);
 

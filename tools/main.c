@@ -21,6 +21,9 @@ static const struct kv_command commands[] = {
       .changes = true },
     { "resolve", "FILE [--offline]", "tell which version a wrapped blob needs", 1, 1, kv_cmd_resolve_options,
       kv_cmd_resolve },
+    { "recipient", "NAME [--version VERSION | --floating]", "print a key as a recipient for age", 1, 1,
+      kv_cmd_recipient_options, kv_cmd_recipient },
+    { "identity", "", "print the identity that opens files for age", 0, 0, NULL, kv_cmd_identity },
     { "map show", "", "summarise the version map", 0, 0, NULL, kv_cmd_map_show },
     { "map verify", "", "check every row of the version map", 0, 0, NULL, kv_cmd_map_verify },
 };

@@ -18,7 +18,7 @@ struct opening {
     const char *text;
     const char *under, *named; /* named NULL: the current one, a3 */
     const CK_MECHANISM *mechanism;
-    bool no_ledger_entry, no_ledger, no_fallback;
+    bool no_ledger_entry, no_ledger, no_fallback, exact;
     int64_t limit; /* 0: 8 */
     const char *disabled, *gone;
     enum kv_status result;
@@ -51,6 +51,10 @@ static const struct opening openings[] = {
       .result = KV_BAD_WRAPPED_KEY, .requests = "UNWRAP kek@a3, LIST kek", .told = "prod/kek@a2" },
     { "when the right version is disabled, that is the answer", "a1", NULL, &oaep, .disabled = "a1",
       .result = KV_DISABLED, .requests = "UNWRAP kek@a1", .told = "wrapped under version 'prod/kek@a1'" },
+    { "data that name their version are tried with no other", "a1", "a2", &oaep, .no_ledger_entry = true,
+      .exact = true, .result = KV_BAD_WRAPPED_KEY, .requests = "UNWRAP kek@a2" },
+    { "not even with that of the ledger", "a1", NULL, &oaep, .exact = true, .result = KV_BAD_WRAPPED_KEY,
+      .requests = "UNWRAP kek@a3" },
     { "when it is gone, too", "a1", NULL, &oaep, .gone = "a1", .result = KV_NOT_FOUND,
       .requests = "UNWRAP kek@a1", .told = "wrapped under version 'prod/kek@a1'" },
 };
@@ -81,6 +85,7 @@ static void run_opening(const struct opening *opening)
     world->config.decrypt_fallback_limit = opening->limit ? opening->limit : 8;
     world_restart(world);
     struct run run = start(world, opening->named, opening->mechanism, KV_OP_UNWRAP);
+    run.exact = opening->exact;
     for (size_t i = 0; i < world->vault.count; i++) {
         struct fake_key *key = &world->vault.keys[i];
         key->disabled = opening->disabled && !strcmp(key->version, opening->disabled);
