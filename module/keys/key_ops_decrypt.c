@@ -142,7 +142,7 @@ static struct kv_version *from_ledger(const struct opening *opening)
     struct kv_version *version = NULL;
     bool unreachable;
 
-    if (use->exact || !keyring->parts.config->ledger || !use->version->current ||
+    if (!keyring->parts.config->ledger || !use->version->current || use->exact ||
         kv_ledger_find(keyring->ledger, opening->cipher, &wrap, NULL) != KV_OK ||
         !is_of_this_key(opening, &wrap) || kv_text_equal_case(wrap.version, use->version->version))
         return NULL;
