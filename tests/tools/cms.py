@@ -1,5 +1,7 @@
 """kvp11 cms: envelopes of `openssl cms` opened with vault keys, and ours opened by it."""
 import itertools
+import json
+import pathlib
 import random
 import subprocess
 
@@ -320,6 +322,70 @@ def finds_a_key_by_its_certificate(tool):
     assert tool.run("cms", "open", "sealed", config=config).stdout == content(61), tool.vault.log()
 
 
+# --- sealing ---
+def engine(tool, *arguments, **options):
+    (tool.vault.dir / "engine.cnf").write_text(f"openssl_conf = i\n[i]\nengines = e\n[e]\npkcs11 = p\n[p]\nengine_id = pkcs11\nMODULE_PATH = {tool.vault.module}\ninit = 0\n")
+    return openssl(tool, *arguments, "-engine", "pkcs11", "-keyform", "engine", env={"OPENSSL_CONF": tool.vault.dir / "engine.cnf"}, **options)
+
+
+def provider(tool, *arguments, **options):
+    found = sorted(pathlib.Path("/usr/lib").glob("*/ossl-modules/pkcs11.so"))
+    assert found, "pkcs11-provider is not installed"
+    (tool.vault.dir / "provider.cnf").write_text(
+        "openssl_conf = i\n[i]\nproviders = p\n[p]\ndefault = d\npkcs11 = k\n[d]\nactivate = 1\n"
+        f"[k]\nmodule = {found[0]}\npkcs11-module-path = {tool.vault.module}\nactivate = 1\n")
+    return openssl(tool, *arguments, env={"OPENSSL_CONF": tool.vault.dir / "provider.cnf"}, **options)
+
+
+def is_opened_by_openssl(tool):
+    """what is sealed here is opened by `openssl cms -decrypt`: through the engine, through the provider, and with a break-glass key alone"""
+    tool.vault.create("k", kty="RSA", key_size=2048)
+    tool.prints("keys")
+    glass = breakglass(tool)
+    for size in (0, 1, 17, 100000):
+        data = content(size)
+        (tool.vault.dir / "data").write_bytes(data)
+        tool.vault.requests()
+        done = tool.run("cms", "seal", "-r", "k", "-r", f"./{glass}", "--out", "sealed", "data")
+        assert done.returncode == 0 and done.stdout == b"" and done.stderr == b"", done.stderr.decode()
+        assert tool.vault.requests() == [], "sealing asked the vault"
+        assert (tool.vault.dir / "sealed").stat().st_mode & 0o777 == 0o600
+        decrypt = ["cms", "-decrypt", "-binary", "-inform", "DER", "-in", "sealed"]
+        assert openssl(tool, *decrypt, "-inkey", "glass.key", "-recip", glass) == data
+        opens(tool, "sealed", data)
+        if size in (0, 17):
+            continue
+        uri = "pkcs11:token=prod;object=k;type=private"
+        assert engine(tool, *decrypt, "-inkey", uri) == data
+        assert provider(tool, *decrypt, "-inkey", uri) == data
+
+
+def seals_for_whom_it_is_told(tool):
+    """old versions by name, certificates without a key identifier, a pipe; the ledger knows the version; what cannot be a recipient is said"""
+    version = tool.vault.create("k", kty="RSA", key_size=2048)
+    tool.vault.rotate("k")
+    tool.vault.create("ec", kty="EC", crv="P-256")
+    tool.prints("keys", "--all")
+    glass = breakglass(tool)
+    openssl(tool, "req", "-new", "-key", "glass.key", "-subj", "/CN=bare", "-out", "bare.csr")
+    openssl(tool, "x509", "-req", "-in", "bare.csr", "-CA", glass, "-CAkey", "glass.key", "-set_serial", "5", "-days", "9", "-out", "bare.pem")
+    done = tool.run("cms", "seal", "-r", f"prod/k@{version}", "-r", "bare.pem", input=b"a secret")
+    assert done.returncode == 0, done.stderr.decode()
+    (tool.vault.dir / "sealed").write_bytes(done.stdout)
+    assert openssl(tool, "cms", "-decrypt", "-binary", "-inform", "DER", "-in", "sealed", "-inkey", "glass.key", "-recip", "bare.pem") == b"a secret"
+    tool.vault.requests()
+    assert tool.run("cms", "open", "sealed").stdout == b"a secret" and sent(tool) == [version]
+    done = tool.run("cms", "seal", "-r", "k", input=b"x")
+    assert done.returncode == 0 and b"warning: only the vault can open this" in done.stderr, done.stderr
+    rows = {row["version"]: row["wraps"] for row in json.loads(tool.prints("--json", "keys", "--all")) if row["name"] == "k"}
+    assert sorted(rows.values()) == [1, 1], rows
+    (tool.vault.dir / "large").write_bytes(bytes((16 << 20) + 1))
+    (tool.vault.dir / "no.pem").write_bytes(b"nothing")
+    for code, words, arguments in ((64, ["-r"], []), (64, ["no RSA key"], ["-r", "ec"]), (66, ["absent"], ["-r", "absent"]), (65, ["no certificate"], ["-r", "no.pem"]),
+                                   (66, ["there.pem"], ["-r", "there.pem"]), (65, ["longer than 16 MiB"], ["-r", glass, "large"])):
+        tool.refuses(code, words, "cms", "seal", *arguments)
+
+
 SCENARIOS = (opens_what_openssl_makes, opens_every_size, goes_to_the_version_that_is_named, is_found_on_a_new_host, notices_every_flip, notices_every_cut,
              notices_what_was_swapped, notices_other_algorithms, says_nothing_about_padding, asks_before_it_opens_cbc, notices_a_file_that_changes_under_it,
-             says_why_it_cannot_be_opened, finds_a_key_by_its_certificate)
+             says_why_it_cannot_be_opened, finds_a_key_by_its_certificate, is_opened_by_openssl, seals_for_whom_it_is_told)

@@ -90,6 +90,20 @@ enum kv_status kv_cms_opener_end(struct kv_cms_opener *opener, struct kv_view ta
     return KV_OK;
 }
 
+enum kv_status kv_cms_seal_content(struct kv_view key, const unsigned char *nonce, struct kv_view plain,
+                                   unsigned char *to, unsigned char *ret_tag, struct kv_error *err)
+{
+    int len = 0;
+    EVP_CIPHER_CTX *context =
+        start(kv_cms_aes256_gcm.evp, key.data, (struct kv_view){ nonce, GMAC_NONCE }, true);
+    bool good = context &&
+                (!plain.len || EVP_CipherUpdate(context, to, &len, plain.data, (int)plain.len) == 1) &&
+                EVP_CipherFinal_ex(context, to + len, &len) == 1 &&
+                EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, KV_CMS_TAG_MAX, ret_tag) == 1;
+    EVP_CIPHER_CTX_free(context);
+    return good ? KV_OK : broken(err);
+}
+
 /* --- two readings --- */
 struct kv_cms_witness {
     EVP_CIPHER_CTX *context;

@@ -20,6 +20,11 @@ KV_MUST_USE enum kv_status kv_cms_opener_update(struct kv_cms_opener *opener, st
 KV_MUST_USE enum kv_status kv_cms_opener_end(struct kv_cms_opener *opener, struct kv_view tag,
                                              unsigned char *to, size_t *ret_len, struct kv_error *err);
 
+/* The whole of a content that is written here, by AES-256-GCM: `to` has as many bytes as `plain`, the nonce 12, the tag KV_CMS_TAG_MAX. */
+KV_MUST_USE enum kv_status kv_cms_seal_content(struct kv_view key, const unsigned char *nonce,
+                                               struct kv_view plain, unsigned char *to,
+                                               unsigned char *ret_tag, struct kv_error *err);
+
 /* --- two readings --- */
 
 /* A keyed tag of each piece, GMAC under a key that nobody else ever sees: what the second reading gives away was authenticated in the first, whatever
