@@ -1,5 +1,6 @@
 #include "open.h"
 
+#include "ahead.h"
 #include "cipher.h"
 
 enum { PIECE = KV_CMS_WINDOW };
@@ -15,14 +16,13 @@ struct reading {
     size_t confirmed;               /* pieces of the second reading */
     bool second;
     struct kv_output *output; /* NULL: nothing is released */
-    struct kv_bytes in, out;
+    struct kv_bytes out;
 };
 
 static void reading_free(struct reading *reading)
 {
     kv_cms_opener_free(reading->opener);
     kv_cms_witness_free(reading->witness);
-    kv_bytes_free(&reading->in);
     kv_bytes_free(&reading->out);
 }
 
@@ -41,14 +41,25 @@ static enum kv_status release(struct reading *reading, size_t len, struct kv_err
                : KV_OK;
 }
 
+/* In the other thread: the next piece of the content, and a word of the witness on it. */
+static enum kv_status fill_piece(void *user, unsigned char *to, size_t *ret_len, struct kv_error *err)
+{
+    struct reading *reading = user;
+    KV_TRY(kv_ber_stream_read(&reading->opening->ber, to, PIECE, ret_len, err));
+    return witness(reading, (struct kv_view){ to, *ret_len }, err);
+}
+
 /* The content from its first byte to its last. */
 static enum kv_status read_content(struct reading *reading, struct kv_error *err)
 {
-    size_t len = PIECE, done = 0;
-    while (len == PIECE) {
-        KV_TRY(kv_ber_stream_read(&reading->opening->ber, reading->in.data, PIECE, &len, err));
-        struct kv_view piece = { reading->in.data, len };
-        KV_TRY(witness(reading, piece, err));
+    struct kv_cms_ahead_source source = { fill_piece, reading, PIECE,
+                                          .alone = !kv_cms_input_is_file(reading->start.input) };
+    KV_AUTO_CMS_AHEAD struct kv_cms_ahead *ahead = NULL;
+    struct kv_view piece = { NULL, PIECE };
+    size_t done = 0;
+    KV_TRY(kv_cms_ahead_start(&source, &ahead, err));
+    while (piece.len == PIECE) {
+        KV_TRY(kv_cms_ahead_next(ahead, &piece, err));
         KV_TRY(kv_cms_opener_update(reading->opener, piece, reading->out.data, &done, err));
         KV_TRY(release(reading, done, err));
     }
@@ -133,8 +144,7 @@ enum kv_status kv_cms_open_content(struct kv_cms_opening *opening, struct kv_vie
     reading.start = opening->ber;
     reading.start_at = opening->ber.input->position;
     reading.output = twice ? NULL : output;
-    if (kv_bytes_alloc(PIECE, &reading.in) != KV_OK ||
-        kv_bytes_alloc(PIECE + KV_CMS_NONCE_MAX, &reading.out) != KV_OK)
+    if (kv_bytes_alloc(PIECE + KV_CMS_NONCE_MAX, &reading.out) != KV_OK)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
     KV_TRY(read_once(&reading, KV_VIEW(covered), &attributes, err));
     if (attributes)

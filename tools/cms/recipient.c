@@ -96,7 +96,8 @@ static enum kv_status from_vaults(struct search *search, struct kv_error *err)
                 kv_keyring_find(kv_core_keyring(search->tool->core, vault), &query, &task, &list, NULL, &why);
             if (status != KV_OK && failure == KV_OK) {
                 failure = status;
-                *err = why;
+                if (err)
+                    *err = why;
             }
             add_matches(search, recipient, &list);
         }
@@ -260,9 +261,12 @@ static enum kv_status unwrap(const struct search *search, const struct match *ma
     struct kv_key_use use = {
         .keyring = keyring, .version = match->version, .mech = &mech, .task = &task, .exact = true
     };
-    enum kv_status status = kv_key_decrypt(&use, KV_OP_UNWRAP, match->recipient->key, &key, err);
+    struct kv_error why = { 0 };
+    enum kv_status status = kv_key_decrypt(&use, KV_OP_UNWRAP, match->recipient->key, &key, &why);
     if (!transport->hash && is_bad_data(status))
-        return hide(tool, search->envelope, err->text, ret, err);
+        return hide(tool, search->envelope, why.text, ret, err);
+    if (status != KV_OK && err)
+        *err = why;
     KV_TRY(status);
     if (!transport->hash && key.len != cipher->key_len)
         return hide(tool, search->envelope, "it has another length", ret, err);
@@ -301,7 +305,8 @@ static enum kv_status ask(const struct search *search, struct kv_bytes *ret, str
             return KV_OK;
         if (failure == KV_OK || !is_refusal(status)) {
             failure = status;
-            *err = why;
+            if (err)
+                *err = why;
         }
     }
     return kv_fail_in(err, failure, "the content's key cannot be had");
