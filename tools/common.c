@@ -77,6 +77,13 @@ static enum kv_status option_parse(struct kv_tool *tool, char *const **next, str
     if (!*tool->values[at])
         return kv_fail(err, KV_ARGUMENTS, "option '%s' needs a value: %s %s", option->name, option->name,
                        option->value);
+    if (!option->repeats)
+        return KV_OK;
+    if (tool->repeated_count == KV_TOOL_REPEATS)
+        return kv_fail(err, KV_ARGUMENTS, "option '%s' is given too often: at most %d times", option->name,
+                       KV_TOOL_REPEATS);
+    tool->repeated[tool->repeated_count].option = option;
+    tool->repeated[tool->repeated_count++].value = tool->values[at];
     return KV_OK;
 }
 
@@ -88,6 +95,12 @@ enum kv_status kv_common_parse(struct kv_tool *tool, char *const *arguments, str
         if (!words_only && !strcmp(*arguments, "--")) {
             words_only = true;
             arguments++;
+            if (command->program && !*arguments)
+                return kv_fail(err, KV_ARGUMENTS, "behind '--' stands no program: usage: kvp11 %s %s",
+                               command->name, command->arguments);
+            tool->program = command->program ? arguments : NULL;
+            if (tool->program)
+                break;
         } else if (!words_only && (*arguments)[0] == '-' && (*arguments)[1]) {
             KV_TRY(option_parse(tool, &arguments, err));
         } else if (tool->word_count == command->words_max) {
@@ -107,6 +120,16 @@ const char *kv_common_option(const struct kv_tool *tool, const char *name)
 {
     size_t at = 0;
     return option_find(tool->command, name, strlen(name), &at) ? tool->values[at] : NULL;
+}
+
+const char *kv_common_each(const struct kv_tool *tool, const char *name, size_t *at)
+{
+    while (*at < tool->repeated_count) {
+        size_t i = (*at)++;
+        if (!strcmp(tool->repeated[i].option->name, name))
+            return tool->repeated[i].value;
+    }
+    return NULL;
 }
 
 enum kv_status kv_common_number(const char *what, const char *text, int *ret, struct kv_error *err)

@@ -5,12 +5,13 @@
 #include "core/core.h"
 #include "table.h"
 
-enum { KV_TOOL_WORDS = 64, KV_TOOL_OPTIONS = 8 };
+enum { KV_TOOL_WORDS = 64, KV_TOOL_OPTIONS = 12, KV_TOOL_REPEATS = 256 };
 
 struct kv_option {
     const char *name;  /* "--size"; NULL ends the list */
     const char *value; /* what it takes: "BITS"; NULL: nothing */
     const char *help;
+    bool repeats; /* may stand there several times: see kv_common_each */
 };
 
 struct kv_tool;
@@ -22,6 +23,7 @@ struct kv_command {
     const struct kv_option *options; /* NULL: none */
     enum kv_status (*run)(struct kv_tool *tool, struct kv_error *err);
     bool changes; /* something in the vault: done as its operator where one is configured */
+    bool program; /* behind "--" stands a program to run, with its arguments */
 };
 
 struct kv_tool {
@@ -31,8 +33,14 @@ struct kv_tool {
     const char *words[KV_TOOL_WORDS];
     size_t word_count;
     const char *values[KV_TOOL_OPTIONS]; /* beside command->options: NULL not given, "" a switch */
-    char caller[64];                     /* "kvp11 rotate", for the audit record */
-    struct kv_core *core;                /* after kv_common_open */
+    struct {
+        const struct kv_option *option;
+        const char *value;
+    } repeated[KV_TOOL_REPEATS]; /* in the order of the command line */
+    size_t repeated_count;
+    char *const *program; /* what stands behind "--"; NULL: nothing */
+    char caller[64];      /* "kvp11 rotate", for the audit record */
+    struct kv_core *core; /* after kv_common_open */
     struct kv_buffer out; /* printed when the command succeeded: a failure leaves stdout empty */
     bool findings;        /* `out` is what a check found, and is printed whatever that was */
 };
@@ -46,6 +54,8 @@ KV_MUST_USE enum kv_status kv_common_global(struct kv_tool *tool, char *const **
 KV_MUST_USE enum kv_status kv_common_parse(struct kv_tool *tool, char *const *arguments,
                                            struct kv_error *err);
 const char *kv_common_option(const struct kv_tool *tool, const char *name); /* NULL: not given */
+/* The next value of an option that repeats, in order, or NULL; *at is 0 before the first. */
+const char *kv_common_each(const struct kv_tool *tool, const char *name, size_t *at);
 KV_MUST_USE enum kv_status kv_common_number(const char *what, const char *text, int *ret,
                                             struct kv_error *err);
 
@@ -83,6 +93,7 @@ KV_MUST_USE enum kv_status kv_versions_print(struct kv_versions *versions, struc
 /* --- the commands, one file each; main.c has their rows --- */
 extern const struct kv_option kv_cmd_login_check_options[];
 extern const struct kv_option kv_cmd_keys_options[], kv_cmd_create_options[], kv_cmd_resolve_options[];
+extern const struct kv_option kv_cmd_recipient_options[];
 enum kv_status kv_cmd_config_check(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_login_check(struct kv_tool *tool, struct kv_error *err);
 extern const struct kv_option kv_cmd_doctor_options[];
@@ -93,6 +104,11 @@ enum kv_status kv_cmd_create(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_rotate(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_resolve(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_sync(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_recipient(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_identity(struct kv_tool *tool, struct kv_error *err);
+extern const struct kv_option kv_cmd_cms_open_options[], kv_cmd_cms_seal_options[];
+enum kv_status kv_cmd_cms_seal(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_cms_open(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_map_show(struct kv_tool *tool, struct kv_error *err);
 extern const struct kv_option kv_cmd_map_export_options[], kv_cmd_map_relocate_options[];
 enum kv_status kv_cmd_map_export(struct kv_tool *tool, struct kv_error *err);

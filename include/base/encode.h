@@ -9,6 +9,9 @@ char *kv_encode_base64url(struct kv_view bytes);
 KV_MUST_USE enum kv_status kv_decode_base64url(const char *text, struct kv_bytes *ret); /* KV_BAD_DATA */
 char *kv_encode_base64(struct kv_view bytes);
 KV_MUST_USE enum kv_status kv_decode_base64(const char *text, struct kv_bytes *ret);
+/* The standard alphabet without padding, as age writes it. */
+char *kv_encode_base64_raw(struct kv_view bytes);
+KV_MUST_USE enum kv_status kv_decode_base64_raw(const char *text, struct kv_bytes *ret);
 void kv_encode_hex(struct kv_view bytes, char *ret); /* ret has room for 2 * len + 1 */
 KV_MUST_USE enum kv_status kv_decode_hex(const char *text, struct kv_bytes *ret);
 /* application/x-www-form-urlencoded and path segments: everything but A–Z a–z 0–9 - . _ ~ becomes %XX. */

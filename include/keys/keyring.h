@@ -41,6 +41,10 @@ KV_MUST_USE enum kv_status kv_keyring_current(struct kv_keyring *keyring, const 
 KV_MUST_USE enum kv_status kv_keyring_version(struct kv_keyring *keyring, const char *name,
                                               const char *version, const struct kv_task *task,
                                               struct kv_version **ret, struct kv_error *err);
+/* All versions of a name as the map has them, complete when the vault lets us list them: a listing, and a GET for each that is unknown. */
+KV_MUST_USE enum kv_status kv_keyring_siblings(struct kv_keyring *keyring, const char *name,
+                                               const struct kv_task *task, struct kv_version_list *ret,
+                                               struct kv_error *err);
 /* Could anything of this vault have a certificate, by the settings? */
 bool kv_keyring_certifies(const struct kv_keyring *keyring);
 /* The certificate of each version, counted, NULL where there is none: `ret` has room for as many, all NULL. With `ask` it may be got from the vault or be made, with a

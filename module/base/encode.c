@@ -129,6 +129,16 @@ enum kv_status kv_decode_base64(const char *text, struct kv_bytes *ret)
     return decode(view, plain_marks, ret);
 }
 
+char *kv_encode_base64_raw(struct kv_view bytes)
+{
+    return encode(bytes, plain_marks, false);
+}
+
+enum kv_status kv_decode_base64_raw(const char *text, struct kv_bytes *ret)
+{
+    return text ? decode(kv_view_text(text), plain_marks, ret) : KV_BAD_DATA;
+}
+
 void kv_encode_hex(struct kv_view bytes, char *ret)
 {
     for (size_t i = 0; i < bytes.len; i++) {

@@ -142,7 +142,7 @@ static struct kv_version *from_ledger(const struct opening *opening)
     struct kv_version *version = NULL;
     bool unreachable;
 
-    if (!keyring->parts.config->ledger || !use->version->current ||
+    if (!keyring->parts.config->ledger || !use->version->current || use->exact ||
         kv_ledger_find(keyring->ledger, opening->cipher, &wrap, NULL) != KV_OK ||
         !is_of_this_key(opening, &wrap) || kv_text_equal_case(wrap.version, use->version->version))
         return NULL;
@@ -298,6 +298,9 @@ static enum kv_status open_blob(struct opening *opening, const struct kv_version
         note_opened(opening, named, NULL);
     if (!is_bad_data(status))
         return status;
+    if (opening->use->exact)
+        return kv_fail_in(err, status, "version '%s', which the data name, cannot open them",
+                          kv_key_ops_name(named, name));
     if (opening->use->keyring->parts.config->decrypt_fallback && !is_guesswork(opening)) {
         struct kv_error why = { 0 };
         enum kv_status others = try_others(opening, ret, &why);

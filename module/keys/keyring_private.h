@@ -170,10 +170,6 @@ KV_MUST_USE enum kv_status kv_keyring_look_version(struct kv_keyring *keyring,
                                                    const struct kv_look_version *wanted,
                                                    const struct kv_task *task, struct kv_version **ret,
                                                    bool *ret_unreachable, struct kv_error *err);
-/* All versions of a name, complete when the vault lets us list them. */
-KV_MUST_USE enum kv_status kv_keyring_siblings(struct kv_keyring *keyring, const char *name,
-                                               const struct kv_task *task, struct kv_version_list *ret,
-                                               struct kv_error *err);
 bool kv_keyring_note_unwrap(struct kv_keyring *keyring, const struct kv_version *version, int64_t now);
 
 /* --- keyring_sweep.c: everything --- */

@@ -11,7 +11,7 @@ LAYERS = {
     "keys": ["base", "config", "net", "auth", "mech", "vault"],
     "core": ["base", "config", "net", "auth", "mech", "vault", "keys"],
     "p11": ["base", "config", "mech", "keys", "core"],
-    "tools": ["base", "config", "mech", "keys", "core"],
+    "tools": ["base", "config", "mech", "keys", "core", "age", "cms"],  # the last two are folders of its own
     "tools/emulator": [],  # another implementation: it shares nothing with the module
 }
 PUBLIC_HEADER = "kvp11.h"
@@ -25,7 +25,7 @@ LIBRARIES = [
     (r"jansson", r"tools/emulator/\w+\.[ch]"),
     (r"microhttpd", r"tools/emulator/\w+\.[ch]"),
     (r"openssl/", r"include/base/ossl\.h|module/base/(bytes|encode|ossl)\.c|module/mech/\w+\.[ch]|module/auth/(client_key|key_file|pss|token_keyring)\.[ch]|"
-                  r"module/net/http\w*\.[ch]|module/p11/call\.c|module/keys/key_ops\w*\.c|tools/emulator/\w+\.[ch]"),
+                  r"module/net/http\w*\.[ch]|module/p11/call\.c|module/keys/key_ops\w*\.c|tools/age/(primitives|cipher)\.c|tools/cms/cipher\.c|tools/emulator/\w+\.[ch]"),
     (r"p11-kit/", r"include/mech/pkcs11\.h|module/auth/foreign_key\.c"),
 ]
 

@@ -37,6 +37,7 @@ struct run {
     struct kv_task task;
     struct kv_bytes out;
     struct kv_error err;
+    bool exact;
 };
 
 static inline void run_free(struct run *run)
@@ -65,7 +66,8 @@ static inline struct run start(struct world *world, const char *version, const C
 
 static inline struct kv_key_use use_of(struct run *run)
 {
-    return (struct kv_key_use){ run->world->keyring, run->version, &run->mech, &run->task };
+    return (struct kv_key_use){ run->world->keyring, run->version, &run->mech, &run->task,
+                                .exact = run->exact };
 }
 
 static inline enum kv_status wrap(struct run *run)

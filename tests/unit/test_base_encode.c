@@ -44,15 +44,20 @@ static void base64_both_ways(void **state)
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        KV_AUTO_BYTES struct kv_bytes bytes = from_hex(rows[i].hex), url = { 0 }, plain = { 0 };
+        KV_AUTO_BYTES struct kv_bytes bytes = from_hex(rows[i].hex), url = { 0 }, plain = { 0 }, raw = { 0 };
         KV_AUTO_TEXT char *url_text = kv_encode_base64url(KV_VIEW(bytes));
         KV_AUTO_TEXT char *plain_text = kv_encode_base64(KV_VIEW(bytes));
+        KV_AUTO_TEXT char *raw_text = kv_encode_base64_raw(KV_VIEW(bytes));
         assert_string_equal(url_text, rows[i].url);
         assert_string_equal(plain_text, rows[i].plain);
         assert_int_equal(kv_decode_base64url(rows[i].url, &url), KV_OK);
         assert_int_equal(kv_decode_base64(rows[i].plain, &plain), KV_OK);
         assert_true(kv_view_equal(KV_VIEW(url), KV_VIEW(bytes)));
         assert_true(kv_view_equal(KV_VIEW(plain), KV_VIEW(bytes)));
+        assert_int_equal(strlen(raw_text), strcspn(rows[i].plain, "="));
+        assert_memory_equal(raw_text, rows[i].plain, strlen(raw_text));
+        assert_int_equal(kv_decode_base64_raw(raw_text, &raw), KV_OK);
+        assert_true(kv_view_equal(KV_VIEW(raw), KV_VIEW(bytes)));
     }
 }
 
@@ -86,6 +91,12 @@ static void base64_refuses_the_rest(void **state)
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
         if (kv_decode_base64(plain[i], &untouched) != KV_BAD_DATA)
             fail_msg("base64 '%s' was taken", plain[i]);
+    /* Without padding the rules are those of base64url, and the letters the others. */
+    for (size_t i = 0; i < sizeof url / sizeof *url; i++)
+        if (strcmp(url[i], "+/8") != 0 && kv_decode_base64_raw(url[i], &untouched) != KV_BAD_DATA)
+            fail_msg("raw base64 '%s' was taken", url[i]);
+    assert_int_equal(kv_decode_base64_raw("-_8", &untouched), KV_BAD_DATA);
+    assert_int_equal(kv_decode_base64_raw(NULL, &untouched), KV_BAD_DATA);
     assert_int_equal(kv_decode_base64url(NULL, &untouched), KV_BAD_DATA);
     assert_int_equal(kv_decode_base64(NULL, &untouched), KV_BAD_DATA);
     assert_int_equal(untouched.len, 42);

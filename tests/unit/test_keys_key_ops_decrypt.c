@@ -18,7 +18,7 @@ struct opening {
     const char *text;
     const char *under, *named; /* named NULL: the current one, a3 */
     const CK_MECHANISM *mechanism;
-    bool no_ledger_entry, no_ledger, no_fallback;
+    bool no_ledger_entry, no_ledger, no_fallback, exact;
     int64_t limit; /* 0: 8 */
     const char *disabled, *gone;
     enum kv_status result;
@@ -46,6 +46,11 @@ static const struct opening openings[] = {
       .requests = "UNWRAP kek@a3, LIST kek", .told = "2 more exist, most likely 'prod/kek@a2'" },
     { "the wrong pinned version is not the last word", "a1", "a2", &oaep, .no_ledger_entry = true,
       .requests = "UNWRAP kek@a2, LIST kek, UNWRAP kek@a3, UNWRAP kek@a1" },
+    { "a version that the data name is the only one that is asked", "a1", "a2", &oaep,
+      .no_ledger_entry = true, .exact = true, .result = KV_BAD_WRAPPED_KEY, .requests = "UNWRAP kek@a2",
+      .told = "version 'prod/kek@a2', which the data name" },
+    { "also where the ledger knows better", "a1", NULL, &oaep, .exact = true, .result = KV_BAD_WRAPPED_KEY,
+      .requests = "UNWRAP kek@a3", .told = "version 'prod/kek@a3', which the data name" },
     { "PKCS#1 v1.5 goes by the ledger too", "a1", NULL, &rsa1_5, .requests = "UNWRAP kek@a1" },
     { "but no version is ever tried for it", "a1", NULL, &rsa1_5, .no_ledger_entry = true,
       .result = KV_BAD_WRAPPED_KEY, .requests = "UNWRAP kek@a3, LIST kek", .told = "prod/kek@a2" },
@@ -81,6 +86,7 @@ static void run_opening(const struct opening *opening)
     world->config.decrypt_fallback_limit = opening->limit ? opening->limit : 8;
     world_restart(world);
     struct run run = start(world, opening->named, opening->mechanism, KV_OP_UNWRAP);
+    run.exact = opening->exact;
     for (size_t i = 0; i < world->vault.count; i++) {
         struct fake_key *key = &world->vault.keys[i];
         key->disabled = opening->disabled && !strcmp(key->version, opening->disabled);

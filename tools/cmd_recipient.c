@@ -1,0 +1,66 @@
+/* kvp11 recipient, kvp11 identity: the two texts that age and its like take. Each is the only line on stdout. */
+#include "common.h"
+
+#include "age/vault.h"
+
+const struct kv_option kv_cmd_recipient_options[] = {
+    { "--floating", NULL, "the key by its name: its current version whenever something is encrypted" },
+    { "--version", "VERSION", "this version, instead of the current one" },
+    { NULL, NULL, NULL },
+};
+
+static enum kv_status text_of(const struct kv_version *version, bool floating, struct kv_vault_text *ret,
+                              struct kv_error *err)
+{
+    struct kv_vault_text text = { 0 };
+    if (version->kind == KV_EC)
+        return kv_fail(
+            err, KV_KEY_TYPE,
+            "'%s/%s' is an EC key, which signs and cannot be encrypted to: name an RSA key, or an AES key "
+            "of a Managed HSM",
+            version->vault, version->name);
+    if (version->kind == KV_RSA && !floating) {
+        if (kv_bytes_copy(KV_VIEW(version->spki), &text.spki) != KV_OK)
+            return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    } else if (!kv_text_fit(text.vault, sizeof(text.vault), version->vault) ||
+               !kv_text_fit(text.name, sizeof(text.name), version->name) ||
+               !kv_text_fit(text.version, sizeof(text.version), floating ? "" : version->version)) {
+        return kv_fail(err, KV_INTERNAL, "a name does not fit");
+    }
+    *ret = text;
+    return KV_OK;
+}
+
+static enum kv_status print_line(struct kv_tool *tool, char *text, struct kv_error *err)
+{
+    KV_AUTO_TEXT char *line = text;
+    if (!line || kv_buffer_format(&tool->out, "%s\n", line) != KV_OK)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    return KV_OK;
+}
+
+enum kv_status kv_cmd_recipient(struct kv_tool *tool, struct kv_error *err)
+{
+    const char *version = kv_common_option(tool, "--version");
+    bool floating = kv_common_option(tool, "--floating");
+    KV_AUTO_VAULT_TEXT struct kv_vault_text wanted = { 0 }, text = { 0 };
+    KV_AUTO_VERSION struct kv_version *found = NULL;
+    if (version && floating)
+        return kv_fail(err, KV_ARGUMENTS, "--version and --floating exclude each other");
+    KV_AUTO_TEXT char *name =
+        kv_text_format("%s%s%s%s%s", tool->vault ? tool->vault : "", tool->vault ? "/" : "", tool->words[0],
+                       version ? "@" : "", version ? version : "");
+    if (!name)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    KV_TRY(kv_vault_text_read_name(name, &wanted, err));
+    KV_TRY(kv_common_open(tool, err));
+    struct kv_age_vault vault = { .core = tool->core, .caller = tool->caller };
+    KV_TRY(kv_age_vault_named(&vault, &wanted, &found, err));
+    KV_TRY(text_of(found, floating, &text, err));
+    return print_line(tool, kv_vault_text_write(&text), err);
+}
+
+enum kv_status kv_cmd_identity(struct kv_tool *tool, struct kv_error *err)
+{
+    return print_line(tool, kv_vault_text_identity(), err);
+}
