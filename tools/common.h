@@ -103,6 +103,9 @@ enum kv_status kv_cmd_rotate(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_resolve(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_recipient(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_identity(struct kv_tool *tool, struct kv_error *err);
+extern const struct kv_option kv_cmd_seal_options[], kv_cmd_open_options[];
+enum kv_status kv_cmd_seal(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_open(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_map_show(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_map_verify(struct kv_tool *tool, struct kv_error *err);
 
