@@ -205,6 +205,23 @@ def tampered_with(world):
             assert done.returncode and done.stdout == b"", f"{peer.name}, {what}: {done}"
 
 
+def one_version_alone(world):
+    """what a version cannot unwrap is tried with no other, though ledger and decrypt_fallback would find it: one request"""
+    world.create("cmk")
+    world.must(world.sh(f"printf x | age -r {world.text('recipient', 'cmk')} > old.age"))
+    world.must(world.kvp11("rotate", "cmk", config=world.operator))
+    world.must(world.sh(f"printf x | age -r {world.text('recipient', 'cmk')} > new.age"))
+    old, new = (re.search(rb"oaep-256 (\S+) (\S+)", (world.dir / name).read_bytes()) for name in ("old.age", "new.age"))
+    for what in (1, 2), (1,):
+        changed = (world.dir / "old.age").read_bytes()
+        for part in what:
+            changed = changed.replace(old.group(part), new.group(part))
+        (world.dir / "changed.age").write_bytes(changed)
+        world.requests()
+        world.refused(world.sh("age -d -j kvp11 changed.age"), new.group(2).decode())
+        assert world.unwrapped_by() == [new.group(2).decode().rsplit("/", 1)[1]]
+
+
 def managed_hsm(world):
     """an AES key of a Managed HSM wraps and unwraps by RFC 3394, one request each; its recipients are names"""
     for size in (128, 256):
@@ -245,4 +262,4 @@ def wrong_recipients(world):
 
 
 SCENARIOS = (restores_after_rotations, one_line_for_ever, encrypts_offline, opens_without_the_vault, read_by_the_others, says_what_is_wrong,
-             goes_on_to_the_next_stanza, without_a_map, without_a_configuration, moved_to_another_vault, tampered_with, managed_hsm, wrong_recipients)
+             goes_on_to_the_next_stanza, without_a_map, without_a_configuration, moved_to_another_vault, tampered_with, one_version_alone, managed_hsm, wrong_recipients)
