@@ -48,7 +48,7 @@ def quiet(command, **options):
 def new_age():
     """The newest age, built by the Go toolchain."""
     folder = folder_of(f"age-{NEW_AGE}")
-    environment = {**os.environ, "GOBIN": str(folder), "GOFLAGS": "-mod=mod"}
+    environment = {**os.environ, "GOBIN": str(folder)}
     if not (folder / "age").exists() and not (
             shutil.which("go") and quiet(["go", "install", f"filippo.io/age/cmd/age@{NEW_AGE}"], env=environment)):
         return None
