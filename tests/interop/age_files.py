@@ -1,4 +1,5 @@
 """Files of age, rage and typage, encrypted to a key of a vault and opened by it: rotated, offline, without the vault, moved, tampered with."""
+import json
 import re
 import time
 
@@ -145,8 +146,10 @@ def without_a_map(world):
 
 def without_a_configuration(world):
     """a pinned recipient is enough to encrypt: no configuration, no map; the file is opened where there is one"""
-    world.create("cmk")
+    version = world.create("cmk")
     recipient = world.text("recipient", "cmk")
+    told, = json.loads(world.must(world.kvp11("--json", "recipient", "cmk")))
+    assert (told["recipient"], told["form"], told["name"], told["version"]) == (recipient, "pinned", "cmk", version), told
     world.must(world.run(["sh", "-c", f"printf x | age -r {recipient} > f.age"], config=world.dir / "absent.conf"))
     assert world.kid_of("f.age") is None
     assert world.must(world.sh("age -d -j kvp11 f.age")) == b"x"
@@ -243,6 +246,24 @@ def managed_hsm(world):
                 assert (used == version) == (recipient == pinned)
 
 
+def many_files(world):
+    """60 files over six versions are restored by 60 requests, each by its own version"""
+    world.create("cmk")
+    recipient = world.text("recipient", "cmk", "--floating")
+    versions = {}
+    for i in range(60):
+        if i and i % 10 == 0:
+            world.must(world.kvp11("rotate", "cmk", config=world.operator))
+        world.must(world.run(["age", "-r", recipient, "-o", f"{i}.age"], input=b"%d" % i))
+        versions[i] = world.kid_of(f"{i}.age").rsplit("/", 1)[1]
+    assert len(set(versions.values())) == 6
+    world.requests()
+    for i in sorted(versions, key=lambda i: i % 7):
+        assert world.must(world.sh(f"age -d -j kvp11 {i}.age")) == b"%d" % i
+    assert world.unwrapped_by() == [versions[i] for i in sorted(versions, key=lambda i: i % 7)]
+    assert len([r for r in world.requests() if r["kind"] == "vault"]) == 60
+
+
 def wrong_recipients(world):
     """a misspelt recipient, a key that is not there, a key that cannot encrypt: encryption fails and writes nothing"""
     world.create("cmk")
@@ -262,4 +283,4 @@ def wrong_recipients(world):
 
 
 SCENARIOS = (restores_after_rotations, one_line_for_ever, encrypts_offline, opens_without_the_vault, read_by_the_others, says_what_is_wrong,
-             goes_on_to_the_next_stanza, without_a_map, without_a_configuration, moved_to_another_vault, tampered_with, one_version_alone, managed_hsm, wrong_recipients)
+             goes_on_to_the_next_stanza, without_a_map, without_a_configuration, moved_to_another_vault, tampered_with, one_version_alone, many_files, managed_hsm, wrong_recipients)
