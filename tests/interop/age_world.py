@@ -5,6 +5,7 @@ import filecmp
 import json
 import os
 import re
+import subprocess
 import sys
 
 from kvtest import Emulator
@@ -192,7 +193,7 @@ def run(checks, peers, suites):
             with World(peers) as world:
                 try:
                     scenario(world)
-                except AssertionError as error:
+                except (AssertionError, subprocess.TimeoutExpired) as error:
                     checks.check(what, False, f"{STEP[0]}: {error}\n{world.log()}")
                 else:
                     checks.check(what, True)

@@ -96,6 +96,28 @@ def rclone(world):
     assert world.same(data, world.dir / "out") and world.operations("unwrapkey") == 1
 
 
+DUPLICITY = ["kvp11", "run", "--env", "PASSPHRASE=pass.age", "--", "duplicity"]
+
+
+def duplicity(world):
+    """duplicity, symmetric, by kvp11 run: a full backup, a rotation, an incremental one, a rotation, and a restore of both times"""
+    world.create("cmk")
+    passphrase(world)
+    env = {"GNUPGHOME": world.dir / "gnupg"}
+    (world.dir / "gnupg").mkdir(mode=0o700)
+    data = world.folder("data")
+    url, quiet = f"file://{world.dir}/repo", ["--no-print-statistics", "--archive-dir", "archive", "-v1"]
+    world.must(world.run([*DUPLICITY, "full", *quiet, "data", url], env=env, timeout=300))
+    rotate(world)
+    (data / "new").write_text("after the rotation\n")
+    world.must(world.run([*DUPLICITY, "incremental", *quiet, "data", url], env=env, timeout=300))
+    rotate(world)
+    world.must(world.run([*DUPLICITY, "restore", *quiet, url, "out-two"], env=env, timeout=300))
+    assert world.same(data, world.dir / "out-two")
+    world.must(world.run([*DUPLICITY, "restore", *quiet, "--file-to-restore", "deep", url, "out-deep"], env=env, timeout=300))
+    assert world.same(data / "deep", world.dir / "out-deep")
+
+
 def without_the_vault(world):
     """the passphrase is read with the break-glass key alone, by kvp11 and by age, on a host without any configuration"""
     world.create("cmk")
@@ -191,6 +213,16 @@ def rclone_fails_closed(world):
     fails_closed(world, world.dir / "remote", [*words, "copy", "data", "safe:"], env)
 
 
+def duplicity_fails_closed(world):
+    """S6: duplicity, the same"""
+    world.create("cmk")
+    passphrase(world)
+    world.folder("data")
+    (world.dir / "gnupg").mkdir(mode=0o700)
+    words = [*DUPLICITY, "--no-print-statistics", "--archive-dir", "archive", "-v1", "data", f"file://{world.dir}/repo"]
+    fails_closed(world, world.dir / "repo", words, {"GNUPGHOME": world.dir / "gnupg"})
+
+
 def password_commands_fail_closed(world):
     """S6: the password commands of restic and borg, the same, and the operator reads why"""
     world.create("cmk")
@@ -215,4 +247,5 @@ def password_commands_fail_closed(world):
     assert (tree(world.dir / "repo"), tree(world.dir / "borg-repo")) == before
 
 
-SCENARIOS = (restic, borg, rclone, without_the_vault, restic_fails_closed, borg_fails_closed, rclone_fails_closed, password_commands_fail_closed)
+SCENARIOS = (restic, borg, rclone, duplicity, without_the_vault, restic_fails_closed, borg_fails_closed, rclone_fails_closed, duplicity_fails_closed,
+             password_commands_fail_closed)
