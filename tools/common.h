@@ -94,6 +94,7 @@ KV_MUST_USE enum kv_status kv_versions_print(struct kv_versions *versions, struc
 extern const struct kv_option kv_cmd_login_check_options[];
 extern const struct kv_option kv_cmd_keys_options[], kv_cmd_create_options[], kv_cmd_resolve_options[];
 extern const struct kv_option kv_cmd_recipient_options[];
+extern const struct kv_option kv_cmd_wrap_options[], kv_cmd_unwrap_options[], kv_cmd_run_options[];
 enum kv_status kv_cmd_config_check(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_login_check(struct kv_tool *tool, struct kv_error *err);
 extern const struct kv_option kv_cmd_doctor_options[];
@@ -105,6 +106,9 @@ enum kv_status kv_cmd_rotate(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_resolve(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_sync(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_recipient(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_wrap(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_unwrap(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_run(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_identity(struct kv_tool *tool, struct kv_error *err);
 extern const struct kv_option kv_cmd_cms_open_options[], kv_cmd_cms_seal_options[];
 enum kv_status kv_cmd_cms_seal(struct kv_tool *tool, struct kv_error *err);
