@@ -291,11 +291,14 @@ def says_why_it_cannot_be_opened(tool):
     seal(tool, content(40), [pem], name="sealed")
     seal(tool, content(40), [breakglass(tool)], name="named", key_id=False)
     for form in ("PEM", "SMIME"):
-        openssl(tool, "cms", "-encrypt", "-binary", "-outform", form, "-aes-256-gcm", "-recip", pem, "-in", "data", "-out", form)
+        openssl(tool, "cms", "-encrypt", "-binary", "-outform", form, "-aes-256-gcm", "-keyid", "-recip", pem, "-in", "data", "-out", form)
     tool.refuses(66, ["none of the recipients", "key id "], "cms", "open", "foreign")
     tool.refuses(66, ["a certificate of 'break glass'", "-keyid"], "cms", "open", "named")
     tool.refuses(65, ["is PEM", "base64 -d"], "cms", "open", "PEM")
     tool.refuses(65, ["is S/MIME", "base64 -d"], "cms", "open", "SMIME")
+    for remedy in ("grep -v '^-----' PEM | base64 -d", "sed '1,/^\\r*$/d' SMIME | base64 -di"):
+        done = tool.vault.run(["sh", "-c", f"{remedy} | {tool.vault.tool} cms open"], config=tool.vault.configure("old.conf", ["rsa1_5 = yes"]))
+        assert done.returncode == 0 and done.stdout == content(40), (remedy, done.stderr)
     tool.refuses(64, ["cannot read 'absent'"], "cms", "open", "absent")
     tool.refuses(64, ["named twice"], "cms", "open", "sealed", "--in", "sealed")
     tool.refuses(73, ["'no/where'", "folder"], "cms", "open", "sealed", "--out", "no/where")
