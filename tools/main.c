@@ -29,8 +29,21 @@ static const struct kv_command commands[] = {
       .program = true },
     { "open", "[-i FILE]... [--out FILE] [FILE]", "open an age file with the vaults, or with identities", 0,
       1, kv_cmd_open_options, kv_cmd_open },
+    { "sync", "", "ask the vaults for everything, and tell what changed and what is about to be lost", 0, 0,
+      NULL, kv_cmd_sync },
     { "map show", "", "summarise the version map", 0, 0, NULL, kv_cmd_map_show },
-    { "map verify", "", "check every row of the version map", 0, 0, NULL, kv_cmd_map_verify },
+    { "map verify", "", "check every row of the version map, and its journal", 0, 0, NULL,
+      kv_cmd_map_verify },
+    { "map export", "[--backup ID [--store STORE]] [--out FILE]",
+      "write the version map, or what one backup needs of it, as lines of JSON", 0, 0,
+      kv_cmd_map_export_options, kv_cmd_map_export },
+    { "map import", "FILE...", "take in what exported maps know and this one does not", 1, KV_TOOL_WORDS,
+      NULL, kv_cmd_map_import },
+    { "map compare", "FILE...", "tell what exported maps lack, and what this one lacks", 1, KV_TOOL_WORDS,
+      NULL, kv_cmd_map_compare },
+    { "map relocate", "VERSION NEW-KID [--public-key FILE]", "accept another place of the same key", 2, 2,
+      kv_cmd_map_relocate_options, kv_cmd_map_relocate },
+    { "map rebuild", "", "learn every version of the vaults anew", 0, 0, NULL, kv_cmd_map_rebuild },
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 

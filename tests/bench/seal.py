@@ -56,6 +56,6 @@ def figures(vault):
         where = "one core" if cores else f"{len(os.sched_getaffinity(0))} cores"
         found[f"{what}_{cores or 'all'}"] = {"kvp11_mib_per_second": round(rate["kvp11"]), "age_mib_per_second": round(rate["age"]), "ratio": round(ratio, 2),
                                              "memory_mib": round(memory, 1)}
-        rows.append((f"(f) {what} 1 GiB, {where}", f"{rate['kvp11']:.0f} ÷ {rate['age']:.0f} MiB/s; {memory:.0f} MiB", round(ratio, 2),
+        rows.append((f"(g) {what} 1 GiB, {where}", f"{rate['kvp11']:.0f} ÷ {rate['age']:.0f} MiB/s; {memory:.0f} MiB", round(ratio, 2),
                      ratio >= wanted and memory < MEMORY_MIB))
     return rows, found
