@@ -4,6 +4,8 @@
 #include "cms/seal_for.h"
 #include "common.h"
 
+#include <string.h>
+
 const struct kv_option kv_cmd_cms_open_options[] = {
     { "--in", "FILE", "the envelope: the same as the argument" },
     { "--out", "FILE", "write the content here, whole or not at all" },
@@ -42,6 +44,8 @@ enum kv_status kv_cmd_cms_open(struct kv_tool *tool, struct kv_error *err)
 const struct kv_option kv_cmd_cms_seal_options[] = {
     { "-r", "KEY|CERT", "seal for this key ([VAULT/]NAME[@VERSION]) or certificate (a file's path)",
       .repeats = true },
+    { "--break-glass", "CERT", "a certificate whose key opens it when no vault can; or none",
+      .repeats = true },
     { "--out", "FILE", "write the envelope here, whole or not at all" },
     { NULL, NULL, NULL },
 };
@@ -70,21 +74,31 @@ static enum kv_status read_all(struct kv_cms_input *input, struct kv_bytes *ret,
     return KV_OK;
 }
 
+static enum kv_status seal_for_each(struct kv_tool *tool, const char *option, struct kv_cms_seal *seal,
+                                    size_t *certificates, struct kv_error *err)
+{
+    size_t at = 0;
+    for (const char *text = kv_common_each(tool, option, &at); text;
+         text = kv_common_each(tool, option, &at)) {
+        bool vault = false;
+        if (strcmp(text, "none") != 0)
+            KV_TRY(kv_cms_seal_for(tool, text, seal, &vault, err));
+        *certificates += !vault;
+    }
+    return KV_OK;
+}
+
 static enum kv_status seal_for_all(struct kv_tool *tool, struct kv_cms_seal *seal, struct kv_error *err)
 {
-    size_t at = 0, certificates = 0;
-    for (const char *text = kv_common_each(tool, "-r", &at); text; text = kv_common_each(tool, "-r", &at)) {
-        bool vault = false;
-        KV_TRY(kv_cms_seal_for(tool, text, seal, &vault, err));
-        certificates += !vault;
-    }
+    size_t certificates = 0;
+    KV_TRY(seal_for_each(tool, "-r", seal, &certificates, err));
     if (!seal->count)
         return kv_fail(err, KV_ARGUMENTS, "nobody could open it: name a recipient with -r");
-    if (!certificates)
-        kv_common_note(
-            "warning: only the vault can open this envelope: name a break-glass certificate as well, "
-            "with -r FILE");
-    return KV_OK;
+    KV_TRY(seal_for_each(tool, "--break-glass", seal, &certificates, err));
+    return certificates ? KV_OK
+                        : kv_fail(err, KV_ARGUMENTS,
+                                  "only keys of vaults could open it: name a certificate whose key is kept "
+                                  "elsewhere with --break-glass FILE, or say --break-glass none");
 }
 
 enum kv_status kv_cmd_cms_seal(struct kv_tool *tool, struct kv_error *err)

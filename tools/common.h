@@ -5,7 +5,7 @@
 #include "core/core.h"
 #include "table.h"
 
-enum { KV_TOOL_WORDS = 2, KV_TOOL_OPTIONS = 12, KV_TOOL_REPEATS = 256 };
+enum { KV_TOOL_WORDS = 64, KV_TOOL_OPTIONS = 12, KV_TOOL_REPEATS = 256 };
 
 struct kv_option {
     const char *name;  /* "--size"; NULL ends the list */
@@ -62,6 +62,8 @@ KV_MUST_USE enum kv_status kv_common_number(const char *what, const char *text, 
 /* Loads the configuration and builds the world, as the operator for a command that changes something. KV_CONFIG when no vault is configured. */
 KV_MUST_USE enum kv_status kv_common_open(struct kv_tool *tool, struct kv_error *err);
 KV_MUST_USE enum kv_status kv_common_open_as(struct kv_tool *tool, bool operators, struct kv_error *err);
+/* For commands whose one word is a vault: the same as --vault. */
+KV_MUST_USE enum kv_status kv_common_vault_word(struct kv_tool *tool, struct kv_error *err);
 /* The same for commands that stand on the version map: refuses one that is damaged, newer or unsafe. */
 KV_MUST_USE enum kv_status kv_common_open_map(struct kv_tool *tool, struct kv_error *err);
 
@@ -71,7 +73,7 @@ KV_MUST_USE enum kv_status kv_common_vault(const struct kv_tool *tool, size_t *r
 KV_MUST_USE enum kv_status kv_common_vaults(const struct kv_tool *tool, size_t *ret_first, size_t *ret_end,
                                             struct kv_error *err);
 struct kv_task kv_common_task(const struct kv_tool *tool, size_t vault);
-/* The same with the patience that a listing of a large vault takes. */
+/* The same with the patience that a listing of a large vault takes: a quarter of an hour, of which no request gets more than `timeout`. */
 struct kv_task kv_common_long_task(const struct kv_tool *tool, size_t vault);
 
 /* Lines for people, on stderr: "kvp11: …". */
@@ -103,10 +105,20 @@ enum kv_status kv_cmd_rotate(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_resolve(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_recipient(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_identity(struct kv_tool *tool, struct kv_error *err);
+extern const struct kv_option kv_cmd_seal_options[], kv_cmd_open_options[];
+enum kv_status kv_cmd_seal(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_open(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_sync(struct kv_tool *tool, struct kv_error *err);
 extern const struct kv_option kv_cmd_cms_open_options[], kv_cmd_cms_seal_options[];
 enum kv_status kv_cmd_cms_seal(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_cms_open(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_map_show(struct kv_tool *tool, struct kv_error *err);
+extern const struct kv_option kv_cmd_map_export_options[], kv_cmd_map_relocate_options[];
+enum kv_status kv_cmd_map_export(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_map_import(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_map_compare(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_map_relocate(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_map_rebuild(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_map_verify(struct kv_tool *tool, struct kv_error *err);
 
 #endif

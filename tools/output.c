@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "base/encode.h"
+#include "leave.h"
 #include "mech/local.h"
 
 enum { MODE = 0600, FD_PATH = 64 };
@@ -44,6 +45,16 @@ bool kv_output_holds(const struct kv_output *output)
     return output->holds;
 }
 
+int kv_output_fd(const struct kv_output *output)
+{
+    return output->fd;
+}
+
+const char *kv_output_name(const struct kv_output *output)
+{
+    return output->path;
+}
+
 bool kv_output_is_terminal(const struct kv_output *output)
 {
     return isatty(output->fd);
@@ -53,8 +64,10 @@ void kv_output_free(struct kv_output *output)
 {
     if (!output)
         return;
-    if (*output->passing)
+    if (*output->passing) {
         unlinkat(output->folder, output->passing, 0);
+        kv_leave_file(-1, NULL);
+    }
     if (output->folder >= 0)
         close(output->folder);
     if (output->fd >= 0 && output->fd != STDOUT_FILENO)
@@ -79,6 +92,13 @@ static enum kv_status passing_name(char ret[NAME_MAX + 1], struct kv_error *err)
     return KV_OK;
 }
 
+/* From now on it is to be taken away, whatever ends the program. */
+static void take_name(struct kv_output *output, const char passing[NAME_MAX + 1])
+{
+    memcpy(output->passing, passing, NAME_MAX + 1);
+    kv_leave_file(output->folder, output->passing);
+}
+
 /* Without a name where the file system and /proc allow it: then even a kill leaves nothing. */
 static enum kv_status make_file(struct kv_output *output, struct kv_error *err)
 {
@@ -93,7 +113,7 @@ static enum kv_status make_file(struct kv_output *output, struct kv_error *err)
     output->fd = openat(output->folder, passing, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, MODE);
     if (output->fd < 0)
         return kv_fail(err, KV_IO, "cannot write '%s': no file can be made in its folder: %m", output->path);
-    memcpy(output->passing, passing, sizeof(passing));
+    take_name(output, passing);
     return KV_OK;
 }
 
@@ -156,7 +176,7 @@ static enum kv_status give_name(struct kv_output *output, struct kv_error *err)
     descriptor_path(output, path);
     if (linkat(AT_FDCWD, path, output->folder, passing, AT_SYMLINK_FOLLOW) != 0)
         return kv_fail(err, KV_IO, "cannot write '%s': it gets no name: %m", output->path);
-    memcpy(output->passing, passing, sizeof(passing));
+    take_name(output, passing);
     return KV_OK;
 }
 
@@ -170,6 +190,7 @@ enum kv_status kv_output_commit(struct kv_output *output, struct kv_error *err)
     if (renameat(output->folder, output->passing, output->folder, output->name) != 0)
         return kv_fail(err, KV_IO, "cannot put '%s' in its place: %m", output->path);
     *output->passing = '\0';
+    kv_leave_file(-1, NULL);
     /* The file is whole and in its place; a file system that cannot sync folders is no failure. */
     if (fsync(output->folder) != 0 && errno != EINVAL && errno != EROFS)
         return kv_fail(err, KV_IO, "'%s' is written, but its folder cannot be synced to the disk: %m",

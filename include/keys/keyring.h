@@ -19,6 +19,8 @@ struct kv_keyring_parts { /* borrowed, outlive the keyring */
 KV_MUST_USE enum kv_status kv_keyring_open(const struct kv_keyring_parts *parts, struct kv_keyring **ret,
                                            struct kv_error *err);
 void kv_keyring_free(struct kv_keyring *keyring);
+/* One more place where its keys may be (`failover`), at most KV_FAILOVER_MAX: borrowed, until the last use of this keyring. Before its first use. */
+void kv_keyring_fail_over_to(struct kv_keyring *keyring, struct kv_keyring *other);
 
 /* What C_FindObjects and the tool ask. Empty members do not select; with none set everything is enumerated (a listing, when the map is older than refresh_seconds). */
 struct kv_keyring_query {
@@ -85,6 +87,15 @@ KV_MUST_USE enum kv_status kv_keyring_update(struct kv_keyring *keyring, const s
 /* Disables this version alone. KV_DEPENDED, before anything is asked of the vault, when the map knows of a wrap or a backup that needs it. */
 KV_MUST_USE enum kv_status kv_keyring_disable(struct kv_keyring *keyring, const struct kv_version *version,
                                               const struct kv_task *task, struct kv_version **ret,
+                                              struct kv_error *err);
+/* What became of a key that the vault no longer shows. Where neither it nor a deleted one is there, and that for longer than a deletion takes, its versions are
+ * purged from now on. */
+struct kv_keyring_deleted {
+    bool recoverable;
+    int64_t deleted, purge; /* unix seconds; 0: not told */
+};
+KV_MUST_USE enum kv_status kv_keyring_deleted(struct kv_keyring *keyring, const char *name,
+                                              const struct kv_task *task, struct kv_keyring_deleted *ret,
                                               struct kv_error *err);
 /* A new key made by the service (operator's work). KV_CONFLICT when the name exists. */
 KV_MUST_USE enum kv_status kv_keyring_create(struct kv_keyring *keyring, const struct kv_vault_create *create,

@@ -58,6 +58,11 @@ KV_MUST_USE enum kv_status kv_vault_teach(struct kv_vault *vault, const struct k
 KV_MUST_USE enum kv_status kv_vault_meet(struct kv_vault *vault, const struct kv_task *task,
                                          struct kv_challenge *ret, struct kv_error *err);
 
+/* After no token was to be had for *challenge, `err` says why: where that says that its tenant or authority is gone, the vault is asked again, once,
+ * unless it has told within the last minute. KV_OK: *challenge is another now. Else why there is no token: *err as it was, or what forbids the new one. */
+KV_MUST_USE enum kv_status kv_vault_meet_anew(struct kv_vault *vault, const struct kv_task *task,
+                                              struct kv_challenge *challenge, struct kv_error *err);
+
 /* version NULL: the newest, as a GET on the name answers. */
 KV_MUST_USE enum kv_status kv_vault_get_key(struct kv_vault *vault, const char *name, const char *version,
                                             const struct kv_task *task, struct kv_vault_key *ret,
@@ -80,6 +85,14 @@ void kv_vault_certificate_free(struct kv_vault_certificate *certificate); /* con
 KV_MUST_USE enum kv_status kv_vault_get_certificate(struct kv_vault *vault, const char *name,
                                                     const char *version, const struct kv_task *task,
                                                     struct kv_vault_certificate *ret, struct kv_error *err);
+
+/* A key in soft delete (contract §5.1 row 9, §10). KV_NOT_FOUND: it is purged, or its deletion is still under way. */
+struct kv_vault_deleted {
+    int64_t deleted, purge; /* unix seconds, 0: not told */
+};
+KV_MUST_USE enum kv_status kv_vault_get_deleted(struct kv_vault *vault, const char *name,
+                                                const struct kv_task *task, struct kv_vault_deleted *ret,
+                                                struct kv_error *err);
 
 /* Changes. Never repeated blindly: after a lost reply the error says so (`maybe_done`, and its text) and the caller lists. */
 struct kv_vault_create {

@@ -69,8 +69,8 @@ def memory(vault, gib=5):
 def rows(vault, figures):
     certificates(vault)
     figures["cms_open"] = got = speed(vault)
-    yield ("(f) cms open, 512 MiB, ÷ openssl cms -decrypt", f"{got['ours_mib_per_second']:.0f} ÷ {got['openssl_mib_per_second']:.0f} MiB/s", got["ratio"], got["ratio"] >= 10)
+    yield ("(h) cms open, 512 MiB, ÷ openssl cms -decrypt", f"{got['ours_mib_per_second']:.0f} ÷ {got['openssl_mib_per_second']:.0f} MiB/s", got["ratio"], got["ratio"] >= 10)
     room = shutil.disk_usage(vault.dir).free >> 30
     gib = 5 if room >= 12 else max(1, room // 3)
     figures["cms_open_memory"] = got = memory(vault, gib)
-    yield (f"(f) cms open, {gib} GiB", f"MiB resident, {got['seconds']} s", got["resident_mib"], got["resident_mib"] < 64 and gib == 5)
+    yield (f"(h) cms open, {gib} GiB", f"MiB resident, {got['seconds']} s", got["resident_mib"], got["resident_mib"] < 64 and gib == 5)

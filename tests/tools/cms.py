@@ -349,7 +349,7 @@ def is_opened_by_openssl(tool):
         data = content(size)
         (tool.vault.dir / "data").write_bytes(data)
         tool.vault.requests()
-        done = tool.run("cms", "seal", "-r", "k", "-r", f"./{glass}", "--out", "sealed", "data")
+        done = tool.run("cms", "seal", "-r", "k", "--break-glass", f"./{glass}", "--out", "sealed", "data")
         assert done.returncode == 0 and done.stdout == b"" and done.stderr == b"", done.stderr.decode()
         assert tool.vault.requests() == [], "sealing asked the vault"
         assert (tool.vault.dir / "sealed").stat().st_mode & 0o777 == 0o600
@@ -378,8 +378,10 @@ def seals_for_whom_it_is_told(tool):
     assert openssl(tool, "cms", "-decrypt", "-binary", "-inform", "DER", "-in", "sealed", "-inkey", "glass.key", "-recip", "bare.pem") == b"a secret"
     tool.vault.requests()
     assert tool.run("cms", "open", "sealed").stdout == b"a secret" and sent(tool) == [version]
-    done = tool.run("cms", "seal", "-r", "k", input=b"x")
-    assert done.returncode == 0 and b"warning: only the vault can open this" in done.stderr, done.stderr
+    tool.refuses(64, ["--break-glass none"], "cms", "seal", "-r", "k", "--out", "never")
+    done = tool.run("cms", "seal", "-r", "k", "--break-glass", "none", input=b"x")
+    assert done.returncode == 0 and done.stderr == b"", done.stderr
+    assert not (tool.vault.dir / "never").exists()
     rows = {row["version"]: row["wraps"] for row in json.loads(tool.prints("--json", "keys", "--all")) if row["name"] == "k"}
     assert sorted(rows.values()) == [1, 1], rows
     (tool.vault.dir / "large").write_bytes(bytes((16 << 20) + 1))

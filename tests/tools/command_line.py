@@ -1,7 +1,7 @@
 """The command line itself: help, usage errors, configuration."""
 import json
 
-COMMANDS = ("config check", "login check", "doctor", "keys", "mechs", "create", "rotate", "resolve", "map show", "map verify")
+COMMANDS = ("config check", "login check", "doctor", "keys", "mechs", "create", "rotate", "resolve", "seal", "open", "map show", "map verify")
 
 
 def helps(tool):

@@ -1,0 +1,19 @@
+/* How far something long is, in one line of a terminal that is written over, a few times a second; nothing where the standard error is none. One thread at a time. */
+#ifndef KV_TOOLS_PROGRESS_H
+#define KV_TOOLS_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct kv_progress {
+    bool shown;
+    uint64_t total, done; /* bytes; total 0: nobody knows */
+    int64_t began, told;  /* ms of the monotonic clock */
+};
+
+/* `total` 0: not known. */
+void kv_progress_begin(struct kv_progress *progress, uint64_t total);
+void kv_progress_add(struct kv_progress *progress, uint64_t bytes);
+void kv_progress_end(struct kv_progress *progress); /* takes the line away; fine when there is none */
+
+#endif
