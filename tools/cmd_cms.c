@@ -74,31 +74,44 @@ static enum kv_status read_all(struct kv_cms_input *input, struct kv_bytes *ret,
     return KV_OK;
 }
 
-static enum kv_status seal_for_each(struct kv_tool *tool, const char *option, struct kv_cms_seal *seal,
-                                    size_t *certificates, struct kv_error *err)
+/* Before anything is wrapped, which the ledger would remember. */
+static enum kv_status check_parties(const struct kv_tool *tool, struct kv_error *err)
+{
+    size_t at = 0, all = 0, others = 0;
+    for (const char *text; (text = kv_common_each(tool, "-r", &at)); all++)
+        others += kv_cms_seal_is_file(text);
+    if (!all)
+        return kv_fail(err, KV_ARGUMENTS, "nobody could open it: name a recipient with -r");
+    return others || kv_common_option(tool, "--break-glass")
+               ? KV_OK
+               : kv_fail(
+                     err, KV_ARGUMENTS,
+                     "only keys of vaults could open it: name a certificate whose key is kept elsewhere with "
+                     "--break-glass FILE, or say --break-glass none");
+}
+
+static enum kv_status break_glass(struct kv_tool *tool, struct kv_cms_seal *seal, struct kv_error *err)
 {
     size_t at = 0;
-    for (const char *text = kv_common_each(tool, option, &at); text;
-         text = kv_common_each(tool, option, &at)) {
-        bool vault = false;
-        if (strcmp(text, "none") != 0)
-            KV_TRY(kv_cms_seal_for(tool, text, seal, &vault, err));
-        *certificates += !vault;
+    for (const char *text; (text = kv_common_each(tool, "--break-glass", &at));) {
+        if (!strcmp(text, "none"))
+            continue;
+        if (!kv_cms_seal_is_file(text))
+            return kv_fail(
+                err, KV_ARGUMENTS,
+                "--break-glass '%s' is no certificate's file: its path has a dot in it or a slash in front",
+                text);
+        KV_TRY(kv_cms_seal_for(tool, text, seal, err));
     }
     return KV_OK;
 }
 
-static enum kv_status seal_for_all(struct kv_tool *tool, struct kv_cms_seal *seal, struct kv_error *err)
+static enum kv_status recipients(struct kv_tool *tool, struct kv_cms_seal *seal, struct kv_error *err)
 {
-    size_t certificates = 0;
-    KV_TRY(seal_for_each(tool, "-r", seal, &certificates, err));
-    if (!seal->count)
-        return kv_fail(err, KV_ARGUMENTS, "nobody could open it: name a recipient with -r");
-    KV_TRY(seal_for_each(tool, "--break-glass", seal, &certificates, err));
-    return certificates ? KV_OK
-                        : kv_fail(err, KV_ARGUMENTS,
-                                  "only keys of vaults could open it: name a certificate whose key is kept "
-                                  "elsewhere with --break-glass FILE, or say --break-glass none");
+    size_t at = 0;
+    for (const char *text; (text = kv_common_each(tool, "-r", &at));)
+        KV_TRY(kv_cms_seal_for(tool, text, seal, err));
+    return KV_OK;
 }
 
 enum kv_status kv_cmd_cms_seal(struct kv_tool *tool, struct kv_error *err)
@@ -107,14 +120,16 @@ enum kv_status kv_cmd_cms_seal(struct kv_tool *tool, struct kv_error *err)
     KV_AUTO_OUTPUT struct kv_output *output = NULL;
     KV_AUTO_BYTES struct kv_bytes plain = { 0 }, whole = { 0 };
     KV_CLEANUP(kv_cms_seal_free) struct kv_cms_seal seal = { 0 };
+    KV_TRY(check_parties(tool, err));
     KV_TRY(kv_cms_input_open(tool->word_count ? tool->words[0] : NULL, &input, err));
     KV_TRY(kv_output_open(kv_common_option(tool, "--out"), &output, err));
     if (kv_output_is_terminal(output))
         return kv_fail(err, KV_ARGUMENTS, "an envelope is binary and no text for a terminal: say --out FILE");
     KV_TRY(kv_common_open_map(tool, err));
     KV_TRY(kv_cms_seal_start(&seal, err));
-    KV_TRY(seal_for_all(tool, &seal, err));
     KV_TRY(read_all(&input, &plain, err));
+    KV_TRY(break_glass(tool, &seal, err));
+    KV_TRY(recipients(tool, &seal, err));
     KV_TRY(kv_cms_seal_write(&seal, KV_VIEW(plain), &whole, err));
     KV_TRY(kv_output_write(output, KV_VIEW(whole), err));
     return kv_output_commit(output, err);

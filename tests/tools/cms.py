@@ -283,6 +283,37 @@ def notices_a_file_that_changes_under_it(tool):
 
 
 # --- what stands in the way ---
+def goes_on_to_another_recipient_of_ours(tool):
+    """of two versions that can open it the first is disabled, or gone: the other one does; a wrapped key that is wrong is the end"""
+    first = tool.vault.create("k", kty="RSA", key_size=2048)
+    one = certificate(tool)
+    second = tool.vault.rotate("k")
+    tool.prints("keys", "--all", "--refresh")
+    two = certificate(tool, "k")
+    (tool.vault.dir / "two.pem").write_bytes((tool.vault.dir / two).read_bytes())
+    one = certificate(tool, "k", first)
+    seal(tool, content(70), [one, "two.pem"])
+    tool.vault.requests()
+    assert tool.run("cms", "open", "sealed").stdout == content(70)
+    asked, = sent(tool)  # openssl sorts the recipients
+    first, second = (first, second) if asked == first else (second, first)
+    tool.vault.control("PATCH", f"/vaults/prod/keys/k/{first}", {"enabled": False})
+    done = tool.run("cms", "open", "sealed")
+    assert done.stdout == content(70), done.stderr
+    assert sent(tool)[-1] == second
+    tool.vault.control("PATCH", f"/vaults/prod/keys/k/{second}", {"enabled": False})
+    assert "disabled" in gives_nothing(tool, (tool.vault.dir / "sealed").read_bytes(), "both disabled", codes=(77,))
+    tool.vault.control("PATCH", f"/vaults/prod/keys/k/{first}", {"enabled": True})
+    tool.vault.control("PATCH", f"/vaults/prod/keys/k/{second}", {"enabled": True})
+    tool.prints("keys", "--all", "--refresh")
+    tool.vault.requests()
+    whole = (tool.vault.dir / "sealed").read_bytes()
+    key = whole.index(b"\x04\x82\x01\x00") + 4
+    (tool.vault.dir / "changed").write_bytes(flipped(whole, key + 100, 0))
+    tool.refuses(65, ["which the data name, cannot open them"], "cms", "open", "changed")
+    assert len(sent(tool)) == 1
+
+
 def says_why_it_cannot_be_opened(tool):
     """text forms, foreign recipients, disabled versions, a vault out of reach and bad arguments are told apart, each with its exit code"""
     version = tool.vault.create("k", kty="RSA", key_size=2048)
@@ -386,11 +417,13 @@ def seals_for_whom_it_is_told(tool):
     assert sorted(rows.values()) == [1, 1], rows
     (tool.vault.dir / "large").write_bytes(bytes((16 << 20) + 1))
     (tool.vault.dir / "no.pem").write_bytes(b"nothing")
-    for code, words, arguments in ((64, ["-r"], []), (64, ["no RSA key"], ["-r", "ec"]), (66, ["absent"], ["-r", "absent"]), (65, ["no certificate"], ["-r", "no.pem"]),
-                                   (66, ["there.pem"], ["-r", "there.pem"]), (65, ["longer than 16 MiB"], ["-r", glass, "large"])):
+    for code, words, arguments in ((64, ["-r"], []), (64, ["no RSA key"], ["-r", "ec", "-r", glass]),
+                                   (66, ["absent"], ["-r", "absent", "-r", glass]), (65, ["no certificate"], ["-r", "no.pem"]),
+                                   (66, ["there.pem"], ["-r", "there.pem"]), (65, ["longer than 16 MiB"], ["-r", glass, "large"]),
+                                   (64, ["no certificate's file"], ["-r", glass, "--break-glass", "k"])):
         tool.refuses(code, words, "cms", "seal", *arguments)
 
 
 SCENARIOS = (opens_what_openssl_makes, opens_every_size, goes_to_the_version_that_is_named, is_found_on_a_new_host, notices_every_flip, notices_every_cut,
              notices_what_was_swapped, notices_other_algorithms, says_nothing_about_padding, asks_before_it_opens_cbc, notices_a_file_that_changes_under_it,
-             says_why_it_cannot_be_opened, finds_a_key_by_its_certificate, is_opened_by_openssl, seals_for_whom_it_is_told)
+             goes_on_to_another_recipient_of_ours, says_why_it_cannot_be_opened, finds_a_key_by_its_certificate, is_opened_by_openssl, seals_for_whom_it_is_told)
