@@ -115,81 +115,81 @@ static void a_change_that_fails_leaves_no_entry(void **state)
 
 #define NO_TRIGGERS "DROP TRIGGER journal_is_not_changed; DROP TRIGGER journal_is_not_shortened;"
 
+static const struct {
+    const char *sentence, *sql, *says;
+} tampering[] = {
+    { "an edited entry", NO_TRIGGERS "UPDATE journal SET detail = 'enabled' WHERE seq = 4",
+      "entry 4 of its journal" },
+    { "an edited time", NO_TRIGGERS "UPDATE journal SET at = at + 1 WHERE seq = 9",
+      "entry 9 of its journal" },
+    { "an edited program", NO_TRIGGERS "UPDATE journal SET program = 'x' WHERE seq = 1",
+      "entry 1 of its journal" },
+    { "an entry taken out", NO_TRIGGERS "DELETE FROM journal WHERE seq = 5",
+      "entry 5 of its journal is gone" },
+    { "the first one taken out", NO_TRIGGERS "DELETE FROM journal WHERE seq = 1",
+      "entry 1 of its journal is gone" },
+    { "the last one taken out", NO_TRIGGERS "DELETE FROM journal WHERE seq = 9",
+      "ends at entry 8, and had 9" },
+    { "all of them taken out", NO_TRIGGERS "DELETE FROM journal", "ends at entry 0, and had 9" },
+    { "two that changed places",
+      NO_TRIGGERS "UPDATE journal SET seq = -1 WHERE seq = 3; UPDATE journal SET seq = 3 WHERE seq = 6;"
+                  "UPDATE journal SET seq = 6 WHERE seq = -1",
+      "entry 3 of its journal" },
+    { "one more, with its number",
+      "INSERT INTO journal SELECT 10, at, program, kind, subject, detail, before, facts, hash FROM "
+      "journal WHERE seq = 9",
+      "behind its end" },
+    { "one before the first",
+      "INSERT INTO journal SELECT 0, at, program, kind, subject, detail, before, facts, hash FROM "
+      "journal WHERE seq = 9",
+      "entry 1 of its journal is gone" },
+    { "a head that moved back", "UPDATE journal_head SET entries = 8", "behind its end" },
+    { "a head that went ahead", "UPDATE journal_head SET entries = 10", "ends at entry 9, and had 10" },
+    { "another hash in the head", "UPDATE journal_head SET hash = zeroblob(32)",
+      "the head of its journal is not" },
+    { "no head", "DELETE FROM journal_head", "the head of its journal is gone" },
+    { "an edited version", "UPDATE version SET state = 'purged' WHERE created = 1002",
+      "version prod/k@00000000000000000000000000000002 is not as its journal last told" },
+    { "another that is current", "UPDATE version SET current = 1 WHERE created = 1001",
+      "version prod/k@00000000000000000000000000000001 is not" },
+    { "a plan of nobody's", "UPDATE version SET retire_after = 5 WHERE created = 1001",
+      "version prod/k@00000000000000000000000000000001 is not" },
+    { "a version that is gone", "DELETE FROM version WHERE created = 1001",
+      "version prod/k@00000000000000000000000000000001 is gone" },
+    { "a version that came by night",
+      "INSERT INTO version SELECT 99, vault, name, 'ff', kid, 0, kind, hsm, bits, curve, operations, "
+      "cka_id,"
+      " spki_sha256, spki, state, enabled, nbf, exp, created, first_seen, seen, 0, 0, 0, 0, 0, '', 0, 0, "
+      "0,"
+      " entry FROM version WHERE id = 1",
+      "identity of 'prod/k@ff'" },
+    { "a backup that is kept for less long", "UPDATE backup SET keep_until = 1 WHERE id = 'b'",
+      "backup 'b' in '' is not as its journal last told" },
+    { "a backup of before", "UPDATE backup SET keep_until = 10, entry = 6 WHERE id = 'a'",
+      "backup 'a' in '' is not as its journal last told" },
+    { "a backup that is gone", "DELETE FROM backup WHERE id = 'a'", "backup 'a' in '' is gone" },
+    { "a backup that came by night",
+      "INSERT INTO backup SELECT 99, 'z', store, object, header_sha256, size, created, keep_until, "
+      "drilled,"
+      " drill_result, retired, 0 FROM backup WHERE id = 'a'",
+      "backup 'z' in '' stands in no entry" },
+    { "a recipient that is gone", "DELETE FROM backup_recipient WHERE backup = 2",
+      "backup 'b' in '' is not" },
+    { "a recipient that opens no more", "UPDATE backup_recipient SET removed = 5 WHERE backup = 1",
+      "backup 'a' in '' is not" },
+    { "another recipient's key", "UPDATE recipient SET key = zeroblob(32)", "backup 'a' in '' is not" },
+    { "an accepted place of another key", "UPDATE location SET spki_sha256 = zeroblob(32) WHERE accepted > 0",
+      "location https://dr/keys/k/1 of 0000000000000000 is not" },
+    { "an accepted place that is gone", "DELETE FROM location WHERE accepted > 0",
+      "location https://dr/keys/k/1 of 01" },
+};
+
 static void whatever_is_done_to_it_is_found(void **state)
 {
-    static const struct {
-        const char *sentence, *sql, *says;
-    } rows[] = {
-        { "an edited entry", NO_TRIGGERS "UPDATE journal SET detail = 'enabled' WHERE seq = 4",
-          "entry 4 of its journal" },
-        { "an edited time", NO_TRIGGERS "UPDATE journal SET at = at + 1 WHERE seq = 9",
-          "entry 9 of its journal" },
-        { "an edited program", NO_TRIGGERS "UPDATE journal SET program = 'x' WHERE seq = 1",
-          "entry 1 of its journal" },
-        { "an entry taken out", NO_TRIGGERS "DELETE FROM journal WHERE seq = 5",
-          "entry 5 of its journal is gone" },
-        { "the first one taken out", NO_TRIGGERS "DELETE FROM journal WHERE seq = 1",
-          "entry 1 of its journal is gone" },
-        { "the last one taken out", NO_TRIGGERS "DELETE FROM journal WHERE seq = 9",
-          "ends at entry 8, and had 9" },
-        { "all of them taken out", NO_TRIGGERS "DELETE FROM journal", "ends at entry 0, and had 9" },
-        { "two that changed places",
-          NO_TRIGGERS "UPDATE journal SET seq = -1 WHERE seq = 3; UPDATE journal SET seq = 3 WHERE seq = 6;"
-                      "UPDATE journal SET seq = 6 WHERE seq = -1",
-          "entry 3 of its journal" },
-        { "one more, with its number",
-          "INSERT INTO journal SELECT 10, at, program, kind, subject, detail, before, facts, hash FROM "
-          "journal WHERE seq = 9",
-          "behind its end" },
-        { "one before the first",
-          "INSERT INTO journal SELECT 0, at, program, kind, subject, detail, before, facts, hash FROM "
-          "journal WHERE seq = 9",
-          "entry 1 of its journal is gone" },
-        { "a head that moved back", "UPDATE journal_head SET entries = 8", "behind its end" },
-        { "a head that went ahead", "UPDATE journal_head SET entries = 10", "ends at entry 9, and had 10" },
-        { "another hash in the head", "UPDATE journal_head SET hash = zeroblob(32)",
-          "the head of its journal is not" },
-        { "no head", "DELETE FROM journal_head", "the head of its journal is gone" },
-        { "an edited version", "UPDATE version SET state = 'purged' WHERE created = 1002",
-          "version prod/k@00000000000000000000000000000002 is not as its journal last told" },
-        { "another that is current", "UPDATE version SET current = 1 WHERE created = 1001",
-          "version prod/k@00000000000000000000000000000001 is not" },
-        { "a plan of nobody's", "UPDATE version SET retire_after = 5 WHERE created = 1001",
-          "version prod/k@00000000000000000000000000000001 is not" },
-        { "a version that is gone", "DELETE FROM version WHERE created = 1001",
-          "version prod/k@00000000000000000000000000000001 is gone" },
-        { "a version that came by night",
-          "INSERT INTO version SELECT 99, vault, name, 'ff', kid, 0, kind, hsm, bits, curve, operations, "
-          "cka_id,"
-          " spki_sha256, spki, state, enabled, nbf, exp, created, first_seen, seen, 0, 0, 0, 0, 0, '', 0, 0, "
-          "0,"
-          " entry FROM version WHERE id = 1",
-          "identity of 'prod/k@ff'" },
-        { "a backup that is kept for less long", "UPDATE backup SET keep_until = 1 WHERE id = 'b'",
-          "backup 'b' in '' is not as its journal last told" },
-        { "a backup of before", "UPDATE backup SET keep_until = 10, entry = 6 WHERE id = 'a'",
-          "backup 'a' in '' is not as its journal last told" },
-        { "a backup that is gone", "DELETE FROM backup WHERE id = 'a'", "backup 'a' in '' is gone" },
-        { "a backup that came by night",
-          "INSERT INTO backup SELECT 99, 'z', store, object, header_sha256, size, created, keep_until, "
-          "drilled,"
-          " drill_result, retired, 0 FROM backup WHERE id = 'a'",
-          "backup 'z' in '' stands in no entry" },
-        { "a recipient that is gone", "DELETE FROM backup_recipient WHERE backup = 2",
-          "backup 'b' in '' is not" },
-        { "a recipient that opens no more", "UPDATE backup_recipient SET removed = 5 WHERE backup = 1",
-          "backup 'a' in '' is not" },
-        { "another recipient's key", "UPDATE recipient SET key = zeroblob(32)", "backup 'a' in '' is not" },
-        { "an accepted place of another key",
-          "UPDATE location SET spki_sha256 = zeroblob(32) WHERE accepted > 0",
-          "location https://dr/keys/k/1 of 0000000000000000 is not" },
-        { "an accepted place that is gone", "DELETE FROM location WHERE accepted > 0",
-          "location https://dr/keys/k/1 of 01" },
-    };
     kv_map_free(filled());
     KV_AUTO_FREE char *whole = kv_text_format("%s/whole.db", folder);
     assert_int_equal(rename(path, whole), 0);
-    for (size_t i = 0; i < COUNT(rows); i++) {
+    for (size_t i = 0; i < COUNT(tampering); i++) {
         struct kv_error err = { 0 };
         struct kv_map_found found;
         KV_AUTO_FREE char *copy = kv_text_format("VACUUM INTO '%s'", path);
@@ -202,10 +202,10 @@ static void whatever_is_done_to_it_is_found(void **state)
         struct kv_map *map = open_map();
         if (kv_map_verify(map, &found, &err))
             fail_msg("%s", err.text);
-        run_sql(rows[i].sql);
-        if (kv_map_verify(map, &found, &err) != KV_MAP_CORRUPT || !strstr(err.text, rows[i].says) ||
+        run_sql(tampering[i].sql);
+        if (kv_map_verify(map, &found, &err) != KV_MAP_CORRUPT || !strstr(err.text, tampering[i].says) ||
             !strstr(err.text, path))
-            fail_msg("%s: %s", rows[i].sentence, err.text);
+            fail_msg("%s: %s", tampering[i].sentence, err.text);
         kv_map_free(map);
     }
 }
