@@ -5,7 +5,7 @@
 #include "core/core.h"
 #include "table.h"
 
-enum { KV_TOOL_WORDS = 2, KV_TOOL_OPTIONS = 8 };
+enum { KV_TOOL_WORDS = 64, KV_TOOL_OPTIONS = 8 };
 
 struct kv_option {
     const char *name;  /* "--size"; NULL ends the list */
@@ -93,6 +93,12 @@ enum kv_status kv_cmd_create(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_rotate(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_resolve(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_map_show(struct kv_tool *tool, struct kv_error *err);
+extern const struct kv_option kv_cmd_map_export_options[], kv_cmd_map_relocate_options[];
+enum kv_status kv_cmd_map_export(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_map_import(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_map_compare(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_map_relocate(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_map_rebuild(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_map_verify(struct kv_tool *tool, struct kv_error *err);
 
 #endif

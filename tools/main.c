@@ -22,7 +22,18 @@ static const struct kv_command commands[] = {
     { "resolve", "FILE [--offline]", "tell which version a wrapped blob needs", 1, 1, kv_cmd_resolve_options,
       kv_cmd_resolve },
     { "map show", "", "summarise the version map", 0, 0, NULL, kv_cmd_map_show },
-    { "map verify", "", "check every row of the version map", 0, 0, NULL, kv_cmd_map_verify },
+    { "map verify", "", "check every row of the version map, and its journal", 0, 0, NULL,
+      kv_cmd_map_verify },
+    { "map export", "[--backup ID [--store STORE]] [--out FILE]",
+      "write the version map, or what one backup needs of it, as lines of JSON", 0, 0,
+      kv_cmd_map_export_options, kv_cmd_map_export },
+    { "map import", "FILE...", "take in what exported maps know and this one does not", 1, KV_TOOL_WORDS,
+      NULL, kv_cmd_map_import },
+    { "map compare", "FILE...", "tell what exported maps lack, and what this one lacks", 1, KV_TOOL_WORDS,
+      NULL, kv_cmd_map_compare },
+    { "map relocate", "VERSION NEW-KID [--public-key FILE]", "accept another place of the same key", 2, 2,
+      kv_cmd_map_relocate_options, kv_cmd_map_relocate },
+    { "map rebuild", "", "learn every version of the vaults anew", 0, 0, NULL, kv_cmd_map_rebuild },
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 

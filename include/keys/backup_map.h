@@ -10,7 +10,7 @@ enum {
     KV_BACKUP_STORE_SIZE = 512,
     KV_BACKUP_OBJECT_SIZE = 1024,
     KV_RECIPIENT_TEXT_SIZE = 512,
-    KV_BACKUP_RECIPIENTS_MAX = 64,
+    KV_BACKUP_RECIPIENTS_MAX = 1024,
     KV_BACKUP_PAGE = 256 /* what `limit` 0 means */
 };
 
@@ -101,6 +101,31 @@ KV_MUST_USE enum kv_status kv_map_locations(struct kv_map *map, struct kv_view s
 /* KV_CONFLICT, naming it: the map has another key at this kid. The caller has compared the public keys. */
 KV_MUST_USE enum kv_status kv_map_locate(struct kv_map *map, const struct kv_map_location *location,
                                          struct kv_error *err);
+
+/* A page of versions in the order in which they came; `after`: `row` of the last one seen. */
+KV_MUST_USE enum kv_status kv_map_version_page(struct kv_map *map, int64_t after, size_t limit,
+                                               struct kv_version_list *ret, struct kv_error *err);
+
+/* --- maps that travel --- */
+/* An empty map of this thread's own, on disk where it grows large, gone with its handle. */
+KV_MUST_USE enum kv_status kv_map_scratch(struct kv_map **ret, struct kv_error *err);
+struct kv_map_import { /* some of each, or none */
+    struct kv_version *const *versions;
+    const struct kv_map_location *locations;
+    const struct kv_map_certificate *certificates; /* of versions that the map has */
+    const struct kv_map_backup *backups;           /* with all their dates */
+    size_t version_count, location_count, certificate_count, backup_count;
+};
+struct kv_map_imported {
+    int64_t versions, locations, certificates, backups; /* what came, or was completed */
+};
+/* Takes in what the map lacks, in one transaction; nothing that it knows is lowered, replaced or deleted, and the same again changes nothing. A version whose
+ * public key the map has at another place becomes a location. KV_CONFLICT names a version or a place whose key the map has otherwise. */
+KV_MUST_USE enum kv_status kv_map_import(struct kv_map *map, const struct kv_map_import *what, int64_t at,
+                                         struct kv_map_imported *ret, struct kv_error *err);
+/* The same with all that another map holds. */
+KV_MUST_USE enum kv_status kv_map_merge(struct kv_map *map, struct kv_map *from, int64_t at,
+                                        struct kv_map_imported *ret, struct kv_error *err);
 
 /* The journal, oldest first: seq, from 1 on without a gap. */
 struct kv_map_entry {

@@ -21,7 +21,7 @@ static bool is_recipient(const struct kv_map_recipient *recipient)
             recipient->key_len == sizeof recipient->key);
 }
 
-static enum kv_status check(const struct kv_map_backup *backup, struct kv_error *err)
+enum kv_status kv_map_backup_check(const struct kv_map_backup *backup, struct kv_error *err)
 {
     bool right = backup->id[0] && is_plain(backup->id, sizeof backup->id) &&
                  is_plain(backup->store, sizeof backup->store) &&
@@ -45,8 +45,8 @@ static bool same_recipient(const struct kv_map_recipient *a, const struct kv_map
            (a->key_len || !strcmp(a->text, b->text));
 }
 
-static struct kv_map_recipient *find_recipient(const struct kv_map_backup *backup,
-                                               const struct kv_map_recipient *recipient)
+struct kv_map_recipient *kv_map_backup_recipient(const struct kv_map_backup *backup,
+                                                 const struct kv_map_recipient *recipient)
 {
     for (size_t i = 0; i < backup->recipient_count; i++)
         if (same_recipient(&backup->recipients[i], recipient))
@@ -56,9 +56,8 @@ static struct kv_map_recipient *find_recipient(const struct kv_map_backup *backu
 
 /* --- SQL --- */
 
-/* ret->row is 0 when there is none. */
-static enum kv_status find(struct kv_map *map, const char *id, const char *store, struct kv_map_backup *ret,
-                           struct kv_error *err)
+enum kv_status kv_map_backup_find(struct kv_map *map, const char *id, const char *store,
+                                  struct kv_map_backup *ret, struct kv_error *err)
 {
     KV_AUTO_STATEMENT sqlite3_stmt *row = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_BACKUP_FIND, &row, err));
@@ -160,21 +159,20 @@ enum kv_status kv_map_backup_write(struct kv_map *map, struct kv_map_backup *bac
 
 /* --- what becomes of what was known --- */
 
-static enum kv_status add_recipient(struct kv_map_backup *known, const struct kv_map_recipient *recipient,
-                                    int64_t at, struct kv_error *err)
+enum kv_status kv_map_backup_add(struct kv_map_backup *backup, const struct kv_map_recipient *recipient,
+                                 struct kv_error *err)
 {
-    struct kv_map_recipient *more = reallocarray(known->recipients, known->recipient_count + 1, sizeof *more);
+    struct kv_map_recipient *more =
+        reallocarray(backup->recipients, backup->recipient_count + 1, sizeof *more);
 
     if (!more)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
-    known->recipients = more;
-    more[known->recipient_count] = *recipient;
-    more[known->recipient_count].added = at;
-    more[known->recipient_count++].removed = 0;
+    backup->recipients = more;
+    more[backup->recipient_count++] = *recipient;
     return KV_OK;
 }
 
-static struct kv_map_recipient back_again(const struct kv_map_recipient *recipient, int64_t at)
+static struct kv_map_recipient added(const struct kv_map_recipient *recipient, int64_t at)
 {
     struct kv_map_recipient back = *recipient;
 
@@ -189,20 +187,21 @@ static enum kv_status take_recipients(struct kv_map_backup *known, const struct 
 {
     for (size_t i = 0; i < known->recipient_count; i++) {
         struct kv_map_recipient *recipient = &known->recipients[i];
-        if (recipient->removed || find_recipient(given, recipient))
+        if (recipient->removed || kv_map_backup_recipient(given, recipient))
             continue;
         recipient->removed = at;
         *ret_changed = true;
     }
     for (size_t i = 0; i < given->recipient_count; i++) {
-        struct kv_map_recipient *recipient = find_recipient(known, &given->recipients[i]);
+        struct kv_map_recipient *recipient = kv_map_backup_recipient(known, &given->recipients[i]);
         if (recipient && !recipient->removed)
             continue;
         *ret_changed = true;
+        const struct kv_map_recipient now = added(recipient ? recipient : &given->recipients[i], at);
         if (!recipient)
-            KV_TRY(add_recipient(known, &given->recipients[i], at, err));
+            KV_TRY(kv_map_backup_add(known, &now, err));
         else
-            *recipient = back_again(recipient, at);
+            *recipient = now;
     }
     return KV_OK;
 }
@@ -240,8 +239,8 @@ static enum kv_status put_one(struct kv_map *map, const struct kv_map_backup *gi
     KV_CLEANUP(kv_map_backup_free) struct kv_map_backup known = { 0 };
     bool rewrapped = false;
 
-    KV_TRY(check(given, err));
-    KV_TRY(find(map, given->id, given->store, &known, err));
+    KV_TRY(kv_map_backup_check(given, err));
+    KV_TRY(kv_map_backup_find(map, given->id, given->store, &known, err));
     bool fresh = !known.row, back = known.retired != 0;
     if (fresh) {
         memcpy(known.id, given->id, sizeof known.id);
@@ -285,7 +284,7 @@ static enum kv_status happen(struct kv_map *map, const struct event *event, stru
 {
     KV_CLEANUP(kv_map_backup_free) struct kv_map_backup known = { 0 };
 
-    KV_TRY(find(map, event->id, event->store, &known, err));
+    KV_TRY(kv_map_backup_find(map, event->id, event->store, &known, err));
     if (!known.row)
         return kv_fail(err, KV_NOT_FOUND, "no backup '%s' in '%s' is in the version map", event->id,
                        event->store);

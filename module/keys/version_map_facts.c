@@ -190,16 +190,20 @@ enum kv_status kv_map_certificate(struct kv_map *map, struct kv_map_certificate 
     return KV_OK;
 }
 
-enum kv_status kv_map_certify(struct kv_map *map, const struct kv_map_certificate *certificate,
-                              struct kv_error *err)
+enum kv_status kv_map_certify_row(struct kv_map *map, const struct kv_map_certificate *certificate,
+                                  struct kv_error *err)
 {
-    KV_MAP_LOCK(map);
-    if (!map->writable)
-        return kv_map_begin(map, err);
     KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_CERTIFY, &statement, err));
     bind_certificate(statement, certificate);
     kv_map_bind_blob(statement, ":der", KV_VIEW(certificate->der));
     kv_map_bind_int(statement, ":at", certificate->at);
     return kv_map_step_done(map, statement, err);
+}
+
+enum kv_status kv_map_certify(struct kv_map *map, const struct kv_map_certificate *certificate,
+                              struct kv_error *err)
+{
+    KV_MAP_LOCK(map);
+    return map->writable ? kv_map_certify_row(map, certificate, err) : kv_map_begin(map, err);
 }

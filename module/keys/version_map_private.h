@@ -20,12 +20,15 @@ enum kv_map_sql {
     KV_SQL_FIND_ALL,
     KV_SQL_STORE,
     KV_SQL_VERSION_ROW,
+    KV_SQL_VERSION_PAGE,
+    KV_SQL_VERSION_HINTS,
     KV_SQL_VERSION_ENTRY,
     KV_SQL_VERSION_PLAN,
     KV_SQL_VERSIONS_UNWRITTEN,
     KV_SQL_UNCURRENT,
     KV_SQL_LOCATE,
     KV_SQL_LOCATIONS,
+    KV_SQL_LOCATIONS_ALL,
     KV_SQL_LOCATIONS_OF_KID,
     KV_SQL_LOCATIONS_ACCEPTED,
     KV_SQL_LOCATION_PUT,
@@ -44,6 +47,7 @@ enum kv_map_sql {
     KV_SQL_UNWRAPPED,
     KV_SQL_CERTIFICATE,
     KV_SQL_CERTIFY,
+    KV_SQL_CERTIFICATES_ALL,
     KV_SQL_CERTIFICATES,
     KV_SQL_BACKUP_FIND,
     KV_SQL_BACKUP_PUT,
@@ -80,6 +84,7 @@ struct kv_map {
     sqlite3 *db;        /* NULL: SQLite may not be called, or the handle was forgotten */
     sqlite3 *inherited; /* a parent's: never to be touched, but not lost sight of */
     bool writable;
+    bool scratch; /* in a file without a name, that nobody else sees and that goes with the handle */
     struct kv_error health; /* status KV_OK: it is the file */
     pthread_mutex_t lock;
     struct kv_journal_head head;
@@ -140,6 +145,21 @@ void kv_map_bind_blob(sqlite3_stmt *statement, const char *name,
                       struct kv_view value); /* empty: zero-length */
 /* Column texts into bounded arrays. */
 void kv_map_text(sqlite3_stmt *statement, int column, char *ret, size_t size);
+
+/* --- pieces of larger changes; inside kv_map_begin and kv_map_end --- */
+/* Inserts or updates, takes `current` from the others when it has it, and notes it. */
+KV_MUST_USE enum kv_status kv_map_store_one(struct kv_map *map, const struct kv_version *version, int64_t at,
+                                            const char *kind, struct kv_error *err);
+KV_MUST_USE enum kv_status
+kv_map_certify_row(struct kv_map *map, const struct kv_map_certificate *certificate, struct kv_error *err);
+/* ret->row is 0 when there is none. */
+KV_MUST_USE enum kv_status kv_map_backup_find(struct kv_map *map, const char *id, const char *store,
+                                              struct kv_map_backup *ret, struct kv_error *err);
+KV_MUST_USE enum kv_status kv_map_backup_check(const struct kv_map_backup *backup, struct kv_error *err);
+struct kv_map_recipient *kv_map_backup_recipient(const struct kv_map_backup *backup,
+                                                 const struct kv_map_recipient *recipient);
+KV_MUST_USE enum kv_status kv_map_backup_add(struct kv_map_backup *backup,
+                                             const struct kv_map_recipient *recipient, struct kv_error *err);
 
 /* --- the journal (version_map_journal.c); inside kv_map_begin and kv_map_end --- */
 /* What is now known of a row is written down, unless its last entry says the same. kind NULL: what became of it is told by the two.

@@ -156,16 +156,34 @@ enum kv_status kv_map_find(struct kv_map *map, const struct kv_map_query *query,
 }
 
 /* For the rows that a change answers with. */
-static enum kv_status note_rows(struct kv_map *map, sqlite3_stmt *change, int64_t at, struct kv_error *err)
+static enum kv_status note_rows(struct kv_map *map, sqlite3_stmt *change, int64_t at, const char *kind,
+                                struct kv_error *err)
 {
     int code;
 
     while ((code = kv_map_step(change)) == SQLITE_ROW)
-        KV_TRY(kv_map_note_version(map, sqlite3_column_int64(change, 0), at, NULL, err));
+        KV_TRY(kv_map_note_version(map, sqlite3_column_int64(change, 0), at, kind, err));
     return code == SQLITE_DONE ? KV_OK : kv_map_failed(map, code, err);
 }
 
-static enum kv_status store_row(struct kv_map *map, const struct kv_version *version, struct kv_error *err)
+enum kv_status kv_map_version_page(struct kv_map *map, int64_t after, size_t limit,
+                                   struct kv_version_list *ret, struct kv_error *err)
+{
+    KV_CLEANUP(kv_version_list_free) struct kv_version_list found = { 0 };
+
+    KV_MAP_LOCK(map);
+    KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_VERSION_PAGE, &statement, err));
+    kv_map_bind_int(statement, ":after", after);
+    kv_map_bind_int(statement, ":limit", limit ? (int64_t)limit : KV_BACKUP_PAGE);
+    KV_TRY(collect(map, statement, &found, err));
+    *ret = found;
+    found = (struct kv_version_list){ 0 };
+    return KV_OK;
+}
+
+static enum kv_status store_row(struct kv_map *map, const struct kv_version *version, int64_t at,
+                                const char *kind, struct kv_error *err)
 {
     KV_AUTO_STATEMENT sqlite3_stmt *store = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_STORE, &store, err));
@@ -206,18 +224,19 @@ static enum kv_status store_row(struct kv_map *map, const struct kv_version *ver
     kv_map_bind_blob(store, ":spki_sha256",
                      (struct kv_view){ version->spki_sha256, sizeof version->spki_sha256 });
     kv_map_bind_blob(store, ":spki", KV_VIEW(version->spki));
-    return note_rows(map, store, version->seen, err);
+    return note_rows(map, store, at, kind, err);
 }
 
 /* One version of a name is current: whoever becomes it takes it from the others. */
-static enum kv_status take_current(struct kv_map *map, const struct kv_version *version, struct kv_error *err)
+static enum kv_status take_current(struct kv_map *map, const struct kv_version *version, int64_t at,
+                                   struct kv_error *err)
 {
     KV_AUTO_STATEMENT sqlite3_stmt *others = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_UNCURRENT, &others, err));
     kv_map_bind_text(others, ":vault", version->vault);
     kv_map_bind_text(others, ":name", version->name);
     kv_map_bind_text(others, ":version", version->version);
-    return note_rows(map, others, version->seen, err);
+    return note_rows(map, others, at, NULL, err);
 }
 
 static enum kv_status locate(struct kv_map *map, const struct kv_version *version, struct kv_error *err)
@@ -231,16 +250,20 @@ static enum kv_status locate(struct kv_map *map, const struct kv_version *versio
     return kv_map_step_done(map, place, err);
 }
 
+enum kv_status kv_map_store_one(struct kv_map *map, const struct kv_version *version, int64_t at,
+                                const char *kind, struct kv_error *err)
+{
+    KV_TRY(store_row(map, version, at, kind, err));
+    if (version->current)
+        KV_TRY(take_current(map, version, at, err));
+    return version->kind == KV_OCT ? KV_OK : locate(map, version, err);
+}
+
 static enum kv_status store_all(struct kv_map *map, struct kv_version *const *versions, size_t count,
                                 struct kv_error *err)
 {
-    for (size_t i = 0; i < count; i++) {
-        KV_TRY(store_row(map, versions[i], err));
-        if (versions[i]->current)
-            KV_TRY(take_current(map, versions[i], err));
-        if (versions[i]->kind != KV_OCT)
-            KV_TRY(locate(map, versions[i], err));
-    }
+    for (size_t i = 0; i < count; i++)
+        KV_TRY(kv_map_store_one(map, versions[i], versions[i]->seen, NULL, err));
     return KV_OK;
 }
 

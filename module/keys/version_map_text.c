@@ -58,6 +58,14 @@ const char *const kv_map_texts[KV_SQL_COUNT] = {
         "excluded.last_drill)"
         " RETURNING id",
     [KV_SQL_VERSION_ROW] = VERSION_COLUMNS "WHERE id = :row",
+    [KV_SQL_VERSION_PAGE] = VERSION_COLUMNS "WHERE id > :after ORDER BY id LIMIT :limit",
+    [KV_SQL_VERSION_HINTS] =
+        "UPDATE version SET"
+        " first_seen = iif(:first_seen > 0 AND :first_seen < first_seen, :first_seen, first_seen),"
+        " first_wrap = iif(:first_wrap > 0 AND (first_wrap = 0 OR :first_wrap < first_wrap), :first_wrap,"
+        " first_wrap), last_wrap = max(last_wrap, :last_wrap), last_unwrap = max(last_unwrap, :last_unwrap),"
+        " wraps = max(wraps, :wraps), last_drill = max(last_drill, :last_drill),"
+        " retire_after = iif(retire_after = 0, :retire_after, retire_after) WHERE id = :row",
     [KV_SQL_VERSION_ENTRY] = "UPDATE version SET entry = :entry WHERE id = :row",
     [KV_SQL_VERSION_PLAN] =
         "UPDATE version SET retire_after = iif(:retire_after IS NULL, retire_after, :retire_after),"
@@ -70,6 +78,7 @@ const char *const kv_map_texts[KV_SQL_COUNT] = {
         "INSERT INTO location (spki_sha256, kid, first_seen, seen) VALUES (:spki_sha256, :kid, :seen, :seen)"
         " ON CONFLICT (spki_sha256, kid) DO UPDATE SET seen = max(seen, excluded.seen)",
     [KV_SQL_LOCATIONS] = "SELECT " LOCATION_COLUMNS " FROM location WHERE spki_sha256 = :spki ORDER BY kid",
+    [KV_SQL_LOCATIONS_ALL] = "SELECT " LOCATION_COLUMNS " FROM location",
     [KV_SQL_LOCATIONS_OF_KID] = "SELECT " LOCATION_COLUMNS " FROM location WHERE kid = :kid",
     [KV_SQL_LOCATIONS_ACCEPTED] = "SELECT " LOCATION_COLUMNS " FROM location WHERE accepted > 0",
     [KV_SQL_LOCATION_PUT] = "INSERT INTO location (spki_sha256, kid, first_seen, seen, accepted, entry)"
@@ -108,6 +117,8 @@ const char *const kv_map_texts[KV_SQL_COUNT] = {
         " VALUES (:vault, :name, :version, :source, :der, :at)"
         " ON CONFLICT (vault, name, version, source) DO UPDATE SET der = excluded.der, at = excluded.at"
         " WHERE length(der) = 0",
+    [KV_SQL_CERTIFICATES_ALL] =
+        "SELECT vault, name, version, source, der, at FROM certificate WHERE length(der) > 0",
     [KV_SQL_CERTIFICATES] = "SELECT c.der, v.spki, c.vault, c.name, c.version FROM certificate c"
                             " LEFT JOIN version v USING (vault, name, version) WHERE length(c.der) > 0",
     [KV_SQL_BACKUP_FIND] = BACKUP_COLUMNS "WHERE id = :id AND store = :store",

@@ -269,7 +269,8 @@ static void bad_ones_are_refused_all_together(void **state)
         { "a recipient of no kind", { .id = "a", .recipients = &wrong[0], .recipient_count = 1 } },
         { "a recipient of two lines", { .id = "a", .recipients = &wrong[1], .recipient_count = 1 } },
         { "a key of 31 bytes", { .id = "a", .recipients = &wrong[2], .recipient_count = 1 } },
-        { "too many recipients", { .id = "a", .recipients = wrong, .recipient_count = 65 } },
+        { "too many recipients",
+          { .id = "a", .recipients = wrong, .recipient_count = KV_BACKUP_RECIPIENTS_MAX + 1 } },
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct kv_map_backup backups[] = { { .id = "good" }, rows[i].backup };
