@@ -92,6 +92,7 @@ enum kv_status kv_cmd_mechs(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_create(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_rotate(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_resolve(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_sync(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_map_show(struct kv_tool *tool, struct kv_error *err);
 extern const struct kv_option kv_cmd_map_export_options[], kv_cmd_map_relocate_options[];
 enum kv_status kv_cmd_map_export(struct kv_tool *tool, struct kv_error *err);

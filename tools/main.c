@@ -21,6 +21,8 @@ static const struct kv_command commands[] = {
       .changes = true },
     { "resolve", "FILE [--offline]", "tell which version a wrapped blob needs", 1, 1, kv_cmd_resolve_options,
       kv_cmd_resolve },
+    { "sync", "", "ask the vaults for everything, and tell what changed and what is about to be lost", 0, 0, NULL,
+      kv_cmd_sync },
     { "map show", "", "summarise the version map", 0, 0, NULL, kv_cmd_map_show },
     { "map verify", "", "check every row of the version map, and its journal", 0, 0, NULL,
       kv_cmd_map_verify },

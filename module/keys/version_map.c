@@ -52,6 +52,8 @@ static enum kv_status open_db(struct kv_map *map, struct kv_error *err)
                        "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL;"
                        "PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF",
                        err));
+    if (map->scratch) /* filled at one go, in the order of a file and not of its indexes */
+        KV_TRY(kv_map_exec(map, "PRAGMA cache_size = -16384", err));
     return kv_map_migrate(map, err);
 }
 
