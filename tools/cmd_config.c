@@ -63,6 +63,9 @@ static void warn_of_vault(const struct kv_vault_config *vault)
           "disable_challenge_resource_verification = yes: a token may be sent to a host that is no key "
           "vault" },
         { vault->rsa1_5, "rsa1_5 = yes: PKCS#1 v1.5 decryption can be attacked through its error answers" },
+        { vault->failover_secret_keys,
+          "failover_secret_keys = yes: a secret key of another vault is taken for "
+          "the same by its name and version alone" },
         { !vault->ledger && !vault->decrypt_fallback, "ledger = no and decrypt_fallback = no: a bare label "
                                                       "opens nothing older than the current version" },
     };

@@ -173,10 +173,19 @@ static bool shown(const struct kv_vault_config *config, const char *name)
 
 struct names {
     char names[KEYS_MAX][KV_NAME_SIZE];
-    size_t count, more;
+    size_t count;
+    bool more; /* than are looked at */
 };
 
-/* Where keys are named, nothing needs a listing. */
+static void add_name(struct names *names, const char *name)
+{
+    if (names->count == KEYS_MAX)
+        names->more = true;
+    else
+        snprintf(names->names[names->count++], KV_NAME_SIZE, "%s", name);
+}
+
+/* Of as many pages as fill the room. */
 static enum kv_status list_keys(struct kv_doctor *doctor, struct names *ret, struct kv_error *err)
 {
     KV_AUTO_FREE char *next = NULL;
@@ -187,17 +196,22 @@ static enum kv_status list_keys(struct kv_doctor *doctor, struct names *ret, str
         struct kv_vault_list list = { NULL, next };
         KV_TRY(kv_vault_list_page(vault, &list, &task, &page, err));
         for (size_t i = 0; i < page.count; i++) {
-            if (!shown(doctor->config, page.items[i].name))
-                continue;
-            if (ret->count == KEYS_MAX)
-                ret->more++;
-            else
-                snprintf(ret->names[ret->count++], KV_NAME_SIZE, "%s", page.items[i].name);
+            if (shown(doctor->config, page.items[i].name))
+                add_name(ret, page.items[i].name);
         }
         free(next);
         next = kv_take(page.next);
     } while (next && ret->count < KEYS_MAX);
+    ret->more = ret->more || next;
     return KV_OK;
+}
+
+/* Where keys are named, nothing needs a listing; one that broke off is worth nothing. */
+static void take_named(const struct kv_vault_config *config, struct names *ret)
+{
+    *ret = (struct names){ .count = 0 };
+    for (size_t i = 0; names_keys(config) && i < config->keys.count; i++)
+        add_name(ret, config->keys.items[i]);
 }
 
 static void check_list(struct kv_doctor *doctor, struct names *ret)
@@ -212,8 +226,8 @@ static void check_list(struct kv_doctor *doctor, struct names *ret)
         kv_doctor_skip(doctor, "list", NULL, "this identity may not, and need not: `keys` names them");
     else
         kv_doctor_refused(doctor, "list", NULL, "list", &why);
-    for (size_t i = 0; status != KV_OK && names_keys(config) && i < config->keys.count && i < KEYS_MAX; i++)
-        snprintf(ret->names[ret->count++], KV_NAME_SIZE, "%s", config->keys.items[i]);
+    if (status != KV_OK)
+        take_named(config, ret);
 }
 
 static void check_quota(struct kv_doctor *doctor)
@@ -275,11 +289,7 @@ enum kv_status kv_cmd_doctor(struct kv_tool *tool, struct kv_error *err)
     KV_AUTO_TABLE struct kv_table *table = kv_table_open(columns, sizeof(columns) / sizeof(columns[0]));
     struct kv_doctor doctor = { .tool = tool, .table = table };
     signal(SIGPIPE, SIG_IGN); /* a peer that hangs up in the handshake */
-    if (tool->word_count && tool->vault && strcmp(tool->words[0], tool->vault) != 0)
-        return kv_fail(err, KV_ARGUMENTS, "two vaults are named, '%s' and '%s': leave out one", tool->vault,
-                       tool->words[0]);
-    if (tool->word_count)
-        tool->vault = tool->words[0];
+    KV_TRY(kv_common_vault_word(tool, err));
     KV_TRY(check_all(&doctor, err));
     KV_TRY(kv_common_print(tool, table, err));
     tool->findings = true;

@@ -47,9 +47,9 @@ static enum kv_status find(struct kv_tool *tool, size_t vault, struct kv_version
 {
     struct kv_keyring *keyring = kv_core_keyring(tool->core, vault);
     const char *name = kv_keyring_config(keyring)->name, *word = tool->word_count ? tool->words[0] : NULL;
-    struct kv_task task = kv_common_long_task(tool, vault);
     /* Old versions of a key are found by a listing; a single version is not worth one. */
     bool single = word && (strchr(word, '@') || kv_common_option(tool, "--current"));
+    struct kv_task task = single ? kv_common_task(tool, vault) : kv_common_long_task(tool, vault);
     struct kv_keyring_query query = { .label = single ? word : NULL,
                                       .force = kv_common_option(tool, "--refresh") != NULL };
     size_t left_out = 0;

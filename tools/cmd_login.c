@@ -109,24 +109,14 @@ static enum kv_status check(struct kv_tool *tool, size_t vault, struct kv_table 
     return status;
 }
 
-/* VAULT behind the command is --vault. */
-static enum kv_status choose(struct kv_tool *tool, size_t *ret_first, size_t *ret_end, struct kv_error *err)
-{
-    if (tool->word_count && tool->vault && strcmp(tool->words[0], tool->vault) != 0)
-        return kv_fail(err, KV_ARGUMENTS, "two vaults are named, '%s' and '%s': leave out one", tool->vault,
-                       tool->words[0]);
-    if (tool->word_count)
-        tool->vault = tool->words[0];
-    return kv_common_vaults(tool, ret_first, ret_end, err);
-}
-
 static enum kv_status check_operator(const struct kv_tool *tool, size_t vault, struct kv_error *err)
 {
     const struct kv_vault_config *config = &kv_core_config(tool->core)->vaults[vault];
     if (!kv_common_option(tool, "--operator") || config->as_operator)
         return KV_OK;
     return kv_fail(err, KV_CONFIG,
-                   "vault '%s' has no section [%s.operator]: changes are made with its own credential",
+                   "vault '%s' has no section [%s.operator], so its own credential makes changes: leave out "
+                   "--operator, or write that section",
                    config->name, config->name);
 }
 
@@ -134,8 +124,9 @@ enum kv_status kv_cmd_login_check(struct kv_tool *tool, struct kv_error *err)
 {
     size_t first_vault = 0, end = 0;
     enum kv_status worst = KV_OK;
+    KV_TRY(kv_common_vault_word(tool, err));
     KV_TRY(kv_common_open_as(tool, kv_common_option(tool, "--operator") != NULL, err));
-    KV_TRY(choose(tool, &first_vault, &end, err));
+    KV_TRY(kv_common_vaults(tool, &first_vault, &end, err));
     KV_AUTO_TABLE struct kv_table *table = kv_table_open(columns, sizeof(columns) / sizeof(columns[0]));
     for (size_t vault = first_vault; vault < end; vault++)
         KV_TRY(check_operator(tool, vault, err));

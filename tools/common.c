@@ -168,6 +168,16 @@ enum kv_status kv_common_open_map(struct kv_tool *tool, struct kv_error *err)
     return kv_map_health(kv_core_map(tool->core), err);
 }
 
+enum kv_status kv_common_vault_word(struct kv_tool *tool, struct kv_error *err)
+{
+    if (tool->word_count && tool->vault && strcmp(tool->words[0], tool->vault) != 0)
+        return kv_fail(err, KV_ARGUMENTS, "two vaults are named, '%s' and '%s': leave out one", tool->vault,
+                       tool->words[0]);
+    if (tool->word_count)
+        tool->vault = tool->words[0];
+    return KV_OK;
+}
+
 /* "'prod', 'dr'" for messages. */
 static void vault_names(const struct kv_config *config, struct kv_buffer *ret)
 {

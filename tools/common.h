@@ -62,6 +62,8 @@ KV_MUST_USE enum kv_status kv_common_number(const char *what, const char *text, 
 /* Loads the configuration and builds the world, as the operator for a command that changes something. KV_CONFIG when no vault is configured. */
 KV_MUST_USE enum kv_status kv_common_open(struct kv_tool *tool, struct kv_error *err);
 KV_MUST_USE enum kv_status kv_common_open_as(struct kv_tool *tool, bool operators, struct kv_error *err);
+/* For commands whose one word is a vault: the same as --vault. */
+KV_MUST_USE enum kv_status kv_common_vault_word(struct kv_tool *tool, struct kv_error *err);
 /* The same for commands that stand on the version map: refuses one that is damaged, newer or unsafe. */
 KV_MUST_USE enum kv_status kv_common_open_map(struct kv_tool *tool, struct kv_error *err);
 
@@ -71,7 +73,7 @@ KV_MUST_USE enum kv_status kv_common_vault(const struct kv_tool *tool, size_t *r
 KV_MUST_USE enum kv_status kv_common_vaults(const struct kv_tool *tool, size_t *ret_first, size_t *ret_end,
                                             struct kv_error *err);
 struct kv_task kv_common_task(const struct kv_tool *tool, size_t vault);
-/* The same with the patience that a listing of a large vault takes. */
+/* The same with the patience that a listing of a large vault takes: a quarter of an hour, of which no request gets more than `timeout`. */
 struct kv_task kv_common_long_task(const struct kv_tool *tool, size_t vault);
 
 /* Lines for people, on stderr: "kvp11: …". */

@@ -7,10 +7,10 @@
 
 enum { VERSIONS_VAULT = 500, VERSIONS_HSM = 100, ROOM_PERCENT = 80, EXPIRY_DAYS = 30, DAY = 86400 };
 
-static int64_t days_until(const struct kv_doctor *doctor, int64_t when)
+static int64_t seconds_until(const struct kv_doctor *doctor, int64_t when)
 {
     const struct kv_clock *clock = kv_core_clock(doctor->tool->core);
-    return (when - clock->unix_seconds(clock)) / DAY;
+    return when - clock->unix_seconds(clock);
 }
 
 static struct kv_vault *vault_of(const struct kv_doctor *doctor)
@@ -88,22 +88,22 @@ static void fail_dates(struct kv_doctor *doctor, const struct kv_vault_key *key,
 static void check_dates(struct kv_doctor *doctor, const struct kv_vault_key *key)
 {
     char text[512], date[21];
-    int64_t days = days_until(doctor, key->exp);
+    int64_t left = seconds_until(doctor, key->exp);
     kv_clock_text(key->exp, date);
     if (!key->enabled) {
         snprintf(text, sizeof(text),
                  "is disabled; az keyvault key set-attributes --id '%.400s' --enabled true", key->kid);
         fail_dates(doctor, key, KV_DISABLED, text);
-    } else if (key->nbf && days_until(doctor, key->nbf) > 0) {
+    } else if (key->nbf && seconds_until(doctor, key->nbf) > 0) {
         kv_clock_text(key->nbf, date);
         snprintf(text, sizeof(text), "is not valid before %s; use another version, or change `nbf`", date);
         fail_dates(doctor, key, KV_NOT_VALID, text);
-    } else if (key->exp && days < 0) {
+    } else if (key->exp && left <= 0) {
         snprintf(text, sizeof(text), "has expired at %s; kvp11 rotate %.100s", date, key->name);
         fail_dates(doctor, key, KV_NOT_VALID, text);
-    } else if (key->exp && days < EXPIRY_DAYS)
+    } else if (key->exp && left < EXPIRY_DAYS * DAY)
         kv_doctor_warn(doctor, "validity", key->name, "expires at %s, in %" PRId64 " days; kvp11 rotate %s",
-                       date, days, key->name);
+                       date, left / DAY, key->name);
     else
         kv_doctor_ok(doctor, "validity", key->name, "%s%s", key->exp ? "until " : "without end",
                      key->exp ? date : "");
@@ -131,11 +131,11 @@ static void check_certificate(struct kv_doctor *doctor, const struct kv_vault_ke
         return;
     }
     kv_clock_text(facts.not_after, date);
-    int64_t days = days_until(doctor, facts.not_after);
-    if (days < EXPIRY_DAYS)
+    int64_t left = seconds_until(doctor, facts.not_after);
+    if (left < EXPIRY_DAYS * DAY)
         kv_doctor_warn(doctor, "certificate", key->name,
                        "%s at %s; renew it in the vault: az keyvault certificate create",
-                       days < 0 ? "has expired" : "expires", date);
+                       left < 0 ? "has expired" : "expires", date);
     else
         kv_doctor_ok(doctor, "certificate", key->name, "until %s", date);
 }

@@ -33,6 +33,9 @@ static enum kv_status ask(struct kv_doctor *doctor, struct kv_vault_op *op, cons
     struct kv_task task = kv_doctor_task(doctor);
     op->name = key->name;
     op->version = key->version;
+    op->kind = key->kind;
+    op->bits = key->bits > 0 ? (unsigned)key->bits : 0;
+    op->hsm = key->hsm;
     return kv_vault_key_op(kv_core_vault(doctor->tool->core, doctor->vault), op, &task, ret, err);
 }
 

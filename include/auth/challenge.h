@@ -4,6 +4,8 @@
 
 #include "config/config.h"
 
+#include <string.h>
+
 enum { KV_CLAIMS_SIZE = 2048 };
 
 struct kv_challenge {
@@ -19,6 +21,15 @@ KV_MUST_USE enum kv_status kv_challenge_parse(char *const *lines, size_t count, 
 
 /* Of a 401 with error="insufficient_claims": what the next token must fulfil, as JSON. False, and an empty text, when there is no such demand. */
 bool kv_challenge_claims(char *const *lines, size_t count, char ret_claims[KV_CLAIMS_SIZE]);
+
+/* The same authority, tenant and scope; claims are a matter of one token. */
+static inline bool kv_challenge_same(const struct kv_challenge *a, const struct kv_challenge *b)
+{
+    return !strcmp(a->authority, b->authority) && !strcmp(a->tenant, b->tenant) &&
+           !strcmp(a->scope, b->scope);
+}
+/* Does this failure to get a token say that the challenge's tenant or authority is gone? Then only the vault knows where to go now. */
+bool kv_challenge_leads_nowhere(const struct kv_error *why);
 
 struct kv_challenge_policy {
     const char *request_host; /* of the vault, without port */

@@ -9,6 +9,8 @@
 struct kv_file_rule {
     bool
         secret; /* others may not read it either; its group may, where root owns it and the caller is in that group */
+    bool
+        service; /* a service's file, right in that service's folder: whoever owns the folder counts as root does, its group may write, and neither is a link */
     size_t largest;        /* bytes */
     enum kv_status status; /* of every refusal but the next */
 };
@@ -16,7 +18,12 @@ struct kv_file_rule {
 /* Opened for reading; the caller closes. KV_NOT_FOUND: there is none; KV_DENIED: the caller may not open it. The error begins with the path. */
 KV_MUST_USE enum kv_status kv_file_open(const char *path, const struct kv_file_rule *rule, int *ret_fd,
                                         struct kv_error *err);
-/* The whole of it; one NUL follows. */
+/* Would what was opened do for a secret, too? */
+bool kv_file_private(int fd);
+/* The whole of what was opened; one NUL follows. */
+KV_MUST_USE enum kv_status kv_file_read_opened(int fd, const char *path, const struct kv_file_rule *rule,
+                                               struct kv_bytes *ret, struct kv_error *err);
+/* Both; one NUL follows. */
 KV_MUST_USE enum kv_status kv_file_read(const char *path, const struct kv_file_rule *rule,
                                         struct kv_bytes *ret, struct kv_error *err);
 /* The folder of a file that is opened by others (SQLite), by the same rules; the file's own name is not looked at. */

@@ -14,6 +14,7 @@ enum kv_token_store { KV_TOKENS_MEMORY, KV_TOKENS_KEYRING };
 enum kv_new_keys { KV_NEW_SOFTWARE, KV_NEW_HSM };
 enum kv_assertion { KV_ASSERTION_PS256, KV_ASSERTION_RS256 };
 enum kv_tls_min { KV_TLS_1_2, KV_TLS_1_3 };
+enum kv_http_version { KV_HTTP_1_1, KV_HTTP_2, KV_HTTP_AUTO };
 enum kv_address_family { KV_FAMILY_ANY, KV_FAMILY_IPV4, KV_FAMILY_IPV6 };
 enum kv_cloud {
     KV_CLOUD_AUTO,
@@ -26,6 +27,7 @@ enum kv_cloud {
 };
 
 enum { KV_RATE_AUTO = -1, KV_RATE_OFF = 0 };
+enum { KV_FAILOVER_MAX = 8 }; /* names of one `failover` */
 
 struct kv_pair_list { /* "name=value" or plain words, in order */
     char **items;
@@ -85,6 +87,7 @@ struct kv_vault_config {
     struct kv_pair_list resolve; /* "host:port:address", as curl's --resolve */
     char *proxy;                 /* "environment", "none", or its address with its port */
     enum kv_tls_min tls_min;
+    enum kv_http_version http_version;
     char *pin_certificate; /* "sha256//…;sha256//…"; NULL: any that is trusted */
     enum kv_address_family address_family;
     char *interface;                        /* its name, or an address of this host; NULL: as routes say */
@@ -93,6 +96,9 @@ struct kv_vault_config {
     int64_t max_connections;
     int64_t rate_limit;                   /* transactions in ten seconds, KV_RATE_AUTO or KV_RATE_OFF */
     struct kv_pair_list read_only_errors; /* patterns */
+    struct kv_pair_list failover;         /* names of other vaults of this configuration */
+    bool failover_secret_keys;
+    int64_t failover_pause_ms;
 
     int64_t refresh_seconds;
     bool ledger, decrypt_fallback;

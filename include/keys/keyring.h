@@ -19,6 +19,8 @@ struct kv_keyring_parts { /* borrowed, outlive the keyring */
 KV_MUST_USE enum kv_status kv_keyring_open(const struct kv_keyring_parts *parts, struct kv_keyring **ret,
                                            struct kv_error *err);
 void kv_keyring_free(struct kv_keyring *keyring);
+/* One more place where its keys may be (`failover`), at most KV_FAILOVER_MAX: borrowed, until the last use of this keyring. Before its first use. */
+void kv_keyring_fail_over_to(struct kv_keyring *keyring, struct kv_keyring *other);
 
 /* What C_FindObjects and the tool ask. Empty members do not select; with none set everything is enumerated (a listing, when the map is older than refresh_seconds). */
 struct kv_keyring_query {

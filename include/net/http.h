@@ -9,10 +9,12 @@
 
 struct kv_http_options {
     const char *ca_file;  /* NULL: system store */
-    char *const *resolve; /* "host:port:address" */
+    char *const *resolve; /* "host:port:address"; several of one place are tried in turn */
     size_t resolve_count;
     const char *proxy;     /* NULL: as libcurl reads the environment; "": none; else its address */
     bool tls13;            /* nothing older */
+    bool http2;            /* with a server that offers it, where libcurl knows it */
+    bool http2_or_error;   /* where libcurl does not know it, kv_http_open says so: KV_CONFIG */
     int family;            /* AF_INET or AF_INET6: that alone; 0: any */
     const char *interface; /* name of one, or an address of this host; NULL: as routes say */
     int64_t connect_timeout_ms, idle_ms;
@@ -58,6 +60,9 @@ struct kv_http_reply {
 };
 void kv_http_reply_free(struct kv_http_reply *reply);
 #define KV_AUTO_REPLY KV_CLEANUP(kv_http_reply_free)
+
+/* kv_error.code of a KV_UNREACHABLE for want of an address: the peer's name, not a proxy's, is not known. */
+#define KV_HTTP_NO_SUCH_HOST "no-such-host"
 
 struct kv_http;
 KV_MUST_USE enum kv_status kv_http_open(const struct kv_http_options *options, struct kv_http **ret,

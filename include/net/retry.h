@@ -11,9 +11,10 @@ struct kv_retry_input {
     bool maybe_processed;  /* with a transport failure */
     int http; /* with KV_PROTOCOL: a reply came and is of no use, which repeating does not change */
     const char *retry_after, *retry_after_ms; /* headers as sent, "" : none */
-    int64_t unix_seconds;                     /* now, for a Retry-After date */
-    int64_t left_ms;                          /* until the deadline */
-    double jitter;                            /* 0 ≤ x < 1 */
+    const char *date; /* that of the reply as sent, for a Retry-After date; NULL or "": none, then our own */
+    int64_t unix_seconds; /* now */
+    int64_t left_ms;      /* until the deadline */
+    double jitter;        /* 0 ≤ x < 1 */
 };
 
 struct kv_retry_verdict {

@@ -58,6 +58,11 @@ KV_MUST_USE enum kv_status kv_vault_teach(struct kv_vault *vault, const struct k
 KV_MUST_USE enum kv_status kv_vault_meet(struct kv_vault *vault, const struct kv_task *task,
                                          struct kv_challenge *ret, struct kv_error *err);
 
+/* After no token was to be had for *challenge, `err` says why: where that says that its tenant or authority is gone, the vault is asked again, once,
+ * unless it has told within the last minute. KV_OK: *challenge is another now. Else why there is no token: *err as it was, or what forbids the new one. */
+KV_MUST_USE enum kv_status kv_vault_meet_anew(struct kv_vault *vault, const struct kv_task *task,
+                                              struct kv_challenge *challenge, struct kv_error *err);
+
 /* version NULL: the newest, as a GET on the name answers. */
 KV_MUST_USE enum kv_status kv_vault_get_key(struct kv_vault *vault, const char *name, const char *version,
                                             const struct kv_task *task, struct kv_vault_key *ret,

@@ -3,6 +3,7 @@
 #include "base/encode.h"
 #include "base/json.h"
 #include "cloud.h"
+#include "net/http.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -303,4 +304,20 @@ enum kv_status kv_challenge_check(const struct kv_challenge *challenge,
             "(`disable_challenge_resource_verification` turns this check off)",
             challenge->scope, host);
     return KV_OK;
+}
+
+/* ---- what has become of it ---- */
+
+bool kv_challenge_leads_nowhere(const struct kv_error *why)
+{
+    static const char *const codes[] = {
+        "AADSTS90002",  /* there is no such tenant */
+        "AADSTS900023", /* nor can there be one of that name */
+        KV_HTTP_NO_SUCH_HOST,
+    };
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        if (!strcmp(why->code, codes[i]))
+            return true;
+    }
+    return false;
 }

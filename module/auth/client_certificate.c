@@ -22,11 +22,14 @@ static enum kv_status make_assertion(const struct kv_credential_request *request
         return kv_fail(err, KV_NO_MEMORY, "no memory for a token request");
     KV_TRY(kv_client_key_open(config, now, &key, err));
     struct kv_jwt jwt = { .key = key,
-                          .algorithm = config->assertion_algorithm,
+                          /* The other is not known there. */
+                          .algorithm = kv_oauth_is_adfs(request->challenge) ? KV_ASSERTION_RS256
+                                                                            : config->assertion_algorithm,
                           .chain = config->send_certificate_chain,
                           .audience = audience,
                           .subject = config->client_id,
-                          .now = now };
+                          .now = now,
+                          .deadline = request->task->deadline };
     return kv_jwt_make(&jwt, ret, err);
 }
 
@@ -37,8 +40,10 @@ static enum kv_status acquire(const struct kv_credential_request *request, struc
     KV_AUTO_TEXT char *assertion = NULL;
     if (missing)
         return kv_fail(err, KV_CREDENTIAL, "credential 'client-certificate': %s", missing);
-    if (make_assertion(request, &assertion, err) != KV_OK)
-        return kv_fail_in(err, KV_CREDENTIAL, "credential 'client-certificate'");
+    enum kv_status status = make_assertion(request, &assertion, err);
+    if (status != KV_OK)
+        return kv_fail_in(err, status == KV_TIMED_OUT || status == KV_CANCELLED ? status : KV_CREDENTIAL,
+                          "credential 'client-certificate'");
     return kv_oauth_client_token(request, &(struct kv_oauth_proof){ .assertion = assertion }, ret, err);
 }
 

@@ -240,37 +240,38 @@ static bool verifies(const struct kv_client_key *key, enum kv_assertion algorith
            EVP_DigestVerify(context, signature.data, signature.len, message.data, message.len) == 1;
 }
 
-static enum kv_status sign_there(const struct kv_client_key *key, enum kv_assertion algorithm,
-                                 struct kv_view message, struct kv_bytes *ret, struct kv_error *err)
+static enum kv_status sign_there(const struct kv_client_key *key, const struct kv_client_message *message,
+                                 struct kv_bytes *ret, struct kv_error *err)
 {
     struct kv_foreign_job job = { .uri = key->config->client_key,
                                   .module = key->config->client_key_module,
                                   .pin_file = key->config->client_key_pin_file,
-                                  .algorithm = algorithm,
-                                  .message = message,
+                                  .algorithm = message->algorithm,
+                                  .message = message->text,
+                                  .deadline = message->deadline,
                                   .bits = EVP_PKEY_get_bits(X509_get0_pubkey(certificate_of(key))) };
     unsigned char value[EVP_MAX_MD_SIZE];
     size_t len;
-    if (!digest("SHA256", message, value, &len) || len != sizeof job.digest)
+    if (!digest("SHA256", message->text, value, &len) || len != sizeof job.digest)
         return kv_fail(err, KV_INTERNAL, "OpenSSL gives no SHA-256");
     memcpy(job.digest, value, len);
     kv_bytes_free(ret);
     return kv_foreign_sign(&job, ret, err);
 }
 
-enum kv_status kv_client_key_sign(const struct kv_client_key *key, enum kv_assertion algorithm,
-                                  struct kv_view message, struct kv_bytes *ret, struct kv_error *err)
+enum kv_status kv_client_key_sign(const struct kv_client_key *key, const struct kv_client_message *message,
+                                  struct kv_bytes *ret, struct kv_error *err)
 {
     struct kv_ossl_guard guard = kv_ossl_enter();
     KV_AUTO_BYTES struct kv_bytes signature = { 0 };
     const EVP_PKEY *public = X509_get0_pubkey(certificate_of(key));
     enum kv_status status = kv_bytes_alloc((size_t)EVP_PKEY_get_size(public), &signature);
     if (status == KV_OK && !key->parts.key)
-        status = sign_there(key, algorithm, message, &signature, err);
-    else if (status == KV_OK && !sign_here(key->parts.key, algorithm, message, &signature))
+        status = sign_there(key, message, &signature, err);
+    else if (status == KV_OK && !sign_here(key->parts.key, message->algorithm, message->text, &signature))
         status =
             kv_fail(err, KV_CREDENTIAL, "the key of '%s' does not sign", key->config->client_certificate);
-    if (status == KV_OK && !verifies(key, algorithm, message, KV_VIEW(signature)))
+    if (status == KV_OK && !verifies(key, message->algorithm, message->text, KV_VIEW(signature)))
         status = kv_fail(
             err, KV_CREDENTIAL,
             "what '%s' signs is not from the key of the certificate in '%s'; name the key that belongs "

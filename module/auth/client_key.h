@@ -3,6 +3,7 @@
 #ifndef KV_AUTH_CLIENT_KEY_H
 #define KV_AUTH_CLIENT_KEY_H
 
+#include "base/clock.h"
 #include "config/config.h"
 
 struct kv_client_key;
@@ -18,9 +19,14 @@ KV_DEFINE_CLEANUP(struct kv_client_key, kv_client_key_free)
 struct kv_view kv_client_key_certificate(const struct kv_client_key *key, size_t i);
 /* base64url: SHA-256 for PS256, SHA-1 for RS256. NULL: memory is short. */
 char *kv_client_key_thumbprint(const struct kv_client_key *key, enum kv_assertion algorithm);
-/* The signature is checked with the certificate before it is handed out. */
-KV_MUST_USE enum kv_status kv_client_key_sign(const struct kv_client_key *key, enum kv_assertion algorithm,
-                                              struct kv_view message, struct kv_bytes *ret,
+struct kv_client_message {
+    enum kv_assertion algorithm;
+    struct kv_view text;
+    struct kv_deadline deadline; /* for a key in another module, as far as that lets go */
+};
+/* The signature is checked with the certificate before it is handed out. KV_CREDENTIAL, KV_TIMED_OUT, KV_CANCELLED. */
+KV_MUST_USE enum kv_status kv_client_key_sign(const struct kv_client_key *key,
+                                              const struct kv_client_message *message, struct kv_bytes *ret,
                                               struct kv_error *err);
 
 #endif

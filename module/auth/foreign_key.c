@@ -5,10 +5,12 @@
 #include "pss.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <p11-kit/pkcs11.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* One visitor at a time: who initialised the module takes it down again, and a logout is everybody's. */
 static pthread_mutex_t door = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
@@ -307,21 +309,71 @@ static enum kv_status sign(const struct visit *visit, struct kv_bytes *ret, stru
     return rv == CKR_OK ? KV_OK : fail_call(visit, "C_Sign", rv, err);
 }
 
+static const char *name_of(const struct visit *visit)
+{
+    return visit->job->module ? visit->job->module : visit->job->uri;
+}
+
+/* A call that is under way in the module cannot be ended: there is no thread that could watch it. But none is begun that comes too late. */
+static enum kv_status still_wanted(const struct visit *visit, struct kv_error *err)
+{
+    if (kv_deadline_cancelled(visit->job->deadline))
+        return kv_fail(err, KV_CANCELLED, "the application ended the call while module '%s' was at work",
+                       name_of(visit));
+    if (!kv_deadline_left(visit->job->deadline))
+        return kv_fail(
+            err, KV_TIMED_OUT,
+            "module '%s' made no signature before the deadline; see what holds its token up, or raise "
+            "`timeout`",
+            name_of(visit));
+    return KV_OK;
+}
+
 static enum kv_status visit_inside(struct visit *visit, struct kv_bytes *ret, struct kv_error *err)
 {
-    KV_TRY(load(visit, err));
-    KV_TRY(initialise(visit, err));
-    KV_TRY(open_session(visit, err));
-    KV_TRY(find_key(visit, err));
-    return sign(visit, ret, err);
+    static enum kv_status (*const steps[])(struct visit *, struct kv_error *) = { load, initialise,
+                                                                                  open_session, find_key };
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        KV_TRY(still_wanted(visit, err));
+        KV_TRY(steps[i](visit, err));
+    }
+    KV_TRY(still_wanted(visit, err));
+    KV_TRY(sign(visit, ret, err));
+    return still_wanted(visit, err);
+}
+
+/* By the wall clock, for not every C library knows another way: in steps so short that it may be set meanwhile. */
+static int wait_a_moment(int64_t ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += ms % 1000 * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    return pthread_mutex_timedlock(&door, &until);
+}
+
+/* Who is inside may be held up by the module for as long as it likes; who waits here is not. */
+static enum kv_status come_in(const struct visit *visit, struct kv_error *err)
+{
+    int held = pthread_mutex_trylock(&door);
+    while (held == EBUSY || held == ETIMEDOUT) {
+        held = wait_a_moment(kv_deadline_look(visit->job->deadline));
+        if (held == ETIMEDOUT)
+            KV_TRY(still_wanted(visit, err));
+    }
+    if (held == 0)
+        return KV_OK;
+    /* By way of it we have come back to ourselves. */
+    return kv_fail(err, KV_CREDENTIAL, "module '%s' leads back here; name the token's own module",
+                   name_of(visit));
 }
 
 static enum kv_status visit_module(struct visit *visit, struct kv_bytes *ret, struct kv_error *err)
 {
     pthread_once(&once, watch_forks);
-    if (pthread_mutex_lock(&door) != 0) /* by way of it we have come back to ourselves */
-        return kv_fail(err, KV_CREDENTIAL, "module '%s' leads back here; name the token's own module",
-                       visit->job->module ? visit->job->module : visit->job->uri);
+    KV_TRY(come_in(visit, err));
     enum kv_status status = visit_inside(visit, ret, err);
     leave(visit);
     pthread_mutex_unlock(&door);

@@ -3,6 +3,7 @@
 #ifndef KV_AUTH_FOREIGN_KEY_H
 #define KV_AUTH_FOREIGN_KEY_H
 
+#include "base/clock.h"
 #include "config/config.h"
 
 struct kv_foreign_job {
@@ -13,8 +14,10 @@ struct kv_foreign_job {
     struct kv_view message;
     unsigned char digest[32]; /* SHA-256 of it */
     int bits;                 /* of the modulus */
+    struct kv_deadline deadline;
 };
-/* ret is as long as the modulus. KV_CREDENTIAL with the cause and the remedy. */
+/* ret is as long as the modulus. KV_CREDENTIAL with the cause and the remedy. KV_TIMED_OUT, KV_CANCELLED: between two calls of the module, or while
+ * another visitor is inside; one call of it nobody can end. */
 KV_MUST_USE enum kv_status kv_foreign_sign(const struct kv_foreign_job *job, struct kv_bytes *ret,
                                            struct kv_error *err);
 

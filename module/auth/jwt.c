@@ -90,7 +90,8 @@ enum kv_status kv_jwt_make(const struct kv_jwt *jwt, char **ret, struct kv_error
     KV_AUTO_BYTES struct kv_bytes signature = { 0 };
     if (!input)
         return kv_fail(err, KV_NO_MEMORY, "no memory for an assertion");
-    KV_TRY(kv_client_key_sign(jwt->key, jwt->algorithm, kv_view_text(input), &signature, err));
+    struct kv_client_message message = { jwt->algorithm, kv_view_text(input), jwt->deadline };
+    KV_TRY(kv_client_key_sign(jwt->key, &message, &signature, err));
     KV_AUTO_TEXT char *end = kv_encode_base64url(KV_VIEW(signature));
     char *whole = end ? kv_text_format("%s.%s", input, end) : NULL;
     if (!whole)

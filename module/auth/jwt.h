@@ -10,6 +10,7 @@ struct kv_jwt {
     bool chain;                  /* x5c, too */
     const char *audience, *subject;
     int64_t now; /* unix seconds; it holds for ten minutes */
+    struct kv_deadline deadline;
 };
 /* Compact form; kv_text_free. */
 KV_MUST_USE enum kv_status kv_jwt_make(const struct kv_jwt *jwt, char **ret, struct kv_error *err);

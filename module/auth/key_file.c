@@ -142,15 +142,15 @@ static enum kv_status read_pkcs12(const struct kv_auth_file *file, struct kv_vie
 enum kv_status kv_key_file_read(const char *path, const char *password, struct kv_key_file *ret,
                                 struct kv_error *err)
 {
-    struct kv_auth_file file = { "certificate file", path, KV_FILE_PUBLIC };
+    struct kv_auth_file file = { "certificate file", path, false };
     KV_AUTO_BYTES struct kv_bytes bytes = { 0 };
-    mode_t mode = 0;
-    KV_TRY(kv_auth_file_read(&file, &bytes, &mode, err));
+    bool private = false;
+    KV_TRY(kv_auth_file_read(&file, &bytes, &private, err));
     bool pem =
         bytes.len && !memchr(bytes.data, 0, bytes.len) && strstr((const char *)bytes.data, "-----BEGIN ");
     /* Before anything of it is used: what others could read is no secret any more. */
-    if (!pem || strstr((const char *)bytes.data, "PRIVATE KEY-----"))
-        KV_TRY(kv_auth_file_private(&file, mode, err));
+    if (!private && (!pem || strstr((const char *)bytes.data, "PRIVATE KEY-----")))
+        return kv_auth_file_fail_open(&file, err);
     return pem ? read_pem(&file, KV_VIEW(bytes), password, ret, err)
                : read_pkcs12(&file, KV_VIEW(bytes), password, ret, err);
 }

@@ -1,11 +1,10 @@
 #include "managed.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
+#include "base/file.h"
+
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #define AGENT    "/opt/azcmagent/bin/himds"
 #define STANDARD "http://127.0.0.1:40342/metadata/identity/oauth2/token"
@@ -65,59 +64,41 @@ static const char *name_of(const char *path, const char *folder)
     return good ? name : NULL;
 }
 
-static enum kv_status open_key(const char *path, const char *folder, int *ret, struct kv_error *err)
+/* The agent is a user of its own, whose folder this is. */
+static const struct kv_file_rule key_rule = { .service = true, .largest = KEY_MAX, .status = KV_CREDENTIAL };
+
+static enum kv_status read_key(const char *path, const char *folder, struct kv_bytes *ret,
+                               struct kv_error *err)
 {
-    const char *name = name_of(path, folder);
-    struct stat st;
-    if (!name)
+    if (!name_of(path, folder))
         return kv_fail(
             err, KV_CREDENTIAL,
             "Azure Arc's agent names the key file '%s', which is not a *.key right in '%s': what answers "
             "is not the agent",
             path, folder);
-    KV_AUTO_FD int at = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    KV_AUTO_FD int fd =
-        at < 0 ? -1 : openat(at, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) != 0)
-        return kv_fail(err, KV_CREDENTIAL, "Azure Arc's key file '%s': %s%s", path, strerror(errno),
-                       errno == EACCES ? "; put this user into the group himds" : "");
-    if (!S_ISREG(st.st_mode) || st.st_size > KEY_MAX)
-        return kv_fail(err, KV_CREDENTIAL, "Azure Arc's key file '%s' is not a file of at most %d bytes",
-                       path, KEY_MAX);
-    *ret = fd;
-    fd = -1;
-    return KV_OK;
+    enum kv_status status = kv_file_read(path, &key_rule, ret, err);
+    if (status == KV_DENIED)
+        return kv_fail(err, KV_CREDENTIAL,
+                       "Azure Arc's key file '%s' may not be read: put this user into the group himds", path);
+    if (status != KV_OK && status != KV_NO_MEMORY)
+        return kv_fail_in(err, KV_CREDENTIAL, "Azure Arc's key file");
+    return status;
 }
 
-enum { BASIC_LEN = sizeof "Basic " - 1 };
-
 /* "Basic KEY" */
-static enum kv_status read_key(int fd, const char *path, struct kv_bytes *ret, struct kv_error *err)
+static enum kv_status make_basic(const char *path, struct kv_view key, struct kv_buffer *ret,
+                                 struct kv_error *err)
 {
-    KV_AUTO_BYTES struct kv_bytes line = { 0 };
-    if (kv_bytes_alloc(BASIC_LEN + KEY_MAX + 2, &line) != KV_OK)
-        return kv_fail(err, KV_NO_MEMORY, "no memory for a token request");
-    memcpy(line.data, "Basic ", BASIC_LEN);
-    unsigned char *key = line.data + BASIC_LEN;
-    size_t len = 0;
-    ssize_t got;
-    while (len <= KEY_MAX && (got = read(fd, key + len, KEY_MAX + 1 - len)) != 0) {
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return kv_fail(err, KV_CREDENTIAL, "Azure Arc's key file '%s': %s", path, strerror(errno));
-        len += (size_t)got;
-    }
-    bool good = len && len <= KEY_MAX;
-    len -= good && key[len - 1] == '\n';
-    key[len] = 0;
-    for (size_t i = 0; good && i < len; i++)
-        good = key[i] > ' ' && key[i] <= '~';
-    if (!good || !len)
+    key.len -= key.len && key.data[key.len - 1] == '\n';
+    bool good = key.len > 0;
+    for (size_t i = 0; good && i < key.len; i++)
+        good = key.data[i] > ' ' && key.data[i] <= '~';
+    if (!good)
         return kv_fail(err, KV_CREDENTIAL,
                        "Azure Arc's key file '%s' does not hold one word of at most %d bytes", path, KEY_MAX);
-    *ret = kv_bytes_take(&line);
-    return KV_OK;
+    return kv_buffer_format(ret, "Basic %.*s", (int)key.len, (const char *)key.data) == KV_OK
+               ? KV_OK
+               : kv_fail(err, KV_NO_MEMORY, "no memory for a token request");
 }
 
 /* ---- asking ---- */
@@ -126,15 +107,15 @@ static enum kv_status answer(const struct kv_managed_ask *ask, struct kv_managed
                              struct kv_http_reply *ret, struct kv_error *err)
 {
     char path[PATH_ROOM];
-    KV_AUTO_FD int fd = -1;
-    KV_AUTO_BYTES struct kv_bytes basic = { 0 };
+    KV_AUTO_BYTES struct kv_bytes key = { 0 };
+    KV_AUTO_BUFFER struct kv_buffer basic = { 0 };
     if (!read_realm(ret, path, sizeof path))
         return kv_fail(err, KV_PROTOCOL, "'%s' names no key file: what answers is not Azure Arc's agent",
                        form->endpoint);
-    KV_TRY(open_key(path, ask->key_folder, &fd, err));
-    KV_TRY(read_key(fd, path, &basic, err));
+    KV_TRY(read_key(path, ask->key_folder, &key, err));
+    KV_TRY(make_basic(path, KV_VIEW(key), &basic, err));
     kv_http_reply_free(ret);
-    form->authorization = (const char *)basic.data;
+    form->authorization = (const char *)basic.bytes.data;
     return kv_managed_send(ask, form, ret, err);
 }
 

@@ -34,6 +34,35 @@ static bool nobody_there(enum kv_status status, const struct kv_http_reply *repl
            !is_ours(KV_VIEW(reply->body));
 }
 
+/* Without its header the service turns a request away at once, while a token may take it seconds: so the question is whether anybody answers, and
+ * everybody who does is there. What takes a connection and says nothing would else cost the whole deadline (contract §14.4). */
+static enum kv_status look(const struct kv_credential_request *request, const char *url, struct kv_error *err)
+{
+    struct kv_deadline deadline = request->task->deadline;
+    int64_t left = kv_deadline_left(deadline);
+    struct kv_http_request probe = {
+        .method = "GET", .url = url, .link_local = true, .connect_timeout_ms = PROBE_MS
+    };
+    KV_AUTO_REPLY struct kv_http_reply reply = { 0 };
+    deadline = kv_deadline_again(deadline, left < PROBE_MS ? left : PROBE_MS);
+    enum kv_status status = kv_http_send(request->http, &probe, deadline, &reply, err);
+    if (status == KV_TIMED_OUT && kv_deadline_left(request->task->deadline))
+        return kv_fail(
+            err, KV_UNREACHABLE,
+            "the metadata service '%s' does not answer within a second: where it is only slow, let "
+            "`credential` be managed-identity alone",
+            request->config->imds_endpoint);
+    if (status == KV_OK && (reply.status == 403 || reply.status == 504))
+        return kv_fail(err, KV_CREDENTIAL, "the metadata service '%s' cannot be reached from here: HTTP %d",
+                       request->config->imds_endpoint, reply.status);
+    return status;
+}
+
+static bool is_own(enum kv_status status)
+{
+    return status == KV_TIMED_OUT || status == KV_CANCELLED || status == KV_NO_MEMORY;
+}
+
 /* A machine to which no identity is assigned is no refusal; that it does not have the one that was named is. */
 static bool none_assigned(const struct kv_managed_ask *ask, const struct kv_http_reply *reply)
 {
@@ -48,6 +77,11 @@ static enum kv_status send(const struct kv_managed_ask *ask, struct kv_http_repl
     if (!url)
         return kv_fail(err, KV_NO_MEMORY, "no memory for a token request");
     /* Chosen by name it is waited for; as a link of a chain it may well not be there at all. */
+    if (absent) {
+        enum kv_status there = look(ask->request, url, err);
+        *absent = there != KV_OK && !is_own(there);
+        KV_TRY(there);
+    }
     struct kv_managed_form form = {
         .endpoint = url,
         .api_version = "2018-02-01",

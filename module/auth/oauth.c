@@ -58,6 +58,7 @@ static bool worth_another(const struct kv_oauth_send *send, const struct outcome
         .http = listed(send->repeat, reply->status) ? 503 : reply->status,
         .retry_after = reply->retry_after,
         .retry_after_ms = reply->retry_after_ms,
+        .date = reply->date,
         .unix_seconds = deadline.clock->unix_seconds(deadline.clock),
         .left_ms = kv_deadline_left(deadline),
         .jitter = deadline.clock->jitter(deadline.clock),

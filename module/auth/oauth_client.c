@@ -27,6 +27,8 @@ static const struct {
     { "AADSTS700030", "the certificate's subject is not one that the application trusts: correct the trusted "
                       "subject, or register the "
                       "certificate and turn `send_certificate_chain` off" },
+    { "AADSTS7000213", "the certificates do not lead to the authority that the application trusts: put those "
+                       "between them behind `client_certificate`, in its file" },
     { "AADSTS7000214", "the certificate was registered for another application: correct `client_id`" },
     { "AADSTS700021", "the assertion is that of another application: correct `client_id`" },
     { "AADSTS700023", "the assertion is meant for another authority: correct `authority` or `tenant`" },
@@ -100,9 +102,16 @@ static const char *authority_of(const struct kv_credential_request *request)
     return request->config->authority ? request->config->authority : request->challenge->authority;
 }
 
+bool kv_oauth_is_adfs(const struct kv_challenge *challenge)
+{
+    return kv_text_equal_case(challenge->tenant, "adfs");
+}
+
 /* The challenge's tenant: it was checked to be the configured one, or one that is allowed beside it. */
 char *kv_oauth_client_url(const struct kv_credential_request *request)
 {
+    if (kv_oauth_is_adfs(request->challenge))
+        return kv_text_format("%s/adfs/oauth2/token", authority_of(request));
     return kv_text_format("%s/%s/oauth2/v2.0/token", authority_of(request), request->challenge->tenant);
 }
 
@@ -112,11 +121,22 @@ static enum kv_status add(struct kv_buffer *body, const char *name, const char *
     return plain ? kv_buffer_format(body, "%s%s=%s", body->bytes.len ? "&" : "", name, plain) : KV_NO_MEMORY;
 }
 
+/* AD FS knows the first version of the protocol: a resource instead of a scope, and no claims of continuous access. */
+static enum kv_status add_resource(const struct kv_credential_request *request, struct kv_buffer *ret)
+{
+    static const char tail[] = "/.default";
+    const char *scope = request->challenge->scope, *end = strstr(scope, tail);
+    size_t len = end && !end[sizeof tail - 1] ? (size_t)(end - scope) : strlen(scope);
+    KV_AUTO_TEXT char *resource = kv_text_copy_n(scope, len);
+    return resource ? add(ret, "resource", resource) : KV_NO_MEMORY;
+}
+
 static enum kv_status make_body(const struct kv_credential_request *request,
                                 const struct kv_oauth_proof *proof, struct kv_buffer *ret)
 {
+    bool adfs = kv_oauth_is_adfs(request->challenge);
     KV_AUTO_TEXT char *claims =
-        kv_oauth_claims_parameter(request->claims, request->config->continuous_access);
+        kv_oauth_claims_parameter(adfs ? NULL : request->claims, !adfs && request->config->continuous_access);
     if (!claims)
         return KV_NO_MEMORY;
     KV_TRY(add(ret, "grant_type", "client_credentials"));
@@ -129,7 +149,7 @@ static enum kv_status make_body(const struct kv_credential_request *request,
     }
     if (*claims)
         KV_TRY(add(ret, "claims", claims));
-    return add(ret, "scope", request->challenge->scope);
+    return adfs ? add_resource(request, ret) : add(ret, "scope", request->challenge->scope);
 }
 
 enum kv_status kv_oauth_client_token(const struct kv_credential_request *request,

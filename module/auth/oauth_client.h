@@ -4,6 +4,9 @@
 
 #include "oauth.h"
 
+/* Active Directory Federation Services, as on Azure Stack Hub: its tenant is "adfs", and it speaks the protocol's first version (contract §14). */
+bool kv_oauth_is_adfs(const struct kv_challenge *challenge);
+
 /* Where the token is asked for, which is also the audience of an assertion. NULL: memory is short. */
 char *kv_oauth_client_url(const struct kv_credential_request *request);
 

@@ -15,7 +15,7 @@ static enum kv_status acquire(const struct kv_credential_request *request, struc
     KV_AUTO_TEXT char *bearer = NULL;
     if (!path)
         return kv_fail(err, KV_CREDENTIAL, "credential 'static-token': %s", unavailable(request->config));
-    KV_TRY(kv_auth_file_text(&(struct kv_auth_file){ "token file", path, KV_FILE_SECRET }, &bearer, err));
+    KV_TRY(kv_auth_file_text(&(struct kv_auth_file){ "token file", path, true }, &bearer, err));
     if (!kv_oauth_is_bearer(bearer))
         return kv_fail(err, KV_CREDENTIAL, "token file '%s' does not hold an access token", path);
     const struct kv_clock *clock = request->task->deadline.clock;

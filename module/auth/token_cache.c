@@ -1,5 +1,7 @@
 #include "token_private.h"
 
+#include "base/locked.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,9 +43,31 @@ void kv_kept_token_free(struct kv_kept_token *kept)
     kv_wipe(kept, sizeof *kept);
 }
 
+static void drop_token(struct entry *entry)
+{
+    kv_locked_free(entry->kept.token.bearer);
+    entry->kept.token.bearer = NULL;
+    kv_kept_token_free(&entry->kept);
+}
+
+/* Takes *kept over. What stays for hours stands in locked memory. */
+static enum kv_status keep_token(struct entry *entry, struct kv_kept_token *kept)
+{
+    size_t len = strlen(kept->token.bearer);
+    char *bearer = kv_locked_alloc(len + 1);
+    if (bearer) {
+        memcpy(bearer, kept->token.bearer, len);
+        drop_token(entry);
+        entry->kept = *kept;
+        entry->kept.token.bearer = bearer;
+    }
+    kv_kept_token_free(kept);
+    return bearer ? KV_OK : KV_NO_MEMORY;
+}
+
 static void entry_free(struct entry *entry)
 {
-    kv_kept_token_free(&entry->kept);
+    drop_token(entry);
     kv_text_free(entry->identity);
     free(entry);
 }
@@ -282,13 +306,13 @@ static enum kv_status fetch(struct kv_token_cache *cache, struct entry *entry,
     pthread_mutex_unlock(&cache->lock);
     enum kv_status status = obtain(&round, &kept, &err);
     pthread_mutex_lock(&cache->lock);
+    if (status == KV_OK && (status = keep_token(entry, &kept)) != KV_OK)
+        status = kv_fail(&err, status, "no memory for a token");
     entry->refreshing = false;
     entry->rounds++;
     entry->last_status = status;
     entry->last_error = err;
     if (status == KV_OK) {
-        kv_kept_token_free(&entry->kept);
-        entry->kept = kept;
         memcpy(entry->asked.claims, demanded(wish), strlen(demanded(wish)) + 1);
         entry->pause_until = 0;
     } else if (early) {
@@ -395,8 +419,7 @@ void kv_token_cache_put(struct kv_token_cache *cache, const struct kv_token_wish
     if (*entry->name)
         kv_token_keyring_write(&cache->keyring, entry->name, now, &kept);
     pthread_mutex_lock(&cache->lock);
-    kv_kept_token_free(&entry->kept);
-    entry->kept = kept;
+    (void)!keep_token(entry, &kept); /* without memory it is asked for again */
     leave_entry(cache, entry);
     pthread_mutex_unlock(&cache->lock);
 }
@@ -411,7 +434,7 @@ void kv_token_cache_drop(struct kv_token_cache *cache, const struct kv_token_wis
         memcpy(name, entry->name, sizeof name);
         if (entry->kept.token.bearer &&
             kv_view_equal_ct(kv_view_text(entry->kept.token.bearer), kv_view_text(bearer)))
-            kv_kept_token_free(&entry->kept);
+            drop_token(entry);
     }
     pthread_mutex_unlock(&cache->lock);
     if (*name)

@@ -19,8 +19,7 @@ static enum kv_status read_token(const struct kv_credential_request *request, ch
     const char *path = request->config->federated_token_file;
     struct kv_oauth_claims claims = { 0 };
     KV_AUTO_TEXT char *token = NULL;
-    KV_TRY(kv_auth_file_text(&(struct kv_auth_file){ "federated token file", path, KV_FILE_PUBLIC }, &token,
-                             err));
+    KV_TRY(kv_auth_file_text(&(struct kv_auth_file){ "federated token file", path, false }, &token, err));
     if (!kv_oauth_is_bearer(token) || !kv_oauth_read_claims(token, &claims))
         return kv_fail(err, KV_CREDENTIAL, "federated token file '%s' does not hold a signed token", path);
     if (claims.expires && claims.expires <= clock->unix_seconds(clock))

@@ -18,6 +18,9 @@ struct walk {
     int folder; /* where we are */
     char *rest; /* what is left of the way, never with a '/' in front */
     unsigned links;
+    uid_t owner;    /* of the folder where we are */
+    bool strange;   /* a service's rule has let pass what belongs to: */
+    uid_t stranger; /* who has to be the one who owns the last folder */
     struct kv_error
         trouble; /* the first folder or link that cannot be trusted: told only when there is a file behind it */
 };
@@ -48,10 +51,27 @@ static enum kv_status fail_open(const struct walk *walk, int cause)
     return kv_fail(walk->err, status, "%s: cannot be opened: %s: %s", walk->path, strerror(cause), remedy);
 }
 
+/* Everything on the way is root's, the caller's, or one and the same other's. */
+static bool is_of_service(struct walk *walk, uid_t owner)
+{
+    if (!walk->rule->service || (walk->strange && walk->stranger != owner))
+        return false;
+    walk->strange = true;
+    walk->stranger = owner;
+    return true;
+}
+
+static enum kv_status fail_kind(const struct walk *walk)
+{
+    return kv_fail(walk->err, walk->rule->status, "%s: is not a regular file: give the path of one",
+                   walk->path);
+}
+
 static void look_at_folder(struct walk *walk, const char *name, const struct stat *info)
 {
-    bool open = info->st_mode & 022 && !(info->st_mode & S_ISVTX);
-    if (walk->trouble.status || (is_ours(info->st_uid) && !open))
+    bool open = info->st_mode & (walk->rule->service ? 002 : 022) && !(info->st_mode & S_ISVTX);
+    walk->owner = info->st_uid;
+    if (walk->trouble.status || (!open && (is_ours(info->st_uid) || is_of_service(walk, info->st_uid))))
         return;
     if (open)
         walk->trouble.status = kv_fail(
@@ -96,7 +116,8 @@ static enum kv_status follow(struct walk *walk, int link, const struct stat *inf
 {
     char to[PATH_MAX];
     ssize_t len = readlinkat(link, "", to, sizeof to - 1);
-    if (len <= 0 || ++walk->links > LINKS_MAX)
+    bool refused = walk->rule->service && !strchr(behind, '/'); /* its folder, or the file itself */
+    if (len <= 0 || refused || ++walk->links > LINKS_MAX)
         return fail_open(walk, len < 0 ? errno : ELOOP);
     to[len] = 0;
     if (!is_ours(info->st_uid) && !walk->trouble.status)
@@ -124,6 +145,8 @@ static enum kv_status step(struct walk *walk, bool *ret_last)
     struct stat info;
     if (!name || !behind)
         return kv_fail(walk->err, KV_NO_MEMORY, "out of memory");
+    if (!*name) /* the root, by itself or by a link */
+        return fail_kind(walk);
     KV_AUTO_FD int found = openat(walk->folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (found < 0 || fstat(found, &info))
         return fail_open(walk, errno);
@@ -154,16 +177,19 @@ static bool in_group(gid_t group)
     return group == getegid();
 }
 
+static mode_t forbidden_to_secrets(const struct stat *info)
+{
+    return info->st_uid == 0 && in_group(info->st_gid) ? 026 : 066;
+}
+
 static enum kv_status check_file(const struct walk *walk, const struct stat *info)
 {
     const struct kv_file_rule *rule = walk->rule;
     const char *path = walk->path;
-    mode_t forbidden = rule->secret ? 066 : 022;
-    if (rule->secret && info->st_uid == 0 && in_group(info->st_gid))
-        forbidden = 026;
+    mode_t forbidden = rule->service ? 002 : rule->secret ? forbidden_to_secrets(info) : 022;
     if (!S_ISREG(info->st_mode))
-        return kv_fail(walk->err, rule->status, "%s: is not a regular file: give the path of one", path);
-    if (!is_ours(info->st_uid))
+        return fail_kind(walk);
+    if (!is_ours(info->st_uid) && !(rule->service && info->st_uid == walk->owner))
         return kv_fail(walk->err, rule->status,
                        "%s: belongs to user %u, who is neither root nor the caller: chown root '%s'", path,
                        (unsigned)info->st_uid, path);
@@ -195,6 +221,11 @@ static enum kv_status open_last(struct walk *walk, int *ret_fd)
         return fail_open(walk, errno);
     KV_TRY(check_file(walk, &info));
     KV_TRY(tell_trouble(walk));
+    if (walk->strange && walk->stranger != walk->owner)
+        return kv_fail(walk->err, walk->rule->status,
+                       "%s: a folder on the way belongs to user %u, who is neither root nor the owner of its "
+                       "own folder: chown root that folder",
+                       walk->path, (unsigned)walk->stranger);
     *ret_fd = fd;
     fd = -1;
     return KV_OK;
@@ -228,8 +259,14 @@ enum kv_status kv_file_folder(const char *path, const struct kv_file_rule *rule,
     return tell_trouble(&walk);
 }
 
-static enum kv_status read_all(int fd, const char *path, const struct kv_file_rule *rule,
-                               struct kv_bytes *ret, struct kv_error *err)
+bool kv_file_private(int fd)
+{
+    struct stat info;
+    return fstat(fd, &info) == 0 && !(info.st_mode & forbidden_to_secrets(&info));
+}
+
+enum kv_status kv_file_read_opened(int fd, const char *path, const struct kv_file_rule *rule,
+                                   struct kv_bytes *ret, struct kv_error *err)
 {
     KV_AUTO_BUFFER struct kv_buffer text = { .limit = rule->largest };
     unsigned char block[4096];
@@ -257,5 +294,5 @@ enum kv_status kv_file_read(const char *path, const struct kv_file_rule *rule, s
 {
     KV_AUTO_FD int fd = -1;
     KV_TRY(kv_file_open(path, rule, &fd, err));
-    return read_all(fd, path, rule, ret, err);
+    return kv_file_read_opened(fd, path, rule, ret, err);
 }

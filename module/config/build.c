@@ -101,8 +101,18 @@ static const struct {
       { "KVP11_CLIENT_CERTIFICATE_PASSWORD", "AZURE_CLIENT_CERTIFICATE_PASSWORD" } },
 };
 
-/* A file goes before the environment. One that cannot be read now is no failure: who asks for a token reads
- * it again and says why. */
+/* One that cannot be read now is no failure: who asks for a token reads it again and says why. */
+static enum kv_status fill_from_file(const char *file, char **secret, struct kv_error *err)
+{
+    KV_AUTO_TEXT char *text = NULL;
+    enum kv_status status = kv_config_secret_file(file, &text, NULL);
+
+    if (status == KV_OK)
+        status = kv_setting_keep_secret(text, secret);
+    return status == KV_NO_MEMORY ? kv_fail(err, status, "out of memory") : KV_OK;
+}
+
+/* A file goes before the environment. */
 static enum kv_status fill_secret(kv_raw_lookup *lookup, size_t row, struct kv_vault_config *vault,
                                   struct kv_error *err)
 {
@@ -112,15 +122,12 @@ static enum kv_status fill_secret(kv_raw_lookup *lookup, size_t row, struct kv_v
     if (kv_setting_is_pin(vault, secrets[row].name))
         return KV_OK;
     if (file)
-        return kv_config_secret_file(file, secret, NULL) == KV_NO_MEMORY
-                   ? kv_fail(err, KV_NO_MEMORY, "out of memory")
-                   : KV_OK;
+        return fill_from_file(file, secret, err);
     for (size_t i = 0; i < sizeof secrets[row].names / sizeof *secrets[row].names && !*secret; i++) {
         const char *text = lookup(secrets[row].names[i]);
         if (!text || !*text)
             continue;
-        *secret = kv_text_copy(text);
-        if (!*secret)
+        if (kv_setting_keep_secret(text, secret))
             return kv_fail(err, KV_NO_MEMORY, "out of memory");
     }
     return KV_OK;
@@ -257,5 +264,6 @@ enum kv_status kv_raw_build(const struct kv_raw *raw, const struct kv_raw_world 
         config->map = usual_map(world->lookup);
     if (!config->map || !config->surroundings)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
-    return build_vaults(raw, world, config, err);
+    KV_TRY(build_vaults(raw, world, config, err));
+    return kv_raw_check_failover(raw, config, err);
 }

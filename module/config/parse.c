@@ -1,12 +1,11 @@
 #include "settings.h"
-#include "base/kinds.h"
 
-#include <arpa/inet.h>
+#include "base/kinds.h"
+#include "base/locked.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-static const char *const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 
 static void *field_of(const struct kv_setting *row, void *base)
 {
@@ -39,19 +38,9 @@ static int place_of(const char *word, const char *words)
     }
 }
 
-static bool is_made_of(const char *text, const char *marks, size_t most)
-{
-    if (!*text || strlen(text) > most)
-        return false;
-    for (; *text; text++)
-        if (!strchr(letters, *text) && !strchr(marks, *text))
-            return false;
-    return true;
-}
-
 static enum kv_status set_text(const struct kv_setting *row, const char *value, void *base)
 {
-    if (!is_made_of(value, ".-_", 128))
+    if (!kv_word_is_made_of(value, ".-_", 128))
         return KV_CONFIG;
     return take_text(field_of(row, base), kv_text_copy(value));
 }
@@ -184,114 +173,17 @@ static enum kv_status set_vault_url(const struct kv_setting *row, const char *va
     return take_text(field_of(row, base), url);
 }
 
-static enum kv_status set_authority(const struct kv_setting *row, const char *value, void *base)
-{
-    KV_AUTO_TEXT char *host = NULL;
-    KV_AUTO_TEXT char *full = kv_text_format("%s%s", strstr(value, "://") ? "" : "https://", value);
-    char *url;
-
-    if (!full)
-        return KV_NO_MEMORY;
-    KV_TRY(kv_url_normalise(full, "https", &url, &host));
-    return take_text(field_of(row, base), url);
-}
-
-static enum kv_status set_endpoint(const struct kv_setting *row, const char *value, void *base)
-{
-    KV_AUTO_TEXT char *host = NULL, *url = NULL;
-    enum kv_status status = kv_url_normalise(value, "https", &url, &host);
-
-    if (status == KV_CONFIG) {
-        KV_TRY(kv_url_normalise(value, "http", &url, &host));
-        if (!kv_url_is_local(host))
-            return KV_CONFIG;
-        status = KV_OK;
-    }
-    return status ? status : take_text(field_of(row, base), kv_take(url));
-}
-
-/* The head of an address, which the platform may also have put on a private network without TLS. */
-static enum kv_status get_near(const char *head, char **ret_url)
-{
-    KV_AUTO_TEXT char *host = NULL, *url = NULL;
-    enum kv_status status = kv_url_normalise(head, "https", &url, &host);
-
-    if (status == KV_CONFIG) {
-        KV_TRY(kv_url_normalise(head, "http", &url, &host));
-        status = kv_url_is_local(host) || kv_url_is_private(host) ? KV_OK : KV_CONFIG;
-    }
-    if (status == KV_OK)
-        *ret_url = kv_take(url);
-    return status;
-}
-
-static enum kv_status set_service(const struct kv_setting *row, const char *value, void *base)
-{
-    const char *host = strstr(value, "://");
-    const char *path = host ? strchr(host + 3, '/') : NULL;
-
-    if (path && !is_made_of(path, "/-._~", 1000))
-        return KV_CONFIG;
-    KV_AUTO_TEXT char *head = kv_text_copy_n(value, path ? (size_t)(path - value) : strlen(value)),
-                      *url = NULL;
-    if (!head)
-        return KV_NO_MEMORY;
-    KV_TRY(get_near(head, &url));
-    return take_text(field_of(row, base), kv_text_format("%s%s", url, path ? path : ""));
-}
-
-static enum kv_status set_transport(const struct kv_setting *row, const char *value, void *base)
-{
-    char *text = NULL;
-
-    KV_TRY(row->kind == KV_SETTING_PROXY  ? kv_transport_proxy(value, &text)
-           : row->kind == KV_SETTING_PINS ? kv_transport_pins(value, &text)
-                                          : kv_transport_interface(value, &text));
-    return take_text(field_of(row, base), text);
-}
+/* A text that has a reader of its own. */
+static enum kv_status set_read(const struct kv_setting *row, const char *value, void *base);
 
 static bool is_pattern(const char *word)
 {
-    return is_made_of(word, "-*?", KV_NAME_SIZE - 1);
-}
-
-static bool is_address(const char *text)
-{
-    unsigned char address[sizeof(struct in6_addr)];
-    char bare[64];
-    size_t len = strlen(text);
-
-    if (inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1)
-        return true;
-    if (len < 3 || len > sizeof bare || text[0] != '[' || text[len - 1] != ']')
-        return false;
-    memcpy(bare, text + 1, len - 2);
-    bare[len - 2] = '\0';
-    return inet_pton(AF_INET6, bare, address) == 1;
-}
-
-static bool is_resolve(const char *word)
-{
-    char host[256];
-    size_t host_len = strcspn(word, ":"), port_len;
-    int64_t port;
-
-    if (!word[host_len] || host_len >= sizeof host)
-        return false;
-    memcpy(host, word, host_len);
-    host[host_len] = '\0';
-    word += host_len + 1;
-    port_len = strcspn(word, ":");
-    if (!word[port_len] || port_len > 5 || !is_address(word + port_len + 1))
-        return false;
-    char digits[6] = "";
-    memcpy(digits, word, port_len);
-    return kv_url_is_host(host) && get_number(digits, 0, &port) && port >= 1 && port <= 65535;
+    return kv_word_is_made_of(word, "-*?", KV_NAME_SIZE - 1);
 }
 
 static bool is_tenant(const char *word)
 {
-    return !strcmp(word, "*") || is_made_of(word, ".-", 63);
+    return !strcmp(word, "*") || kv_word_is_made_of(word, ".-", 63);
 }
 
 static enum kv_status set_words(const struct kv_setting *row, const char *value, void *base)
@@ -299,7 +191,7 @@ static enum kv_status set_words(const struct kv_setting *row, const char *value,
     bool tenants = row->kind == KV_SETTING_TENANTS;
     bool (*is_good)(const char *) = tenants                            ? is_tenant
                                     : row->kind == KV_SETTING_PATTERNS ? is_pattern
-                                                                       : is_resolve;
+                                                                       : kv_address_is_resolve;
     KV_CLEANUP(kv_words_free) struct kv_pair_list list = { 0 };
     struct kv_pair_list *field = field_of(row, base), before = *field;
 
@@ -312,14 +204,38 @@ static enum kv_status set_words(const struct kv_setting *row, const char *value,
     return KV_OK;
 }
 
+static enum kv_status set_sections(const struct kv_setting *row, const char *value, void *base)
+{
+    struct kv_pair_list list = { 0 }, *field = field_of(row, base);
+
+    KV_TRY(kv_sections_split(value, &list));
+    kv_words_free(field);
+    *field = list;
+    return KV_OK;
+}
+
+enum kv_status kv_setting_keep_secret(const char *text, char **secret)
+{
+    size_t len = strlen(text);
+    char *copy = kv_locked_alloc(len + 1);
+
+    if (!copy)
+        return KV_NO_MEMORY;
+    memcpy(copy, text, len);
+    kv_locked_free(*secret);
+    *secret = copy;
+    return KV_OK;
+}
+
 static enum kv_status set_secret(const struct kv_setting *row, const char *value, void *base)
 {
-    return *value ? take_text(field_of(row, base), kv_text_copy(value)) : KV_CONFIG;
+    return *value ? kv_setting_keep_secret(value, field_of(row, base)) : KV_CONFIG;
 }
 
 static const struct {
     enum kv_status (*set)(const struct kv_setting *row, const char *value, void *base);
     const char *wanted;
+    enum kv_status (*read)(const char *value, char **ret); /* of set_read */
 } kinds[] = {
     [KV_SETTING_TEXT] = { set_text, "of letters, digits, '.', '-' and '_'" },
     [KV_SETTING_WORD] = { set_word, NULL },
@@ -331,25 +247,39 @@ static const struct {
     [KV_SETTING_NUMBER] = { set_number, "a whole number" },
     [KV_SETTING_PATH] = { set_path, "an absolute path" },
     [KV_SETTING_VAULT_URL] = { set_vault_url, "an https address of host and port alone" },
-    [KV_SETTING_AUTHORITY] = { set_authority, "an https address of host and port alone" },
-    [KV_SETTING_ENDPOINT] = { set_endpoint, "an address of host and port alone, with https unless it is on "
-                                            "127.0.0.0/8 or 169.254.0.0/16" },
-    [KV_SETTING_SERVICE] = { set_service,
-                             "an address without a query, with https unless it is on this machine, "
-                             "its link, or a private network" },
+    [KV_SETTING_AUTHORITY] = { set_read, "an https address of host and port alone", kv_address_authority },
+    [KV_SETTING_ENDPOINT] = { set_read,
+                              "an address of host and port alone, with https unless it is on 127.0.0.0/8 or "
+                              "169.254.0.0/16",
+                              kv_address_endpoint },
+    [KV_SETTING_SERVICE] = { set_read,
+                             "an address without a query, with https unless it is on this machine, its link, "
+                             "or a private network",
+                             kv_address_service },
     [KV_SETTING_PATTERNS] = { set_words,
                               "a list of key names (letters, digits, '-', and the marks * and ?)" },
     [KV_SETTING_RESOLVE] = { set_words, "a list of host:port:address" },
     [KV_SETTING_TENANTS] = { set_words, "a list of tenants, or *" },
+    [KV_SETTING_SECTIONS] = { set_sections, "a list of at most 8 names of vaults with a comma between" },
     [KV_SETTING_KEY] = { set_key, "an absolute path or a URI 'pkcs11:…' without blanks" },
     [KV_SETTING_RATE] = { set_rate, "auto, off, or a whole number" },
-    [KV_SETTING_PROXY] = { set_transport,
-                           "environment, none, or an address http://, socks5:// or socks5h:// with its "
-                           "port and without a name and password" },
-    [KV_SETTING_PINS] = { set_transport, "a list of sha256//DIGEST, each a SHA-256 in base64" },
-    [KV_SETTING_INTERFACE] = { set_transport, "the name of a network interface or an address" },
+    [KV_SETTING_PROXY] = { set_read,
+                           "environment, none, or an address http://, socks5:// or socks5h:// with its port "
+                           "and without a name and password",
+                           kv_transport_proxy },
+    [KV_SETTING_PINS] = { set_read, "a list of sha256//DIGEST, each a SHA-256 in base64", kv_transport_pins },
+    [KV_SETTING_INTERFACE] = { set_read, "the name of a network interface or an address",
+                               kv_transport_interface },
     [KV_SETTING_SECRET] = { set_secret, "a secret" },
 };
+
+static enum kv_status set_read(const struct kv_setting *row, const char *value, void *base)
+{
+    char *text = NULL;
+
+    KV_TRY(kinds[row->kind].read(value, &text));
+    return take_text(field_of(row, base), text);
+}
 
 /* "one of a, b, c", "a whole number from 1 to 100". */
 static char *wanted_text(const struct kv_setting *row)
@@ -387,38 +317,4 @@ enum kv_status kv_setting_set(const struct kv_setting *row, const char *value, c
     const char *remark = strchr(value, '#') ? " (a remark behind a value starts with ' ;')" : "";
     return kv_fail(err, status, "%s: %s = '%s' is not %s: write %s = %s%s", origin, name, hides ? "…" : value,
                    wanted ? wanted : row->info.type, name, example, remark);
-}
-
-void kv_setting_clear(const struct kv_setting *row, void *base)
-{
-    switch (row->kind) {
-    case KV_SETTING_CHOICE:
-    case KV_SETTING_FLAG:
-    case KV_SETTING_HSM:
-    case KV_SETTING_SECONDS:
-    case KV_SETTING_NUMBER:
-    case KV_SETTING_RATE:
-        return;
-    case KV_SETTING_PATTERNS:
-    case KV_SETTING_RESOLVE:
-    case KV_SETTING_TENANTS:
-        kv_words_free(field_of(row, base));
-        return;
-    case KV_SETTING_TEXT:
-    case KV_SETTING_WORD:
-    case KV_SETTING_WORDS:
-    case KV_SETTING_PATH:
-    case KV_SETTING_VAULT_URL:
-    case KV_SETTING_AUTHORITY:
-    case KV_SETTING_ENDPOINT:
-    case KV_SETTING_SERVICE:
-    case KV_SETTING_KEY:
-    case KV_SETTING_PROXY:
-    case KV_SETTING_PINS:
-    case KV_SETTING_INTERFACE:
-    case KV_SETTING_SECRET:
-        kv_text_free(*(char **)field_of(row, base));
-        *(char **)field_of(row, base) = NULL;
-        return;
-    }
 }

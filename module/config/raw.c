@@ -186,7 +186,8 @@ enum kv_status kv_raw_continue(struct kv_raw_section *section, const char *name,
     struct kv_raw_value *held = &section->values[row - kv_settings];
 
     if (row->kind != KV_SETTING_PATTERNS && row->kind != KV_SETTING_RESOLVE &&
-        row->kind != KV_SETTING_TENANTS && row->kind != KV_SETTING_WORDS && row->kind != KV_SETTING_PINS)
+        row->kind != KV_SETTING_TENANTS && row->kind != KV_SETTING_SECTIONS &&
+        row->kind != KV_SETTING_WORDS && row->kind != KV_SETTING_PINS)
         return kv_fail(
             err, KV_CONFIG,
             "%s: '%s' starts with white space and so continues '%s' of %s, which is not a list: remove "

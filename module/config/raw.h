@@ -54,6 +54,10 @@ const struct kv_raw_section *kv_raw_operator(const struct kv_raw *raw, const cha
 /* KV_CONFIG: one without its vault, or with a bad value. */
 KV_MUST_USE enum kv_status kv_raw_check_operators(const struct kv_raw *raw, struct kv_error *err);
 
+/* KV_CONFIG: a vault's `failover` names no other vault, or one twice. After all are built. */
+KV_MUST_USE enum kv_status kv_raw_check_failover(const struct kv_raw *raw, const struct kv_config *config,
+                                                 struct kv_error *err);
+
 /* What of the environment may decide who a credential is: names and values, of secrets only that they are set. kv_text_free. */
 char *kv_raw_surroundings(kv_raw_lookup *lookup);
 

@@ -21,6 +21,7 @@ enum kv_setting_kind {
     KV_SETTING_PATTERNS, /* kv_pair_list of key name patterns */
     KV_SETTING_RESOLVE,  /* kv_pair_list of host:port:address */
     KV_SETTING_TENANTS,  /* kv_pair_list of tenants, or "*" */
+    KV_SETTING_SECTIONS, /* kv_pair_list of names of vaults, which may hold blanks, with a comma between */
     KV_SETTING_KEY,      /* char *: an absolute path or a pkcs11: URI without blanks */
     KV_SETTING_RATE,     /* int64_t: a number, `auto` or `off` */
     KV_SETTING_PROXY, /* char *: `environment`, `none`, or an address with its port and without a password */
@@ -54,6 +55,8 @@ KV_MUST_USE enum kv_status kv_setting_set(const struct kv_setting *row, const ch
                                           void *base, struct kv_error *err);
 char *kv_setting_text(const struct kv_setting *row, const void *base); /* kv_text_free */
 void kv_setting_clear(const struct kv_setting *row, void *base);
+/* In locked memory, in place of what was there. KV_NO_MEMORY. */
+KV_MUST_USE enum kv_status kv_setting_keep_secret(const char *text, char **secret);
 
 /* "HTTPS://Host:443/" → "https://host" and "host". KV_CONFIG: another scheme, no host name, more than a slash
  * behind it. */
@@ -69,6 +72,15 @@ KV_MUST_USE enum kv_status kv_setting_check_pin(const struct kv_vault_config *va
                                                 struct kv_error *err);
 bool kv_url_is_private(const char *host); /* 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 */
 
+/* ---- address.c: where something is ---- */
+
+/* KV_CONFIG: no such address. kv_text_free. An authority is https, and a bare host will do; an endpoint is host and port alone, with plain http only on
+ * this machine and its link; a service has a path, with plain http on a private network, too. */
+KV_MUST_USE enum kv_status kv_address_authority(const char *value, char **ret);
+KV_MUST_USE enum kv_status kv_address_endpoint(const char *value, char **ret);
+KV_MUST_USE enum kv_status kv_address_service(const char *value, char **ret);
+bool kv_address_is_resolve(const char *word); /* host:port:address */
+
 /* ---- transport.c: what only connections know ---- */
 
 /* KV_CONFIG: no address that libcurl would take as it was meant. kv_text_free. */
@@ -76,6 +88,13 @@ KV_MUST_USE enum kv_status kv_transport_proxy(const char *value, char **ret);
 KV_MUST_USE enum kv_status kv_transport_pins(const char *value, char **ret);
 KV_MUST_USE enum kv_status kv_transport_interface(const char *value, char **ret);
 
+/* Names between commas, without the blanks around them. KV_CONFIG: an empty one, or more than KV_FAILOVER_MAX. */
+KV_MUST_USE enum kv_status kv_sections_split(const char *value, struct kv_pair_list *ret);
+
+/* ---- words.c ---- */
+
+/* Letters, digits and these marks alone, at least one and at most so many. */
+bool kv_word_is_made_of(const char *text, const char *marks, size_t most);
 /* Words between spaces, tabs and, if asked for, commas. */
 KV_MUST_USE enum kv_status kv_words_split(const char *text, const char *separators, struct kv_pair_list *ret);
 void kv_words_free(struct kv_pair_list *list);

@@ -2,6 +2,18 @@
 
 #include <string.h>
 
+bool kv_word_is_made_of(const char *text, const char *marks, size_t most)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+    if (!*text || strlen(text) > most)
+        return false;
+    for (; *text; text++)
+        if (!strchr(letters, *text) && !strchr(marks, *text))
+            return false;
+    return true;
+}
+
 void kv_words_free(struct kv_pair_list *list)
 {
     if (!list)

@@ -39,6 +39,8 @@ static enum kv_status open_place(struct kv_core *core, const struct kv_vault_con
                                     .resolve_count = config->resolve.count,
                                     .proxy = proxy_of(config),
                                     .tls13 = config->tls_min == KV_TLS_1_3,
+                                    .http2 = config->http_version != KV_HTTP_1_1,
+                                    .http2_or_error = config->http_version == KV_HTTP_2,
                                     .family = families[config->address_family],
                                     .interface = config->interface,
                                     .connect_timeout_ms = config->connect_timeout_ms,
@@ -53,6 +55,20 @@ static enum kv_status open_place(struct kv_core *core, const struct kv_vault_con
     KV_TRY(kv_vault_open(&vault, &place->vault, err));
     struct kv_keyring_parts keyring = { config, place->vault, core->map, core->log, core->clock };
     return kv_keyring_open(&keyring, &place->keyring, err);
+}
+
+/* Each borrows others; none owns one, so that any order of closing will do. */
+static void join_places(struct kv_core *core)
+{
+    for (size_t i = 0; i < core->config->vault_count; i++) {
+        const struct kv_pair_list *names = &core->config->vaults[i].failover;
+
+        for (size_t k = 0; k < names->count; k++) {
+            struct kv_keyring *other = kv_core_keyring_named(core, names->items[k]);
+            if (other)
+                kv_keyring_fail_over_to(core->places[i].keyring, other);
+        }
+    }
 }
 
 enum kv_status kv_core_open(struct kv_config *config, const struct kv_clock *clock, struct kv_core **ret,
@@ -75,6 +91,7 @@ enum kv_status kv_core_open(struct kv_config *config, const struct kv_clock *clo
     KV_TRY(kv_token_cache_open(&tokens, &core->tokens, err));
     for (size_t i = 0; i < config->vault_count; i++)
         KV_TRY(open_place(core, &config->vaults[i], &core->places[i], err));
+    join_places(core);
     *ret = kv_take(core);
     return KV_OK;
 }

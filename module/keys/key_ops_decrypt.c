@@ -83,7 +83,7 @@ static enum kv_status try_version(struct opening *opening, const struct kv_versi
     kv_key_ops_split_tag(use.mech, &op);
     KV_AUTO_BYTES struct kv_bytes plain = { 0 };
     size_t plain_max = plain_room(opening, version);
-    KV_TRY(kv_key_ops_remote(&use, &op, &plain, err));
+    KV_TRY(kv_failover_open(&use, opening->operation, &op, &plain, err));
     if (plain.len > plain_max || (op.tag.data && plain.len != plain_max))
         return kv_fail(err, KV_PROTOCOL, "the vault made %zu bytes of plaintext out of %zu with '%s'",
                        plain.len, opening->cipher.len, kv_key_ops_name(version, name));

@@ -53,6 +53,12 @@ void kv_keyring_free(struct kv_keyring *keyring)
     free(keyring);
 }
 
+void kv_keyring_fail_over_to(struct kv_keyring *keyring, struct kv_keyring *other)
+{
+    if (keyring->elsewhere_count < KV_FAILOVER_MAX)
+        keyring->elsewhere[keyring->elsewhere_count++] = other;
+}
+
 void kv_keyring_flush(struct kv_keyring *keyring)
 {
     kv_ledger_flush(keyring->ledger);

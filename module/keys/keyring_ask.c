@@ -35,12 +35,6 @@ void kv_keyring_teach(struct kv_keyring *keyring)
         keyring->taught = challenge;
 }
 
-static bool is_same_challenge(const struct kv_challenge *a, const struct kv_challenge *b)
-{
-    return !strcmp(a->authority, b->authority) && !strcmp(a->tenant, b->tenant) &&
-           !strcmp(a->scope, b->scope);
-}
-
 void kv_keyring_learn(struct kv_keyring *keyring)
 {
     struct kv_challenge now;
@@ -49,7 +43,7 @@ void kv_keyring_learn(struct kv_keyring *keyring)
     if (!kv_vault_challenge(keyring->parts.vault, &now))
         return;
     pthread_mutex_lock(&keyring->lock);
-    bool is_known = is_same_challenge(&now, &keyring->taught);
+    bool is_known = kv_challenge_same(&now, &keyring->taught);
     keyring->taught = now;
     pthread_mutex_unlock(&keyring->lock);
     if (is_known || !kv_text_fit(learnt.host, sizeof(learnt.host), keyring->parts.config->host) ||
@@ -256,8 +250,10 @@ enum kv_status kv_keyring_operate(struct kv_keyring *keyring, const struct kv_va
                                   const struct kv_task *task, struct kv_vault_result *ret,
                                   struct kv_error *err)
 {
+    int64_t from = kv_keyring_steady(keyring);
     enum kv_status status = kv_vault_key_op(keyring->parts.vault, op, task, ret, err);
 
+    kv_failover_note(keyring, op, status, kv_keyring_steady(keyring) - from, err);
     kv_keyring_learn(keyring);
     return status;
 }

@@ -145,7 +145,7 @@ enum kv_status kv_keyring_siblings(struct kv_keyring *keyring, const char *name,
     struct kv_map_visit listed = kv_keyring_visited(keyring, name, "/versions");
     KV_AUTO_ROWS struct kv_rows rows = { 0 };
 
-    if (!kv_keyring_is_fresh(keyring, &listed)) {
+    if (!kv_keyring_is_fresh(keyring, &listed) && !kv_failover_is_away(keyring)) {
         struct kv_error why = { 0 };
         enum kv_status status = kv_keyring_ask_versions(keyring, name, task, &why);
 

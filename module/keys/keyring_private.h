@@ -3,6 +3,7 @@
 #define KV_KEYS_KEYRING_PRIVATE_H
 
 #include <pthread.h>
+#include "failover.h"
 #include "keys/keyring.h"
 #include "ledger.h"
 #include "merge.h"
@@ -25,7 +26,9 @@ struct kv_slot {
     enum kv_status failure;
     char *failure_text;
     int64_t quiet_until_ms;
-    bool is_held; /* the map could not take these: they live here */
+    int64_t gone_until_ms; /* a version that was not there: `failover` asks for it elsewhere first */
+    bool other_told;       /* that its public key is another stands in the log already */
+    bool is_held;          /* the map could not take these: they live here */
     struct kv_version_list held;
     struct kv_map_visit held_visit;
     struct kv_slot *next;
@@ -57,7 +60,10 @@ struct kv_keyring {
     struct kv_challenge taught; /* what the map remembers */
     enum kv_status down;        /* the vault was out of reach a moment ago */
     int64_t down_until_ms;
-    bool down_told; /* that stands in the log already */
+    bool down_told;                                /* that stands in the log already */
+    struct kv_reach reach;                         /* by operations */
+    struct kv_keyring *elsewhere[KV_FAILOVER_MAX]; /* borrowed; set before the first use */
+    size_t elsewhere_count;
 };
 
 static inline int64_t kv_keyring_now(const struct kv_keyring *keyring)

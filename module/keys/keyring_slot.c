@@ -129,7 +129,9 @@ struct kv_task kv_keyring_refresh_task(const struct kv_keyring *keyring, const s
 {
     if (!have_old || kv_deadline_left(task->deadline) <= KV_KEYRING_REFRESH_MS)
         return *task;
-    return (struct kv_task){ kv_deadline_again(task->deadline, KV_KEYRING_REFRESH_MS), task->caller };
+    struct kv_task sooner = *task;
+    sooner.deadline = kv_deadline_again(task->deadline, KV_KEYRING_REFRESH_MS);
+    return sooner;
 }
 
 /* What failed here and not at the vault is not worth remembering: the next one may have more memory. */

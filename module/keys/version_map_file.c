@@ -82,8 +82,33 @@ static enum kv_status resolve(const char *path, char **ret_folder, char **ret_fi
     return KV_OK;
 }
 
-/* Who can write the folder can put another file in this one's place, at any time. */
+/* Who can write a folder on the way can put another file in this one's place, at any time. */
 static const struct kv_file_rule folder_rule = { .status = KV_CONFIG };
+
+/* In the file's own folder a sticky bit is not enough: it protects the file, but whoever may make a new one could plant a journal, which SQLite
+ * would play back. So nobody else may write there, and between this look and SQLite's own by the path nobody else can have come. */
+static enum kv_status check_beside(const char *file, const char *folder, struct kv_error *err)
+{
+    static const char *const suffixes[] = { "-journal", "-wal", "-shm" };
+    struct stat info;
+
+    if (stat(folder, &info))
+        return kv_fail(err, KV_IO, "cannot look at folder '%s' of the version map: %s", folder,
+                       strerror(errno));
+    if (info.st_mode & (S_IWGRP | S_IWOTH))
+        return kv_fail(
+            err, KV_CONFIG,
+            "version map '%s': its folder '%s' can be written by others than its owner (mode %03o): "
+            "chmod go-w that folder, or set `map` to a path in another",
+            file, folder, (unsigned)info.st_mode & 07777);
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+        KV_AUTO_FREE char *beside = kv_text_format("%s%s", file, suffixes[i]);
+        enum kv_status status = beside ? check_file(beside, err) : KV_NO_MEMORY;
+        if (status != KV_NOT_FOUND)
+            KV_TRY(status);
+    }
+    return KV_OK;
+}
 
 enum kv_status kv_map_file_ready(const char *path, char **ret_file, bool *ret_writable, struct kv_error *err)
 {
@@ -99,6 +124,7 @@ enum kv_status kv_map_file_ready(const char *path, char **ret_file, bool *ret_wr
     if (kv_file_folder(path, &folder_rule, err) != KV_OK)
         return kv_fail_in(err, KV_CONFIG, "version map");
     KV_TRY(resolve(path, &folder, &file, err));
+    KV_TRY(check_beside(file, folder, err));
     /* A journal is written beside the file, so its folder counts too. */
     *ret_writable = faccessat(AT_FDCWD, file, W_OK, AT_EACCESS) == 0 &&
                     faccessat(AT_FDCWD, folder, W_OK, AT_EACCESS) == 0;

@@ -4,12 +4,7 @@
 #include "http_pin.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
-
-enum { POLL_MS = 1000 }; /* libcurl knows its own times, and wakes before */
 
 /* ---- handles ---- */
 
@@ -42,65 +37,6 @@ static enum kv_status acquire(struct kv_http *http, struct kv_deadline deadline,
 
 /* ---- one exchange ---- */
 
-static void wake(void *multi)
-{
-    (void)!curl_multi_wakeup(multi);
-}
-
-static CURLcode result_of(CURLM *multi)
-{
-    int left;
-    const CURLMsg *message = curl_multi_info_read(multi, &left);
-    return message && message->msg == CURLMSG_DONE ? message->data.result : CURLE_OUT_OF_MEMORY;
-}
-
-/* What curl_easy_perform does, but for the wish to cancel: it wakes us, and the half-done transfer takes its connection along. */
-static CURLcode run(struct kv_http_handle *handle, const struct kv_cancel *cancel)
-{
-    if (curl_multi_add_handle(handle->multi, handle->curl))
-        return CURLE_OUT_OF_MEMORY;
-    int running = 1;
-    CURLMcode code = CURLM_OK;
-    do {
-        code = curl_multi_perform(handle->multi, &running);
-        if (running && !code)
-            code = curl_multi_poll(handle->multi, NULL, 0, POLL_MS, NULL);
-    } while (running && !code && !kv_cancel_wished(cancel));
-    CURLcode result = CURLE_ABORTED_BY_CALLBACK;
-    if (code)
-        result = CURLE_OUT_OF_MEMORY;
-    else if (!running)
-        result = result_of(handle->multi);
-    curl_multi_remove_handle(handle->multi, handle->curl);
-    return result;
-}
-
-static CURLcode run_watched(struct kv_http_handle *handle, struct kv_cancel *cancel)
-{
-    struct kv_cancel_watch watch = { .wake = wake, .user = handle->multi };
-    kv_cancel_watch(cancel, &watch);
-    CURLcode code = run(handle, cancel);
-    kv_cancel_unwatch(cancel, &watch);
-    return code;
-}
-
-/* libcurl writes with MSG_NOSIGNAL; TLS libraries need not. A SIGPIPE that the host had pending already, which it can only have while it blocks
- * the signal, stays. */
-static CURLcode perform_quietly(struct kv_http_handle *handle, struct kv_cancel *cancel)
-{
-    sigset_t pipe, before, pending;
-    sigemptyset(&pipe);
-    sigaddset(&pipe, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &pipe, &before);
-    bool stays = sigismember(&before, SIGPIPE) && !sigpending(&pending) && sigismember(&pending, SIGPIPE);
-    CURLcode code = run_watched(handle, cancel);
-    static const struct timespec now = { 0 };
-    while (!stays && sigtimedwait(&pipe, NULL, &now) < 0 && errno == EINTR)
-        continue;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return code;
-}
-
 static enum kv_status fail_after(const struct kv_http_failure *failure, const struct kv_reply *reply,
                                  struct kv_http_reply *ret, struct kv_error *err)
 {
@@ -123,7 +59,7 @@ static CURLcode perform(const struct kv_http_errand *errand, struct kv_http_line
     if (curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers->nodes) ||
         curl_easy_setopt(c, CURLOPT_WRITEDATA, reply) || curl_easy_setopt(c, CURLOPT_HEADERDATA, reply))
         return CURLE_OUT_OF_MEMORY;
-    CURLcode code = perform_quietly(errand->handle, errand->deadline.cancel);
+    CURLcode code = kv_http_run(errand->handle, errand->deadline);
     /* What the handle borrowed is about to be gone. */
     curl_easy_setopt(c, CURLOPT_HTTPHEADER, (struct curl_slist *)NULL);
     curl_easy_setopt(c, CURLOPT_POSTFIELDS, "");
@@ -194,9 +130,16 @@ static char *as_interface(const char *text)
     return kv_text_format("%s!%s", is_address ? "host" : "if", text);
 }
 
+static bool knows_http2(void)
+{
+    const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+    return info && (info->features & CURL_VERSION_HTTP2);
+}
+
 static enum kv_status copy_way(const struct kv_http_options *options, struct kv_http *http)
 {
     http->tls13 = options->tls13;
+    http->http2 = options->http2 && knows_http2();
     http->family = options->family;
     if ((options->proxy && !(http->proxy = kv_text_copy(options->proxy))) ||
         (options->interface && !(http->interface = as_interface(options->interface))))
@@ -211,24 +154,33 @@ static enum kv_status copy_options(const struct kv_http_options *options, struct
     if (!http->user_agent || (options->ca_file && !(http->ca_file = kv_text_copy(options->ca_file))))
         return KV_NO_MEMORY;
     KV_TRY(copy_way(options, http));
-    for (size_t i = 0; i < options->resolve_count; i++) {
-        struct curl_slist *longer = curl_slist_append(http->resolve, options->resolve[i]);
-        if (!longer)
-            return KV_NO_MEMORY;
-        http->resolve = longer;
-    }
-    return KV_OK;
+    return kv_http_make_resolve(options->resolve, options->resolve_count, &http->resolve);
+}
+
+static bool open_parts(struct kv_http *http)
+{
+    if (!kv_pool_open(&http->pool))
+        return false;
+    if (kv_http_share_open(&http->share))
+        return true;
+    kv_pool_close(&http->pool);
+    return false;
 }
 
 enum kv_status kv_http_open(const struct kv_http_options *options, struct kv_http **ret, struct kv_error *err)
 {
+    if (options->http2_or_error && !knows_http2())
+        return kv_fail(err, KV_CONFIG,
+                       "`http_version = 2`, but the libcurl of this host knows no HTTP/2: write "
+                       "`http_version = auto`, or "
+                       "install one that does");
     struct kv_http *http = calloc(1, sizeof *http);
     if (!http)
         return kv_fail(err, KV_NO_MEMORY, "no memory for connections");
     http->pool = (struct kv_pool){ .clock = options->clock,
                                    .idle_ms = options->idle_ms,
                                    .limit = options->max_connections ? options->max_connections : 1 };
-    if (!kv_pool_open(&http->pool)) {
+    if (!open_parts(http)) {
         free(http);
         return kv_fail(err, KV_INTERNAL, "no lock for connections");
     }
@@ -246,6 +198,7 @@ void kv_http_free(struct kv_http *http)
         return;
     struct kv_ossl_guard guard = kv_ossl_enter();
     kv_http_handle_free((struct kv_http_handle *)http->pool.idle);
+    kv_http_share_close(&http->share); /* after all that share */
     curl_slist_free_all(http->resolve);
     kv_ossl_leave(&guard);
     kv_pool_close(&http->pool);

@@ -5,6 +5,9 @@
 
 enum { NEARLY_MS = 5 };
 
+static const char offer_tls12[] = "the peer must offer TLS 1.2 or newer";
+static const char offer_tls13[] = "the peer must offer TLS 1.3 or newer, for so `tls_min` says";
+
 static const struct {
     CURLcode code;
     enum kv_status status;
@@ -15,17 +18,19 @@ static const struct {
     { CURLE_PROXY, KV_UNREACHABLE, "check `proxy`, or the proxy that the environment names" },
     { CURLE_INTERFACE_FAILED, KV_UNREACHABLE, "let `interface` name one that this host has" },
     { CURLE_COULDNT_CONNECT, KV_UNREACHABLE, "check the network, the firewall, and the url" },
-    { CURLE_SSL_CONNECT_ERROR, KV_TLS, "the peer must offer TLS 1.2 or newer" },
+    { CURLE_SSL_CONNECT_ERROR, KV_TLS, offer_tls12 },
     { CURLE_PEER_FAILED_VERIFICATION, KV_TLS,
       "let `ca_file` name the authority that issued its certificate" },
     { CURLE_SSL_CACERT_BADFILE, KV_TLS, "let `ca_file` name a readable file of PEM certificates" },
     { CURLE_SSL_PINNEDPUBKEYNOTMATCH, KV_TLS,
       "if its certificate has a new key, add that to `pin_certificate`" },
-    { CURLE_SSL_CIPHER, KV_TLS, "the peer must offer TLS 1.2 or newer" },
+    { CURLE_SSL_CIPHER, KV_TLS, offer_tls12 },
     { CURLE_SSL_ISSUER_ERROR, KV_TLS, "let `ca_file` name the authority that issued its certificate" },
     { CURLE_SEND_ERROR, KV_PROTOCOL, "the connection was cut" },
     { CURLE_RECV_ERROR, KV_PROTOCOL, "the connection was cut" },
     { CURLE_GOT_NOTHING, KV_PROTOCOL, "the connection was cut" },
+    { CURLE_HTTP2, KV_PROTOCOL, "if it stays so, write `http_version = 1.1`" },
+    { CURLE_HTTP2_STREAM, KV_PROTOCOL, "if it stays so, write `http_version = 1.1`" },
     { CURLE_PARTIAL_FILE, KV_PROTOCOL, "the connection was cut" },
     { CURLE_OUT_OF_MEMORY, KV_NO_MEMORY, "free some memory" },
     { CURLE_URL_MALFORMAT, KV_CONFIG, "correct the url in the configuration" },
@@ -86,6 +91,8 @@ enum kv_status kv_http_fail_transfer(const struct kv_http_failure *failure, stru
             remedy = failures[i].remedy;
         }
     }
+    if (remedy == offer_tls12 && failure->errand->http->tls13)
+        remedy = offer_tls13;
     if (cut_in_handshake(failure)) {
         status = KV_UNREACHABLE;
         remedy = "the connection was cut during the TLS handshake";
@@ -98,7 +105,10 @@ enum kv_status kv_http_fail_transfer(const struct kv_http_failure *failure, stru
         return kv_fail(err, status, "TLS with '%.*s' failed, trusting %s%s%s: %s; %s",
                        kv_http_origin_length(url), url, ca_file ? "'" : "",
                        ca_file ? ca_file : "the system's authorities", ca_file ? "'" : "", cause, remedy);
-    return kv_fail(err, status, "'%.*s': %s; %s", kv_http_origin_length(url), url, cause, remedy);
+    status = kv_fail(err, status, "'%.*s': %s; %s", kv_http_origin_length(url), url, cause, remedy);
+    if (err && failure->code == CURLE_COULDNT_RESOLVE_HOST)
+        kv_text_fit(err->code, sizeof err->code, KV_HTTP_NO_SUCH_HOST);
+    return status;
 }
 
 enum kv_status kv_http_fail_cancelled(const char *url, struct kv_error *err)

@@ -2,10 +2,7 @@
 
 #include "http_memory.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdatomic.h>
-#include <sys/socket.h>
 
 enum { CONNECTIONS_PER_HANDLE = 4 };
 
@@ -16,35 +13,6 @@ static bool started(void)
     if (!done && !kv_http_memory_start())
         done = true;
     return done;
-}
-
-/* A host that vanishes sends no farewell, and the kernel alone would go on for a quarter of an hour: a call with a long deadline would wait for it, and a
- * connection that only waits for its reply has nothing to send that could fail. So the peer is asked for a sign of life once it has been silent for IDLE_S,
- * and is taken for gone when it has acknowledged nothing for GONE_MS. That bounds the connecting, too, and so is never less than `connect_timeout`.
- * A system that refuses one of these is no worse off than before. */
-static void notice_vanished(int fd, const struct kv_http *http)
-{
-    enum { IDLE_S = 30, INTERVAL_S = 10, GONE_MS = 20000 };
-    int gone_ms = http->connect_timeout_ms > GONE_MS ? (int)http->connect_timeout_ms : GONE_MS;
-    const struct {
-        int level, name, value;
-    } options[] = {
-        { SOL_SOCKET, SO_KEEPALIVE, 1 },
-        { IPPROTO_TCP, TCP_KEEPIDLE, IDLE_S },
-        { IPPROTO_TCP, TCP_KEEPINTVL, INTERVAL_S },
-        { IPPROTO_TCP, TCP_USER_TIMEOUT, gone_ms },
-    };
-    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
-        (void)!setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof options[i].value);
-}
-
-/* The host's children must not inherit our connections. */
-static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
-{
-    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-    if (fd >= 0 && address->socktype == SOCK_STREAM)
-        notice_vanished(fd, user);
-    return fd;
 }
 
 void kv_http_handle_free(struct kv_http_handle *handle)
@@ -71,17 +39,18 @@ static bool set_trust(CURL *c, const struct kv_http *http)
 }
 
 /* What holds for every request of a handle. */
-static bool set_up(struct kv_http_handle *handle, const struct kv_http *http)
+static bool set_up(struct kv_http_handle *handle, struct kv_http *http)
 {
     CURL *c = handle->curl;
+    long version = http->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
     return !curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) && !curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L) &&
            !curl_easy_setopt(c, CURLOPT_ERRORBUFFER, handle->cause) &&
-           !curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
+           !curl_easy_setopt(c, CURLOPT_HTTP_VERSION, version) &&
            !curl_easy_setopt(c, CURLOPT_TCP_NODELAY, 1L) &&
            !curl_easy_setopt(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L) &&
            /* A name look-up that hangs must not hold us past the deadline. */
            !curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L) &&
-           !curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, open_socket) &&
+           !curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, kv_http_socket_open) &&
            !curl_easy_setopt(c, CURLOPT_OPENSOCKETDATA, http) &&
            !curl_easy_setopt(c, CURLOPT_PROXY, http->proxy) &&
            !curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, kv_reply_body) &&
@@ -90,10 +59,10 @@ static bool set_up(struct kv_http_handle *handle, const struct kv_http *http)
            !curl_easy_setopt(c, CURLOPT_MAXAGE_CONN, (long)((http->pool.idle_ms + 999) / 1000)) &&
            !curl_easy_setopt(c, CURLOPT_USERAGENT, http->user_agent) &&
            !curl_easy_setopt(c, CURLOPT_RESOLVE, http->resolve) && kv_http_memory_set_up(c) &&
-           set_trust(c, http);
+           kv_http_share_join(&http->share, c) && set_trust(c, http);
 }
 
-struct kv_http_handle *kv_http_handle_new(const struct kv_http *http)
+struct kv_http_handle *kv_http_handle_new(struct kv_http *http)
 {
     struct kv_http_handle *handle = started() ? calloc(1, sizeof *handle) : NULL;
     if (!handle)

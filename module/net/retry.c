@@ -88,19 +88,28 @@ bool kv_retry_read_date(const char *text, int64_t *ret)
     return true;
 }
 
+/* By the clock of the service where its reply has that: ours may be wrong. */
+static int64_t until_date(const struct kv_retry_input *input, int64_t date)
+{
+    int64_t now;
+    if (!kv_retry_read_date(input->date, &now))
+        now = input->unix_seconds;
+    return date > now ? (date - now) * 1000 : 0;
+}
+
+/* No wait at all, as by a date that is over, is no answer to how long: who is turned away and comes back at once is turned away again. */
 static bool asked_wait(const struct kv_retry_input *input, int64_t *ret_ms)
 {
-    int64_t value;
-    if (read_number(input->retry_after_ms, WAIT_SECONDS_MAX * 1000, ret_ms))
-        return true;
-    if (read_number(input->retry_after, WAIT_SECONDS_MAX, &value)) {
-        *ret_ms = value * 1000;
-        return true;
-    }
-    if (!kv_retry_read_date(input->retry_after, &value))
-        return false;
-    *ret_ms = value > input->unix_seconds ? (value - input->unix_seconds) * 1000 : 0;
-    return true;
+    int64_t value, ms = 0;
+    if (read_number(input->retry_after_ms, WAIT_SECONDS_MAX * 1000, &value))
+        ms = value;
+    else if (read_number(input->retry_after, WAIT_SECONDS_MAX, &value))
+        ms = value * 1000;
+    else if (kv_retry_read_date(input->retry_after, &value))
+        ms = until_date(input, value);
+    if (ms > 0)
+        *ret_ms = ms;
+    return ms > 0;
 }
 
 static int64_t back_off(const struct kv_retry_input *input)

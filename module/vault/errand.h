@@ -16,6 +16,7 @@ struct kv_errand {
     char guid[KV_ERRAND_GUID];
     unsigned attempt; /* from 1 */
     bool renewed;     /* a refused token has been replaced once already */
+    bool anew;        /* the vault is to tell its challenge, whatever is known */
     bool
         on_wire; /* the failure is one of an exchange with the vault, not of a credential: these repeat by themselves */
     enum kv_status transport; /* of the last exchange */
@@ -32,5 +33,7 @@ KV_MUST_USE enum kv_status kv_errand_attempt(struct kv_errand *errand, struct kv
 KV_MUST_USE enum kv_status kv_errand_wait_turn(struct kv_errand *errand, struct kv_error *err);
 /* After kv_errand_wait_turn: the answer is there. */
 void kv_errand_done(struct kv_errand *errand);
+/* Attempts, as many as are worth it; the error names the vault, and the key. */
+KV_MUST_USE enum kv_status kv_errand_send(struct kv_errand *errand, struct kv_error *err);
 
 #endif

@@ -24,6 +24,8 @@ static const int64_t quotas[KV_LIMITS] = { [KV_LIMIT_USE] = 4000, [KV_LIMIT_CREA
 static const double share_least = 1.0 / 64, share_per_ms = 0.01 / 1000;
 enum { CUT_ONCE_IN_MS = 1000 };
 
+enum { BURST_MS = KV_LIMITER_WINDOW_MS / 10, BURST_LEAST = 10 }; /* in time at the pace; in weight */
+
 int64_t kv_limiter_weight(enum kv_kind kind, unsigned bits, bool hsm)
 {
     size_t i = 0;
@@ -39,7 +41,8 @@ static void window_init(struct kv_window *window, int64_t quota, int64_t now_ms)
                                   .share = 1,
                                   .share_ms = now_ms,
                                   .cut_ms = now_ms - CUT_ONCE_IN_MS,
-                                  .newest = now_ms / KV_LIMITER_SLOT_MS };
+                                  .newest = now_ms / KV_LIMITER_SLOT_MS,
+                                  .paced_ms = (double)now_ms };
 }
 
 void kv_limiter_init(struct kv_limiter *limiter, int64_t quota, int64_t now_ms)
@@ -109,6 +112,29 @@ static int64_t until_free(struct kv_window *window, int64_t wanted, int64_t now_
     return KV_LIMITER_WINDOW_MS * (1 + wanted / most(window));
 }
 
+/* How long so much takes at an even pace. */
+static double pace(const struct kv_window *window, int64_t weight)
+{
+    return (double)weight * KV_LIMITER_WINDOW_MS / (double)most(window);
+}
+
+/* How long until it is due, behind so much that waits; 0: now, or within this millisecond. What is dearer than a whole burst is due when all before it is. */
+static int64_t until_due(const struct kv_window *window, int64_t ahead, int64_t weight, int64_t now_ms)
+{
+    double least = pace(window, BURST_LEAST), burst = least > BURST_MS ? least : BURST_MS;
+    double room = burst - pace(window, weight);
+    double due = window->paced_ms < (double)now_ms ? (double)now_ms : window->paced_ms;
+    double wait = due + pace(window, ahead) - (room > 0 ? room : 0) - (double)now_ms;
+    return wait > 0 ? (int64_t)wait : 0;
+}
+
+static void note_pace(struct kv_window *window, int64_t weight, int64_t now_ms)
+{
+    if (window->paced_ms < (double)now_ms)
+        window->paced_ms = (double)now_ms;
+    window->paced_ms += pace(window, weight);
+}
+
 /* Its link in the queue, which it joins at the end; *ret_ahead: what waits before it. */
 static struct kv_waiter **line_up(struct kv_window *window, struct kv_waiter *waiter, int64_t *ret_ahead)
 {
@@ -145,7 +171,11 @@ static bool take(struct kv_window *window, struct kv_waiter *waiter, int64_t now
         *ret_wait_ms = until_free(window, lacking < taken ? lacking : taken, now_ms);
         return false;
     }
+    *ret_wait_ms = until_due(window, ahead, waiter->cost.weight, now_ms);
+    if (*ret_wait_ms)
+        return false;
     step_out(link);
+    note_pace(window, waiter->cost.weight, now_ms);
     window->under_way += waiter->cost.weight;
     return true;
 }
@@ -199,6 +229,8 @@ void kv_limiter_done(struct kv_limiter *limiter, struct kv_cost cost, bool count
     window->under_way -= cost.weight;
     if (counted)
         spend(window, cost.weight, now_ms);
+    else
+        window->paced_ms -= pace(window, cost.weight);
     pthread_mutex_unlock(&limiter->lock);
 }
 
@@ -209,6 +241,7 @@ void kv_limiter_owe(struct kv_limiter *limiter, struct kv_cost extra, int64_t no
     if (!window)
         return;
     spend(window, extra.weight, now_ms);
+    note_pace(window, extra.weight, now_ms);
     pthread_mutex_unlock(&limiter->lock);
 }
 

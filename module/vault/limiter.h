@@ -1,4 +1,5 @@
-/* Staying under a vault's quota instead of meeting it (contract §9.1): weighted costs, summed over one vault and a sliding window of ten seconds.
+/* Staying under a vault's quota instead of meeting it (contract §9.1): weighted costs, summed over one vault and a sliding window of ten seconds. A burst of a
+ * tenth of it, or of ten, waits for nothing; what is more goes at an even pace, so that the vault, and others who use it, do not get it all at once.
  * Pure: time comes in as milliseconds that only grow; nothing here sleeps. Any thread (one lock inside). */
 #ifndef KV_VAULT_LIMITER_H
 #define KV_VAULT_LIMITER_H
@@ -34,6 +35,7 @@ struct kv_window { /* of one kv_limit */
     int64_t under_way;               /* sent, not answered */
     int64_t spent[KV_LIMITER_SLOTS]; /* by the slot in which the answer came */
     int64_t used, newest;            /* their sum; the number of the latest slot */
+    double paced_ms; /* when what was let go so far is due at an even pace; ahead of now for a burst */
     struct kv_waiter *first;
 };
 

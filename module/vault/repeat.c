@@ -11,10 +11,17 @@ static bool repeatable(const struct kv_errand *errand)
     return errand->request->idempotent || !errand->bearer;
 }
 
+/* Where another place can be asked meanwhile, only the wait that a connection dropped while idle asks for is made. */
+static bool too_long(const struct kv_errand *errand, int64_t wait_ms)
+{
+    enum { QUICK_MS = 250 };
+    return errand->request->task->elsewhere && wait_ms > QUICK_MS;
+}
+
 static struct kv_retry_verdict decide(const struct kv_errand *errand)
 {
     const struct kv_clock *clock = errand->vault->parts.clock;
-    return kv_retry_decide(&(struct kv_retry_input){
+    struct kv_retry_verdict verdict = kv_retry_decide(&(struct kv_retry_input){
         .attempt = errand->attempt,
         .idempotent = repeatable(errand),
         .status = errand->transport,
@@ -22,10 +29,13 @@ static struct kv_retry_verdict decide(const struct kv_errand *errand)
         .http = errand->reply.status,
         .retry_after = errand->reply.retry_after,
         .retry_after_ms = errand->reply.retry_after_ms,
+        .date = errand->reply.date,
         .unix_seconds = clock->unix_seconds(clock),
         .left_ms = kv_deadline_left(errand->request->task->deadline),
         .jitter = clock->jitter(clock),
     });
+    verdict.again = verdict.again && !too_long(errand, verdict.wait_ms);
+    return verdict;
 }
 
 static int64_t now_of(const struct kv_errand *errand)
@@ -57,6 +67,9 @@ static enum kv_status wait_cool_down(const struct kv_errand *errand, struct kv_e
     int64_t wait_ms;
     while ((wait_ms = kv_vault_cooling(errand->vault)) > 0) {
         int64_t left_ms = kv_deadline_left(errand->request->task->deadline);
+        if (too_long(errand, wait_ms))
+            return kv_fail(err, KV_THROTTLED, "vault '%s' asks to be left alone for %lld more ms",
+                           errand->vault->parts.config->name, (long long)wait_ms);
         if (wait_ms >= left_ms)
             return kv_fail(
                 err, KV_THROTTLED,
@@ -181,11 +194,30 @@ static enum kv_status name_what(const struct kv_errand *errand, enum kv_status s
                       request->version ? request->version : "");
 }
 
-enum kv_status kv_request_send(struct kv_vault *vault, const struct kv_request *request, struct kv_json **ret,
+enum kv_status kv_errand_send(struct kv_errand *errand, struct kv_error *err)
+{
+    return name_what(errand, repeat(errand, err), err);
+}
+
+/* Whoever lists a large vault has more patience than one call takes; a single request of it has not. */
+static struct kv_task one_request(const struct kv_vault *vault, const struct kv_task *task)
+{
+    int64_t most_ms = vault->parts.config->timeout_ms;
+    struct kv_task one = *task;
+    if (most_ms && kv_deadline_left(task->deadline) > most_ms)
+        one.deadline = kv_deadline_again(task->deadline, most_ms);
+    return one;
+}
+
+enum kv_status kv_request_send(struct kv_vault *vault, const struct kv_request *asked, struct kv_json **ret,
                                struct kv_error *err)
 {
+    struct kv_task task = one_request(vault, asked->task);
+    struct kv_request bounded = *asked;
+    const struct kv_request *request = &bounded;
+    bounded.task = &task;
     KV_CLEANUP(kv_errand_free) struct kv_errand errand = { .vault = vault, .request = request };
-    KV_TRY(name_what(&errand, repeat(&errand, err), err));
+    KV_TRY(kv_errand_send(&errand, err));
     enum kv_status status = kv_json_parse(KV_VIEW(errand.reply.body), ret, err);
     if (status == KV_OK)
         return KV_OK;
@@ -196,21 +228,4 @@ enum kv_status kv_request_send(struct kv_vault *vault, const struct kv_request *
         kv_text_fit(err->request_id, sizeof err->request_id, errand.reply.request_id);
     }
     return request->idempotent ? status : warn_changed(request, status, err);
-}
-
-enum kv_status kv_vault_meet(struct kv_vault *vault, const struct kv_task *task, struct kv_challenge *ret,
-                             struct kv_error *err)
-{
-    const struct kv_vault_config *config = vault->parts.config;
-    KV_AUTO_FREE char *url =
-        kv_text_format("%s/keys?maxresults=1&api-version=%s", config->url, config->api_version);
-    if (!url)
-        return kv_fail(err, KV_NO_MEMORY, "no memory for a request");
-    struct kv_request request = {
-        .method = "GET", .url = url, .idempotent = true, .operation = "greet", .task = task, .greeting = true
-    };
-    KV_CLEANUP(kv_errand_free) struct kv_errand errand = { .vault = vault, .request = &request };
-    KV_TRY(name_what(&errand, repeat(&errand, err), err));
-    *ret = errand.challenge;
-    return KV_OK;
 }

@@ -144,6 +144,7 @@ static enum kv_status learn(struct kv_errand *errand, struct kv_error *err)
     if (status != KV_OK)
         return kv_fail_in(err, status, "vault '%s'", errand->vault->parts.config->name);
     KV_TRY(kv_vault_teach(errand->vault, &challenge, err));
+    kv_vault_believe(errand->vault);
     errand->challenge = challenge;
     return KV_OK;
 }
@@ -151,7 +152,7 @@ static enum kv_status learn(struct kv_errand *errand, struct kv_error *err)
 /* Asks the vault whose tokens it takes, unless that is known. */
 static enum kv_status introduce(struct kv_errand *errand, struct kv_error *err)
 {
-    if (kv_vault_challenge(errand->vault, &errand->challenge))
+    if (!errand->anew && kv_vault_challenge(errand->vault, &errand->challenge))
         return KV_OK;
     drop_bearer(errand);
     enum kv_status status = exchange(errand, err);
@@ -176,11 +177,20 @@ static enum kv_status take_bearer(struct kv_errand *errand, struct kv_error *err
                             &errand->bearer, errand->identity, err);
 }
 
+/* What the vault told may be of long ago, by the version map: its tenant may have gone since, and so may the authority. */
+static enum kv_status take_bearer_anew(struct kv_errand *errand, struct kv_error *err)
+{
+    if (take_bearer(errand, err) == KV_OK)
+        return KV_OK;
+    KV_TRY(kv_vault_meet_anew(errand->vault, errand->request->task, &errand->challenge, err));
+    return take_bearer(errand, err);
+}
+
 /* A token that the vault refuses is replaced once; the reply may name another tenant than before, or what the next token has to fulfil (contract
  * §14.8): the rest of such a reply is for browsers. */
 static enum kv_status exchange_signed_in(struct kv_errand *errand, struct kv_error *err)
 {
-    KV_TRY(take_bearer(errand, err));
+    KV_TRY(take_bearer_anew(errand, err));
     enum kv_status status = exchange(errand, err);
     if (!asked_who(errand) || errand->renewed)
         return status;

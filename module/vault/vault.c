@@ -104,6 +104,25 @@ static int64_t steady_now(const struct kv_vault *vault)
     return vault->parts.clock->steady_ms(vault->parts.clock);
 }
 
+/* A tenant that is wrong, and not just gone, would else cost the vault a request with each call that it fails. */
+void kv_vault_believe(struct kv_vault *vault)
+{
+    enum { BELIEVED_MS = 60000 };
+    int64_t until = steady_now(vault) + BELIEVED_MS;
+    pthread_mutex_lock(&vault->lock);
+    vault->believed_ms = until;
+    pthread_mutex_unlock(&vault->lock);
+}
+
+bool kv_vault_believed(struct kv_vault *vault)
+{
+    int64_t now = steady_now(vault);
+    pthread_mutex_lock(&vault->lock);
+    bool believed = now < vault->believed_ms;
+    pthread_mutex_unlock(&vault->lock);
+    return believed;
+}
+
 void kv_vault_cool_down(struct kv_vault *vault, int64_t wait_ms)
 {
     int64_t until = steady_now(vault) + wait_ms;

@@ -11,12 +11,16 @@
 
 struct kv_vault {
     struct kv_vault_parts parts;
-    pthread_mutex_t lock; /* the three below */
+    pthread_mutex_t lock; /* the four below */
     bool challenge_known;
     struct kv_challenge challenge;
+    int64_t
+        believed_ms; /* steady: the vault itself has told its challenge, which is not doubted until then; 0: it has not */
     int64_t not_before_ms; /* steady: the vault has asked everyone to wait until then */
     struct kv_limiter limiter;
 };
+void kv_vault_believe(struct kv_vault *vault); /* it has just told its challenge itself */
+bool kv_vault_believed(struct kv_vault *vault);
 void kv_vault_cool_down(struct kv_vault *vault, int64_t wait_ms);
 int64_t kv_vault_cooling(struct kv_vault *vault); /* ms still to wait */
 

@@ -31,6 +31,20 @@ def build_dir():
     return max(found, key=lambda p: (p / "module/libkvp11.so").stat().st_mtime)
 
 
+def private_file(path, text):
+    """A file that only we can read, as secrets and configurations must be; returns its path."""
+    path.touch(mode=0o600)
+    path.write_text(text)
+    return path
+
+
+def clean_environment(**more):
+    """Ours, without what the host's user has set up for the module, Azure, or other PKCS#11 programs."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("KVP11_", "AZURE_", "PKCS11", "SOFTHSM", "OPENSSL_CONF"))}
+    env.update({k: str(v) for k, v in more.items()})
+    return env
+
+
 class Emulator:
     """A kvp11-emulator of our own and a world around it: configuration, version map, logs, all below .dir."""
 
@@ -91,8 +105,7 @@ class Emulator:
         identity = identity or self.identity
         secret = self.dir / f"{identity}.secret"
         if not secret.exists():
-            secret.touch(mode=0o600)
-            secret.write_text(f"{identity}-secret\n")
+            private_file(secret, f"{identity}-secret\n")
         general = {"map": self.dir / "map.db", "log": self.dir / "kvp11.log", "log_level": "info", "audit": self.dir / "audit.jsonl"}
         general.update({k: replace.pop(k) for k in list(replace) if k in general})
         lines = ["[kvp11]"] + [f"{k} = {v}" for k, v in general.items() if v is not None]
@@ -103,17 +116,11 @@ class Emulator:
             values.update(replace)
             lines += [f"[{vault}]"] + [f"{k} = {v}" for k, v in values.items() if v is not None]
             lines += self.settings + list(settings)
-        path = self.dir / name
-        path.touch(mode=0o600)
-        path.write_text("\n".join(lines) + "\n")
-        return str(path)
+        return str(private_file(self.dir / name, "\n".join(lines) + "\n"))
 
     def environment(self, **more):
         """A clean environment that names our configuration and nothing of the host's."""
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("KVP11_", "AZURE_", "PKCS11", "SOFTHSM", "OPENSSL_CONF"))}
-        env.update(KVP11_CONFIG=self.config, HOME=str(self.dir))
-        env.update({k: str(v) for k, v in more.items()})
-        return env
+        return clean_environment(**{"KVP11_CONFIG": self.config, "HOME": self.dir, **more})
 
     def run(self, command, env=None, config=None, **options):
         """Runs a program and returns the CompletedProcess, output as bytes."""
@@ -128,8 +135,15 @@ class Emulator:
 
     def log(self):
         """The last lines of the module's and the tool's log."""
+        return "".join(self.logged().splitlines(keepends=True)[-8:])
+
+    def log_size(self):
+        """For logged(): what is there so far."""
+        return len(self.logged())
+
+    def logged(self, since=0):
         path = self.dir / "kvp11.log"
-        return "".join(path.read_text().splitlines(keepends=True)[-8:]) if path.exists() else ""
+        return path.read_text()[since:] if path.exists() else ""
 
     def kvp11(self, *arguments, **options):
         return self.run([self.tool, *arguments], **options)
@@ -180,6 +194,17 @@ class Checks:
                 print(f"#   {line}")
         sys.stdout.flush()
         return bool(holds)
+
+    def attempt(self, what, scenario, log=lambda: ""):
+        """One check: the scenario runs to its end. Whatever it raises is told, with the log, and the next one has its turn."""
+        try:
+            scenario()
+        except AssertionError as error:
+            self.check(what, False, f"{error}\n{log()}".strip())
+        except Exception as error:  # pylint: disable=broad-except
+            self.check(what, False, f"{type(error).__name__}: {error}\n{log()}".strip())
+        else:
+            self.check(what, True)
 
     def end(self):
         print(f"{self.passed} passed, {self.failed} failed")

@@ -3,8 +3,9 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 
-REFUSED, SILENT, STRANGER = "127.0.0.9", "127.0.0.10", "127.0.0.11"
+REFUSED, SILENT, STRANGER, FRONT = "127.0.0.9", "127.0.0.10", "127.0.0.11", "127.0.0.12"
 
 
 def silent(port):
@@ -19,8 +20,38 @@ def silent(port):
     return held
 
 
-def openssl(*words):
-    subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True, timeout=60)
+class Front:
+    """nghttpx at FRONT before a server at 127.0.0.1, with the same port: it offers HTTP/2 unless `versions` says otherwise, and speaks HTTP/1.1 behind itself."""
+
+    def __init__(self, folder, port, certificate, key, versions="h2,http/1.1"):
+        self.log = folder / f"front{len(list(folder.glob('front*.log')))}.log"
+        self.log.touch()
+        self.process = subprocess.Popen(
+            ["nghttpx", "--conf=/dev/null", "--single-process", "--workers=2", "--no-ocsp", "--insecure", "--errorlog-file=/dev/null", f"--accesslog-file={self.log}",
+             "--accesslog-format=$alpn $method $path", f"--npn-list={versions}", f"--frontend={FRONT},{port}", f"--backend=127.0.0.1,{port};;tls", key, certificate],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(200):
+            try:
+                return socket.create_connection((FRONT, port)).close()
+            except OSError:
+                assert self.process.poll() is None, "nghttpx ended"
+                time.sleep(0.02)
+        raise AssertionError("nghttpx did not start")
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
+
+    def spoken(self, end=""):
+        """The protocol of each request so far whose path ends so."""
+        return [line.split(" ")[0] for line in self.log.read_text().splitlines() if line.split("?")[0].endswith(end)]
+
+
+def openssl(*words, **options):
+    """What it wrote."""
+    done = subprocess.run(["openssl", *map(str, words)], capture_output=True, timeout=60, **options)
+    assert done.returncode == 0, f"openssl {words[0]}: {done.stderr.decode()}"
+    return done.stdout
 
 
 NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
@@ -70,3 +101,38 @@ class TlsPeer:
     def close(self):
         self.socket.shutdown(socket.SHUT_RDWR)  # wakes the one who waits in accept
         self.socket.close()
+
+
+class Counter:
+    """Stands where an emulator was: takes connections, holds each for a while, closes it without a word, and counts them."""
+
+    def __init__(self, port, hold=0.0):
+        self.hold, self.lock = hold, threading.Lock()
+        self.count = self.peak = self.open = 0
+        self.socket = socket.create_server(("127.0.0.1", port), backlog=64)
+
+    def __enter__(self):
+        threading.Thread(target=self.serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.socket.shutdown(socket.SHUT_RDWR)  # wakes the one who waits in accept
+        self.socket.close()
+
+    def serve(self):
+        while True:
+            try:
+                peer, _ = self.socket.accept()
+            except OSError:
+                return
+            with self.lock:
+                self.count += 1
+                self.open += 1
+                self.peak = max(self.peak, self.open)
+            threading.Thread(target=self.serve_one, args=(peer,), daemon=True).start()
+
+    def serve_one(self, peer):
+        time.sleep(self.hold)
+        with self.lock:
+            self.open -= 1
+        peer.close()

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import urllib.parse
 
+import assertions
 from emulator import Emulator, Reply
 
 API = "api-version=7.6"
@@ -222,6 +223,22 @@ def backup_elsewhere(em):
     assert reply.json()["value"] == VALUE
 
 
+def copied(em):
+    """the control API copies a key into another vault of its kind, by another name too: the versions stay, and what was wrapped opens there"""
+    old = create(em, "twin")
+    made = em.call("prod", "POST", f"/keys/twin/wrapkey?{API}", {"alg": "RSA-OAEP", "value": VALUE}).json()["value"]
+    for where in ({"to": "dr"}, {"to": "dr", "as": "other"}):
+        em.control("POST", "/vaults/prod/keys/twin/copy", where)
+        reply = expect(em.call("dr", "POST", f"/keys/{where.get('as', 'twin')}/{version(old)}/unwrapkey?{API}", {"alg": "RSA-OAEP", "value": made}), 200)
+        assert reply.json()["value"] == VALUE
+    for where in ({"to": "dr"}, {"to": "hsm"}, {"to": "prod"}, {"to": "nobody"}, {}):
+        try:
+            em.control("POST", "/vaults/prod/keys/twin/copy", where)
+        except RuntimeError:
+            continue
+        raise AssertionError(f"copied to {where}")
+
+
 def certify(em, name, **properties):
     policy = {"issuer": {"name": "Self"}, "x509_props": {"subject": f"CN={name}", **properties}}
     reply = expect(em.call("prod", "POST", f"/certificates/{name}/create?{API}", {"policy": policy}), 202)
@@ -320,8 +337,8 @@ def survives_kill(program):
 
 
 CHECKS = (request_grammar, api_versions, tokens, token_endpoint, imds, permissions, states, old_versions, pages,
-          bad_bodies, key_sizes, standard_vault, backup_elsewhere, certificates, certificate_renewal, certificate_expiry, managed_keys,
-          certificate_permissions)
+          bad_bodies, key_sizes, standard_vault, backup_elsewhere, copied, certificates, certificate_renewal, certificate_expiry, managed_keys,
+          certificate_permissions, *assertions.CHECKS)
 
 
 def attempt(check, argument):

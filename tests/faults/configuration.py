@@ -1,12 +1,10 @@
 """Configuration files that are wrong."""
+from kvtest import private_file
 
 
 def edited(world, name, change):
     text = open(world.vault.config).read()
-    path = world.vault.dir / name
-    path.touch(mode=0o600)
-    path.write_text(change(text))
-    return str(path)
+    return str(private_file(world.vault.dir / name, change(text)))
 
 
 def typo(world):

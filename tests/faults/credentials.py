@@ -6,6 +6,9 @@ import pathlib
 import subprocess
 import time
 
+from kvtest import private_file
+from peers import openssl
+
 SOFTHSM = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so", "/usr/lib64/libsofthsm2.so")
 PERMS = "get,list,encrypt,decrypt,sign,verify,wrap,unwrap"
 
@@ -16,16 +19,10 @@ def command(*words, **options):
     return done.stdout
 
 
-def secret_file(path, text):
-    path.touch(mode=0o600)
-    path.write_text(text)
-    return path
-
-
 def certify(world, name="client", days="30"):
     """A key and its certificate, in files of their own, and the certificate at the identity `workload`."""
     key, certificate = world.vault.dir / f"{name}.key", world.vault.dir / f"{name}.crt"
-    command("openssl", "req", "-x509", "-newkey", "rsa:2048", "-noenc", "-keyout", key, "-out", certificate, "-days", days, "-subj", f"/CN={name}")
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-noenc", "-keyout", key, "-out", certificate, "-days", days, "-subj", f"/CN={name}")
     key.chmod(0o600)
     register(world, certificate)
     return key, certificate
@@ -36,7 +33,7 @@ def register(world, certificate):
 
 
 def together(world, key, certificate):
-    return secret_file(world.vault.dir / "client.pem", certificate.read_text() + key.read_text())
+    return private_file(world.vault.dir / "client.pem", certificate.read_text() + key.read_text())
 
 
 def configure(world, credential="client-certificate", **settings):
@@ -66,13 +63,42 @@ def pem(world):
     one_token(asked(world, config=configure(world, client_certificate=path, send_certificate_chain="yes")))
 
 
+def by_name(world):
+    """client-certificate, known by its name and authority: a renewed one needs no registration, but brings its chain; without it, of another name or authority it is told"""
+    folder = world.vault.dir
+    for authority in ("root", "stranger"):
+        command("openssl", "req", "-x509", "-newkey", "rsa:2048", "-noenc", "-keyout", folder / f"{authority}.key", "-out", folder / f"{authority}.crt", "-subj", f"/CN={authority}")
+    world.vault.control("POST", "/identities", {"id": "workload", "secret": "", "perms": PERMS, "subject_name": "client.example",
+                                                "authority": (folder / "root.crt").read_text()})
+
+    def issue(name, authority="root"):
+        stem = folder / f"{name}-{authority}-{len(list(folder.glob('*.csr')))}"
+        command("openssl", "req", "-newkey", "rsa:2048", "-noenc", "-keyout", f"{stem}.key", "-out", f"{stem}.csr", "-subj", f"/CN={name}")
+        command("openssl", "x509", "-req", "-in", f"{stem}.csr", "-CA", folder / f"{authority}.crt", "-CAkey", folder / f"{authority}.key", "-CAcreateserial",
+                "-days", "30", "-out", f"{stem}.crt")
+        parts = [pathlib.Path(f"{stem}.crt"), folder / f"{authority}.crt", pathlib.Path(f"{stem}.key")]
+        return secret_file(folder / f"{stem}.pem", "".join(part.read_text() for part in parts))
+
+    first = issue("client.example")
+    for path in (first, issue("client.example")):
+        one_token(asked(world, config=configure(world, client_certificate=path, send_certificate_chain="yes")))
+    one_token(asked(world, config=configure(world, client_certificate=first, send_certificate_chain="yes", assertion_algorithm="rs256")))
+
+    def refuses(words, path, chain="yes"):
+        world.refuses(77, words, "keys", "--refresh", config=configure(world, client_certificate=path, send_certificate_chain=chain))
+
+    refuses(["AADSTS700027"], first, "no")
+    refuses(["AADSTS700030", "subject"], issue("other.example"))
+    refuses(["AADSTS7000213", "authority"], issue("client.example", "stranger"))
+
+
 def key_apart(world):
     """client-certificate, certificate for all to read and an encrypted key apart: its password from a file; a wrong one is told"""
     key, certificate = certify(world)
     locked = world.vault.dir / "locked.key"
-    command("openssl", "rsa", "-in", key, "-aes256", "-passout", "pass:planted-word", "-out", locked)
+    openssl("rsa", "-in", key, "-aes256", "-passout", "pass:planted-word", "-out", locked)
     locked.chmod(0o600)
-    right, wrong = secret_file(world.vault.dir / "right", "planted-word\n"), secret_file(world.vault.dir / "wrong", "planted-error\n")
+    right, wrong = private_file(world.vault.dir / "right", "planted-word\n"), private_file(world.vault.dir / "wrong", "planted-error\n")
     settings = {"client_certificate": certificate, "client_key": locked}
     one_token(asked(world, config=configure(world, client_certificate_password_file=right, **settings)))
     world.refuses(77, ["locked.key", "password"], "keys", "--refresh", config=configure(world, client_certificate_password_file=wrong, **settings))
@@ -84,7 +110,7 @@ def pkcs12(world):
     """client-certificate, PKCS#12: its password from the environment; a wrong one and a file open to others are told"""
     key, certificate = certify(world)
     path = world.vault.dir / "client.p12"
-    command("openssl", "pkcs12", "-export", "-inkey", key, "-in", certificate, "-passout", "pass:planted-word", "-out", path)
+    openssl("pkcs12", "-export", "-inkey", key, "-in", certificate, "-passout", "pass:planted-word", "-out", path)
     path.chmod(0o600)
     done = world.vault.kvp11("keys", "--refresh", config=configure(world, client_certificate=path), env={"AZURE_CLIENT_CERTIFICATE_PASSWORD": "planted-word"})
     assert done.returncode == 0 and b"backup-kek" in done.stdout, done
@@ -98,7 +124,7 @@ def pkcs12_pin(world):
     """client-certificate, `pin = pkcs12-password`: the PIN opens the file, a wrong one is CKR_PIN_INCORRECT and asks nobody; an open file proves no PIN"""
     key, certificate = certify(world)
     path = world.vault.dir / "client.p12"
-    command("openssl", "pkcs12", "-export", "-inkey", key, "-in", certificate, "-passout", "pass:planted-word", "-out", path)
+    openssl("pkcs12", "-export", "-inkey", key, "-in", certificate, "-passout", "pass:planted-word", "-out", path)
     path.chmod(0o600)
 
     def log_in(pin, file):
@@ -137,7 +163,7 @@ def softhsm(world):
     command("softhsm2-util", "--init-token", "--free", "--label", "other", "--pin", "12345678", "--so-pin", "12345678", env=env)
     command("softhsm2-util", "--import", key, "--token", "other", "--label", "client", "--id", "0a0b", "--pin", "12345678", env=env)
     key.unlink()
-    pin, wrong = secret_file(world.vault.dir / "pin", "12345678\n"), secret_file(world.vault.dir / "wrong", "87654321\n")
+    pin, wrong = private_file(world.vault.dir / "pin", "12345678\n"), private_file(world.vault.dir / "wrong", "87654321\n")
     own = {"SOFTHSM2_CONF": settings}
 
     def lists(**more):
@@ -177,15 +203,15 @@ def environment(world):
 def workload_identity(world):
     """workload-identity: the token is read at each request, through a link; another subject, an old token and an empty file are told"""
     folder = world.vault.dir
-    command("openssl", "genrsa", "-out", folder / "issuer.key", "2048")
-    public = command("openssl", "rsa", "-in", folder / "issuer.key", "-pubout").decode()
+    openssl("genrsa", "-out", folder / "issuer.key", "2048")
+    public = openssl("rsa", "-in", folder / "issuer.key", "-pubout").decode()
     record = {"issuer": "https://issuer.example", "subject": "system:serviceaccount:a:b", "audience": "api://AzureADTokenExchange", "key": public}
     world.vault.control("POST", "/identities", {"id": "workload", "secret": "", "perms": PERMS, "federated": record})
 
     def put(name, lifetime=600, **claims):
         body = {"iss": record["issuer"], "sub": record["subject"], "aud": record["audience"], "exp": int(time.time()) + lifetime, **claims}
         text = encode(json.dumps({"alg": "RS256", "typ": "JWT"}).encode()) + "." + encode(json.dumps(body).encode())
-        signed = command("openssl", "dgst", "-sha256", "-sign", folder / "issuer.key", input=text.encode())
+        signed = openssl("dgst", "-sha256", "-sign", folder / "issuer.key", input=text.encode())
         (folder / name).write_text(f"{text}.{encode(signed)}\n")
         (folder / name).chmod(0o644)
         (folder / "fresh").symlink_to(folder / name)
@@ -242,6 +268,61 @@ def tenant_change(world):
     assert not [r for r in world.vault.requests() if r["kind"] == "token" and new in r["path"]], "a token of a tenant that was not allowed"
 
 
+def tenant_gone(world):
+    """the tenant that the map remembers is gone: the vault is asked once, without a token, and the answer remembered; where the vault says nothing new, that is all"""
+    old, new = world.vault.ready["tenant"], "33333333-4444-5555-6666-777777777777"
+    config = configure(world, "client-secret", tenant=None, **secret(world))
+    one_token(asked(world, config=config))
+    world.vault.control("POST", "/tenant", {"tenant": new, "gone": True})
+
+    def told():
+        return [(r["kind"], r["path"].split("/")[1], r["status"], r["bearer"]) for r in world.vault.requests()]
+
+    world.vault.requests()
+    world.signs(config=config)
+    anew = [("token", old, 400, False), ("vault", "keys", 401, False), ("token", new, 200, False)]
+    requests = told()
+    assert requests[:3] == anew and all(r[0] == "vault" and r[2:] == (200, True) for r in requests[3:]) and len(requests) > 3, requests
+    world.signs(config=config)
+    requests = told()
+    assert [r for r in requests if r[0] == "token"] == [("token", new, 200, False)] and all(r[3] for r in requests if r[0] == "vault"), requests
+    fixed = configure(world, "client-secret", **secret(world))
+    pathlib.Path(fixed).with_suffix(".db").write_bytes(pathlib.Path(config).with_suffix(".db").read_bytes())
+    world.module_refuses(old, new, "additionally_allowed_tenants", config=fixed)
+    assert not [r for r in told() if r[0] == "token"], "a token of a tenant that was not allowed"
+
+
+def tenant_unknown(world):
+    """the vault itself sends to a tenant that is not known: one greeting, one token request, and the remedy; `kvp11 login check` finds where a vault has moved"""
+    config = configure(world, "client-secret", tenant=None, **secret(world))
+    one_token(asked(world, config=config))
+    lie = {"kind": "status", "status": 401, "host": "prod", "count": 9, "bearer": False, "body": "",
+           "headers": {"WWW-Authenticate": f"Bearer authorization=\"{world.vault.ready['authority']}/{world.vault.ready['tenant']}\", resource=\"https://vault.localhost\""}}
+    new = "44444444-5555-6666-7777-888888888888"
+    world.vault.control("POST", "/tenant", {"tenant": new, "gone": True})
+    world.vault.control("POST", "/faults", lie)
+    world.vault.requests()
+    world.module_refuses("AADSTS90002", "correct `tenant`", config=config)
+    told = [(r["kind"], r["status"]) for r in world.vault.requests()]
+    assert told == [("token", 400), ("vault", 401)], told
+    world.vault.control("DELETE", "/faults")
+    assert new in world.runs("login", "check", config=config)
+
+
+def adfs(world):
+    """Active Directory Federation Services (tenant adfs): a secret and a certificate get a token there, and a wrong secret is told"""
+    world.vault.control("POST", "/tenant", {"tenant": "adfs", "gone": True})
+    settings = {"tenant": "adfs", **secret(world)}
+    path = together(world, *certify(world))
+    one_token(asked(world, config=configure(world, client_certificate=path, tenant="adfs")))
+    world.vault.control("POST", "/identities", {"id": "workload", "secret": "workload-secret", "perms": PERMS})
+    world.vault.requests()
+    world.signs(config=configure(world, "client-secret", **settings))
+    assert [r["path"] for r in world.vault.requests() if r["kind"] == "token"] == ["/adfs/oauth2/token"]
+    wrong = secret_file(world.vault.dir / "wrong", "planted-error\n")
+    world.refuses(77, ["7000215"], "keys", "--refresh", config=configure(world, "client-secret", tenant="adfs", client_secret_file=wrong))
+
+
 def secret(world):
     return {"client_secret_file": world.vault.dir / "workload.secret"}
 
@@ -250,4 +331,4 @@ def encode(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-SCENARIOS = (pem, key_apart, pkcs12, pkcs12_pin, other_key, softhsm, environment, workload_identity, claims_challenge, tenant_change)
+SCENARIOS = (pem, by_name, key_apart, pkcs12, pkcs12_pin, other_key, softhsm, environment, workload_identity, claims_challenge, tenant_change, tenant_gone, tenant_unknown, adfs)

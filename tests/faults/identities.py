@@ -1,8 +1,12 @@
 """The identities of machines and of people: each source asked in its way, never by a proxy, and what goes wrong with it."""
 import json
+import socket
 import subprocess
+import threading
 import time
 import urllib.request
+
+from peers import openssl
 
 SECRET = "platform-secret"
 DEAD = "http://127.0.0.1:1"
@@ -19,13 +23,12 @@ def machine(world, credential="managed-identity", **settings):
 
 def asks(world, config, env=None, prefix=()):
     """`kvp11 keys`, which needs a token for more than the map knows: whether it got one, what it said, the requests for tokens."""
-    log = world.vault.dir / "kvp11.log"
-    before = log.stat().st_size if log.exists() else 0
+    before = world.vault.log_size()
     world.vault.requests()
     command = [*prefix, world.vault.tool, "keys", "backup-kek", "--refresh"]
     done = world.vault.run(command, config=config, env=PROXY | (env or {}))
     requests = world.vault.requests()
-    said = done.stderr.decode() + (log.read_text()[before:] if log.exists() else "")
+    said = done.stderr.decode() + world.vault.logged(before)
     served = done.returncode == 0 and any(r["kind"] == "vault" and r["status"] == 200 for r in requests)
     return served, said, [r for r in requests if r["kind"] == "imds"]
 
@@ -47,8 +50,7 @@ def fails(world, words, config, env=None, prefix=()):
 
 def thumbprint(world):
     pem = world.vault.dir / "tls/server.pem"
-    done = subprocess.run(["openssl", "x509", "-in", pem, "-noout", "-fingerprint", "-sha1"], capture_output=True, check=True)
-    return done.stdout.decode().strip().rsplit("=", 1)[1].replace(":", "")
+    return openssl("x509", "-in", pem, "-noout", "-fingerprint", "-sha1").decode().strip().rsplit("=", 1)[1].replace(":", "")
 
 
 def each_source(world):
@@ -149,21 +151,73 @@ def azure_cli(world):
     fails(world, ["no Azure CLI", "/nonexistent/az"], machine(world, "azure-cli", azure_cli="/nonexistent/az"))
 
 
+class Mute:
+    """Takes connections at the metadata service's place and says nothing, or a little at a time."""
+
+    def __init__(self, drip=b""):
+        self.drip, self.held = drip, []
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+
+    def __enter__(self):
+        threading.Thread(target=self.serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.socket.shutdown(socket.SHUT_RDWR)  # wakes the one who waits in accept
+        self.socket.close()
+        for one in self.held:
+            one.close()
+
+    def serve(self):
+        while True:
+            try:
+                peer, _ = self.socket.accept()
+            except OSError:
+                return
+            self.held.append(peer)
+            threading.Thread(target=self.serve_one, args=(peer,), daemon=True).start()
+
+    def serve_one(self, peer):
+        for byte in self.drip:
+            try:
+                peer.send(bytes([byte]))
+            except OSError:
+                return
+            time.sleep(0.1)
+
+
+def mute_metadata(world):
+    """metadata service that takes the connection and is silent, or drips: in a chain it costs a second, alone it is waited for"""
+    program = az(world, az_token(world))
+    for drip in (b"", b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 200):
+        with Mute(drip) as mute:
+            started = time.monotonic()
+            gets(world, [], machine(world, "managed-identity azure-cli", azure_cli=program, imds_endpoint=mute.url))
+            assert 1 <= time.monotonic() - started < 4, f"{time.monotonic() - started:.1f} s"
+            assert len(mute.held) == 1, f"{len(mute.held)} connections"
+    with Mute() as mute:
+        fails(world, ["metadata service", mute.url, "within a second"], machine(world, "managed-identity workload-identity", imds_endpoint=mute.url))
+        started = time.monotonic()
+        world.module_refuses(mute.url, "did not answer before the deadline", config=machine(world, imds_endpoint=mute.url, timeout=3))
+        assert 3 <= time.monotonic() - started < 8, "it was not waited for, or for too long"
+
+
 def chains(world):
     """chain: what is absent is passed over, what refuses ends it, the environment narrows the standard one"""
     program = az(world, az_token(world))
     own = machine(world, "managed-identity azure-cli", azure_cli=program)
-    gets(world, ["/metadata/identity/oauth2/token"], own)
+    gets(world, ["/metadata/identity/oauth2/token"] * 2, own)  # whether it is there, and a token
     gets(world, [], machine(world, "managed-identity azure-cli", azure_cli=program, imds_endpoint=DEAD))
     world.vault.control("POST", "/faults", {"kind": "status", "status": 403, "host": "imds"})
     gets(world, ["/metadata/identity/oauth2/token"], own)
     env = {"IDENTITY_ENDPOINT": world.vault.ready["imds"] + "/msi/token", "IDENTITY_HEADER": "wrong"}
     fails(world, ["app-service", "401"], own, env)
     standard = machine(world, "default", azure_cli=program)
-    gets(world, ["/metadata/identity/oauth2/token"], standard, {"AZURE_TOKEN_CREDENTIALS": "PROD"})
+    gets(world, ["/metadata/identity/oauth2/token"] * 2, standard, {"AZURE_TOKEN_CREDENTIALS": "PROD"})
     gets(world, [], standard, {"AZURE_TOKEN_CREDENTIALS": "dev"})
     gets(world, [], standard, {"AZURE_TOKEN_CREDENTIALS": "AzureCliCredential"})
     fails(world, ["production", "prod dev", "ManagedIdentityCredential"], standard, {"AZURE_TOKEN_CREDENTIALS": "production"})
 
 
-SCENARIOS = (each_source, another_certificate, user_assigned, metadata_faults, arc, azure_cli, chains)
+SCENARIOS = (each_source, another_certificate, user_assigned, metadata_faults, arc, azure_cli, mute_metadata, chains)

@@ -1,6 +1,8 @@
 """The vault, its network and its credentials."""
 import time
 
+from kvtest import private_file
+
 
 def unreachable(world):
     """vault unreachable: host and cause in the error, within the deadline; what the map knows stays; works again afterwards"""
@@ -14,7 +16,7 @@ def unreachable(world):
     world.signs()
 
 
-def no_offline_change(world):
+def looking_needs_no_vault(world):
     """vault unreachable: listing keys and the map need no vault"""
     world.vault.stop()
     assert world.version in world.runs("keys", "backup-kek")
@@ -38,9 +40,8 @@ def wrong_tenant(world):
 
 def wrong_secret(world):
     """wrong secret: the error names the identity and never the secret"""
-    (world.vault.dir / "stranger.secret").touch(mode=0o600)
-    (world.vault.dir / "stranger.secret").write_text("a-planted-secret\n")
-    path = world.vault.configure("secret.conf", client_id="workload", client_secret_file=world.vault.dir / "stranger.secret")
+    wrong = private_file(world.vault.dir / "stranger.secret", "a-planted-secret\n")
+    path = world.vault.configure("secret.conf", client_id="workload", client_secret_file=wrong)
     world.module_refuses("workload", "secret", config=path)
     message = world.refuses(77, ["workload", "secret"], "rotate", "backup-kek", config=path)
     assert "a-planted-secret" not in message + world.vault.log()
@@ -97,9 +98,8 @@ def offline(world):
     for name in ("spare", "other"):
         vault.create(name, kty="RSA", key_size=2048)
         world.signs(label=name, config=config)
-    log = vault.dir / "kvp11.log"
     vault.stop()
-    before = log.stat().st_size if log.exists() else 0
+    before = vault.log_size()
     (vault.dir / "secret").write_bytes(b"a secret")
     started = time.monotonic()
     done = vault.run(["openssl", "pkeyutl", "-engine", "pkcs11", "-keyform", "engine", "-pubin", "-inkey", "pkcs11:token=prod;object=backup-kek;type=public",
@@ -107,12 +107,12 @@ def offline(world):
                      config=config, env={"OPENSSL_CONF": vault.dir / "engine.cnf"})
     assert done.returncode == 0, done.stderr.decode()
     assert time.monotonic() - started < 8, "one refresh may take no longer than its deadline"
-    told = [line for line in log.read_text()[before:].splitlines() if "out of reach" in line]
+    told = [line for line in vault.logged(before).splitlines() if "out of reach" in line]
     assert len(told) == 1 and "connect" in told[0], told
-    before = log.stat().st_size if log.exists() else 0
+    before = vault.log_size()
     listed = world.runs("keys", config=config)
     assert all(name in listed for name in ("backup-kek", "spare", "other"))
-    told = [line for line in log.read_text()[before:].splitlines() if "out of reach" in line or "left out" in line]
+    told = [line for line in vault.logged(before).splitlines() if "out of reach" in line or "left out" in line]
     assert len(told) <= 1, told
     started = time.monotonic()
     world.module_refuses("backup-kek", "connect", config=config)
@@ -138,4 +138,4 @@ def read_only(world):
     world.runs("rotate", "backup-kek", config=world.operator)
 
 
-SCENARIOS = (unreachable, no_offline_change, tls, wrong_tenant, wrong_secret, no_permission_to_rotate, one_forbidden_key, no_list, deleted, disabled, offline, read_only)
+SCENARIOS = (unreachable, looking_needs_no_vault, tls, wrong_tenant, wrong_secret, no_permission_to_rotate, one_forbidden_key, no_list, deleted, disabled, offline, read_only)

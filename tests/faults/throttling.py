@@ -49,6 +49,21 @@ def mass_restore(world):
     assert ratio >= 0.95, told
 
 
+def spread(world):
+    """a burst of a tenth of the quota goes at once, and the rest at an even pace instead of all of it at once"""
+    vault = world.vault
+    quota, count = 1000, 300
+    config = vault.configure("limited.conf", rate_limit=quota, timeout=60, audit=None, log_level=None)
+    vault.requests()
+    figures = unwraps(world, count, 8, config)
+    at = [when for when, _ in answers(world)]
+    half = max(sum(begin <= when < begin + 0.5 for when in at) for begin in at)
+    told = f"{count} unwraps at {quota} in {WINDOW} s: {figures}, {half} within half a second"
+    assert figures["failures"] == 0 and len(at) == count, told
+    assert at[-1] - at[0] >= 0.9 * (count - quota / 10) / quota * WINDOW, told
+    assert half <= 1.1 * (quota / 10 + 0.5 * quota / WINDOW), told
+
+
 def two_programs(world):
     """two programs at one vault's quota: turned away, each takes less, and both finish without an error"""
     vault = world.vault
@@ -90,7 +105,7 @@ def deadline_too_short(world):
     figures = unwraps(world, 40, 4, config)
     assert figures["failures"] > 20 and time.monotonic() - started < WINDOW, figures
     assert len(answers(world)) <= 10
-    log = (vault.dir / "kvp11.log").read_text()
+    log = vault.logged()
     assert any("rate_limit" in line and "timeout" in line and "prod" in line for line in log.splitlines()), log[-2000:]
 
 
@@ -113,4 +128,4 @@ def cool_down(world):
     assert len(first) < 8, f"{len(first)} of 16 threads came back within 20 ms"
 
 
-SCENARIOS = (mass_restore, two_programs, weighted, deadline_too_short, cool_down)
+SCENARIOS = (mass_restore, spread, two_programs, weighted, deadline_too_short, cool_down)

@@ -5,6 +5,8 @@
 #include "reply.h"
 #include "same_host.h"
 
+#include <strings.h>
+
 static const char *host_of(const char *url, char *ret, size_t size)
 {
     const char *from = strstr(url, "://");
@@ -16,18 +18,26 @@ static const char *host_of(const char *url, char *ret, size_t size)
     return ret;
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+    size_t len = strlen(text), size = strlen(end);
+    return len > size && !strcasecmp(text + len - size, end);
+}
+
 /* A challenge that passes names one of Microsoft's authorities and a resource above this vault; contract §4.2. */
 static void check_accepted(const struct kv_challenge *challenge)
 {
-    static const char *const known[] = { "microsoftonline.com", "windows.net",       "microsoft.com",
-                                         "microsoftonline.cn",  "chinacloudapi.cn",  "microsoftonline.us",
-                                         "usgovcloudapi.net",   "sovcloud-identity." };
+    static const char *const known[] = {
+        ".microsoftonline.com",  ".windows.net",          ".microsoft.com",     ".microsoftonline.cn",
+        ".chinacloudapi.cn",     ".microsoftonline.us",   ".usgovcloudapi.net", ".sovcloud-identity.fr",
+        ".sovcloud-identity.de", ".sovcloud-identity.sg",
+    };
     char authority[256], resource[256];
     bool found = false;
     host_of(challenge->authority, authority, sizeof authority);
     host_of(challenge->scope, resource, sizeof resource);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        found = found || strcasestr(authority, known[i]);
+        found = found || ends_with(authority, known[i]);
     MUST(found);
     MUST(fuzz_goes_to(challenge->authority, authority, "443"));
     size_t len = strlen(resource), whole = strlen(FUZZ_HOST);

@@ -3,14 +3,14 @@
  *     client MODULE
  *     > CONFIG STEP...            < {"find":0,"objects":[{"label":"…","id":"…"}],"sign":0,"value":"…"}
  *
- * Steps: find=LABEL, list, certificates, secrets; then, with the first object found: sign, sign-again, decrypt, unwrap, encrypt, gone. A "%" and two hex digits
- * stand for a byte. Return values as numbers, bytes as hex. */
-#include <dlfcn.h>
+ * Steps: find=LABEL, list, certificates, secrets; then, with the first object found: sign, sign-again, crowd (eight sign at the same time), decrypt,
+ * unwrap, encrypt, gone. A "%" and two hex digits stand for a byte. Return values as numbers, bytes as hex. */
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "mech/pkcs11.h"
+#include "../common/application.h"
 #include "kvp11.h"
 
 /* As in tests/p11/harness.c. */
@@ -20,12 +20,8 @@ const char *__asan_default_options(void)
     return "intercept_tls_get_addr=0";
 }
 
-enum { OBJECTS = 64 };
-
-static CK_FUNCTION_LIST *p11;
 static CK_SESSION_HANDLE session;
-static CK_OBJECT_HANDLE objects[OBJECTS];
-static CK_ULONG count;
+static struct app_found found;
 
 static void print_hex(const CK_BYTE *data, CK_ULONG len)
 {
@@ -66,18 +62,12 @@ static void print_object(CK_OBJECT_HANDLE object)
 
 static void find(CK_OBJECT_CLASS type, const char *label, const char *step)
 {
-    CK_ATTRIBUTE template[] = { { CKA_CLASS, &type, sizeof type },
-                                { CKA_LABEL, (void *)label, label ? strlen(label) : 0 } };
-    CK_RV rv = p11->C_FindObjectsInit(session, template, label ? 2 : 1);
-    count = 0;
-    if (!rv) {
-        rv = p11->C_FindObjects(session, objects, OBJECTS, &count);
-        p11->C_FindObjectsFinal(session);
-    }
+    CK_ATTRIBUTE by = app_label(label ? label : "");
+    CK_RV rv = app_find(session, type, label ? &by : NULL, &found);
     printf("\"%s\":%lu,\"objects\":[", step, rv);
-    for (CK_ULONG i = 0; i < count; i++) {
+    for (CK_ULONG i = 0; i < found.count; i++) {
         printf("%s", i ? "," : "");
-        print_object(objects[i]);
+        print_object(found.objects[i]);
     }
     printf("]");
 }
@@ -86,58 +76,67 @@ static void find(CK_OBJECT_CLASS type, const char *label, const char *step)
 
 static const CK_BYTE blob[256] = { 7, 7, 7 };
 
-struct answer {
-    CK_BYTE data[1024];
-    CK_ULONG len;
-};
-
-static CK_RV sign(struct answer *ret)
+static CK_RV sign_in(CK_SESSION_HANDLE in, struct app_value *ret)
 {
     CK_KEY_TYPE type = CKK_RSA;
     CK_ATTRIBUTE item = { CKA_KEY_TYPE, &type, sizeof type };
-    p11->C_GetAttributeValue(session, objects[0], &item, 1);
+    p11->C_GetAttributeValue(in, found.objects[0], &item, 1);
     CK_MECHANISM mechanism = { type == CKK_EC ? CKM_ECDSA_SHA256 : CKM_SHA256_RSA_PKCS, NULL, 0 };
-    CK_RV rv = p11->C_SignInit(session, &mechanism, objects[0]);
-    return rv ? rv : p11->C_Sign(session, (CK_BYTE *)blob, 32, ret->data, &ret->len);
+    CK_RV rv = p11->C_SignInit(in, &mechanism, found.objects[0]);
+    return rv ? rv : p11->C_Sign(in, (CK_BYTE *)blob, 32, ret->data, &ret->len);
 }
 
-static CK_MECHANISM *oaep(void)
+static CK_RV sign(struct app_value *ret)
 {
-    static CK_RSA_PKCS_OAEP_PARAMS params = { CKM_SHA256, CKG_MGF1_SHA256, CKZ_DATA_SPECIFIED, NULL, 0 };
-    static CK_MECHANISM mechanism = { CKM_RSA_PKCS_OAEP, &params, sizeof params };
-    return &mechanism;
+    return sign_in(session, ret);
 }
 
-static CK_RV decrypt(struct answer *ret)
+static void *sign_in_crowd(void *user)
 {
-    CK_RV rv = p11->C_DecryptInit(session, oaep(), objects[0]);
-    return rv ? rv : p11->C_Decrypt(session, (CK_BYTE *)blob, sizeof blob, ret->data, &ret->len);
+    struct app_value answer = { .len = sizeof answer.data };
+    CK_SESSION_HANDLE own;
+    CK_RV *rv = user;
+    *rv = p11->C_OpenSession(0, CKF_SERIAL_SESSION, NULL, NULL, &own);
+    if (!*rv)
+        *rv = sign_in(own, &answer);
+    return NULL;
 }
 
-static CK_RV unwrap(struct answer *ret)
+/* The first return value that is not CKR_OK. */
+static CK_RV crowd(struct app_value *ret)
 {
-    CK_OBJECT_CLASS secret = CKO_SECRET_KEY;
-    CK_KEY_TYPE aes = CKK_AES;
-    CK_BBOOL no = CK_FALSE, yes = CK_TRUE;
-    CK_ATTRIBUTE template[] = { { CKA_CLASS, &secret, sizeof secret },
-                                { CKA_KEY_TYPE, &aes, sizeof aes },
-                                { CKA_SENSITIVE, &no, sizeof no },
-                                { CKA_EXTRACTABLE, &yes, sizeof yes } };
-    CK_OBJECT_HANDLE key = 0;
-    CK_RV rv = p11->C_UnwrapKey(session, oaep(), objects[0], (CK_BYTE *)blob, sizeof blob, template, 4, &key);
-    CK_ATTRIBUTE item = { CKA_VALUE, ret->data, sizeof ret->data };
-    if (!rv)
-        rv = p11->C_GetAttributeValue(session, key, &item, 1);
-    ret->len = item.ulValueLen;
+    enum { PEOPLE = 8 };
+    pthread_t threads[PEOPLE];
+    CK_RV rvs[PEOPLE], rv = CKR_OK;
+    ret->len = 0;
+    for (size_t i = 0; i < PEOPLE; i++)
+        if (pthread_create(&threads[i], NULL, sign_in_crowd, &rvs[i]))
+            exit(2);
+    for (size_t i = 0; i < PEOPLE; i++) {
+        pthread_join(threads[i], NULL);
+        rv = rv ? rv : rvs[i];
+    }
     return rv;
 }
 
+static CK_RV decrypt(struct app_value *ret)
+{
+    CK_MECHANISM mechanism = app_oaep();
+    CK_RV rv = p11->C_DecryptInit(session, &mechanism, found.objects[0]);
+    return rv ? rv : p11->C_Decrypt(session, (CK_BYTE *)blob, sizeof blob, ret->data, &ret->len);
+}
+
+static CK_RV unwrap(struct app_value *ret)
+{
+    return app_unwrap(session, found.objects[0], blob, sizeof blob, ret);
+}
+
 /* With a key of a Managed HSM: the message-based functions, for the service makes the nonce. */
-static CK_RV encrypt(struct answer *ret)
+static CK_RV encrypt(struct app_value *ret)
 {
     CK_BYTE iv[16] = { 7 };
     CK_MECHANISM mechanism = { CKM_AES_CBC_PAD, iv, sizeof iv };
-    CK_RV rv = p11->C_EncryptInit(session, &mechanism, objects[0]);
+    CK_RV rv = p11->C_EncryptInit(session, &mechanism, found.objects[0]);
     return rv ? rv : p11->C_Encrypt(session, (CK_BYTE *)blob, 20, ret->data, &ret->len);
 }
 
@@ -145,14 +144,11 @@ static void operate(const char *step)
 {
     static const struct {
         const char *name;
-        CK_RV (*run)(struct answer *ret);
-    } operations[] = { { "sign", sign },
-                       { "sign-again", sign },
-                       { "decrypt", decrypt },
-                       { "unwrap", unwrap },
-                       { "encrypt", encrypt } };
-    for (size_t i = 0; count && i < sizeof operations / sizeof *operations; i++) {
-        struct answer answer = { .len = sizeof answer.data };
+        CK_RV (*run)(struct app_value *ret);
+    } operations[] = { { "sign", sign },       { "sign-again", sign }, { "crowd", crowd },
+                       { "decrypt", decrypt }, { "unwrap", unwrap },   { "encrypt", encrypt } };
+    for (size_t i = 0; found.count && i < sizeof operations / sizeof *operations; i++) {
+        struct app_value answer = { .len = sizeof answer.data };
         if (strcmp(step, operations[i].name) != 0)
             continue;
         CK_RV rv = operations[i].run(&answer);
@@ -201,7 +197,7 @@ static void live(char *line)
     if (!rv)
         rv = p11->C_OpenSession(0, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session);
     printf(",\"session\":%lu", rv);
-    count = 0;
+    found.count = 0;
     while (!rv && (step = strsep(&rest, " "))) {
         printf(",");
         run_step(step);
@@ -212,12 +208,9 @@ static void live(char *line)
 
 int main(int argument_count, char **arguments)
 {
-    void *module = argument_count == 2 ? dlopen(arguments[1], RTLD_NOW | RTLD_LOCAL) : NULL;
-    CK_C_GetFunctionList get = module ? (CK_C_GetFunctionList)dlsym(module, "C_GetFunctionList") : NULL;
-    if (!get || get(&p11)) {
-        fprintf(stderr, "client: %s\n", module ? "no function list" : "usage: client MODULE");
-        return 2;
-    }
+    if (argument_count != 2)
+        app_die("usage: client MODULE", 0);
+    app_load(arguments[1]);
     char *line = NULL;
     size_t room = 0;
     while (getline(&line, &room, stdin) > 0) {

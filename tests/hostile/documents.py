@@ -226,12 +226,12 @@ def certificate(world):
     """a certificate's document, each member with a value of each type: this certificate or none"""
     import base64
     import hashlib
-    from server import openssl
+    from peers import openssl
     world.config = world.configure(certificates="vault")
     folder = world.folder
     openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", folder / "web.key", "-subj", "/CN=web", "-days", 30, "-outform", "DER", "-out", folder / "web.der")
     der = (folder / "web.der").read_bytes()
-    modulus = openssl("x509", "-inform", "DER", "-in", folder / "web.der", "-noout", "-modulus").stdout.decode().strip().split("=")[1]
+    modulus = openssl("x509", "-inform", "DER", "-in", folder / "web.der", "-noout", "-modulus").decode().strip().split("=")[1]
     world.key["key"]["n"], world.key["managed"] = b64(bytes.fromhex(modulus)), True
     world.pages["/keys"] = {"value": [{**world.item(KEY), "managed": True}]}
     document = {"id": world.kid(KEY, VERSION, "certificates"), "kid": world.kid(KEY, VERSION), "sid": world.kid(KEY, VERSION, "secrets"),

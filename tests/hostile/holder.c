@@ -3,16 +3,14 @@
  *     holder MODULE LABEL      standard input: plaintext, first key, second key, each 32 bytes XOR 0x5a; then a byte to go on at each pause
  *
  * Every copy of its own is wiped, so that what is found is the module's, or that of a library below it. */
-#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "mech/pkcs11.h"
+#include "../common/application.h"
 
 enum { SIZE = 32 };
 
-static CK_FUNCTION_LIST *p11;
 static CK_SESSION_HANDLE session;
 
 static void must(int holds, const char *what)
@@ -41,15 +39,12 @@ static void pause_at(const char *where)
     must(write(STDOUT_FILENO, where, strlen(where)) > 0 && read(STDIN_FILENO, &go, 1) == 1, "no more to do");
 }
 
-static CK_OBJECT_HANDLE find(CK_OBJECT_CLASS type, char *label)
+static CK_OBJECT_HANDLE find(CK_OBJECT_CLASS type, const char *label)
 {
-    CK_ATTRIBUTE template[] = { { CKA_CLASS, &type, sizeof type }, { CKA_LABEL, label, strlen(label) } };
-    CK_OBJECT_HANDLE key = 0;
-    CK_ULONG count = 0;
-    must(!p11->C_FindObjectsInit(session, template, 2) && !p11->C_FindObjects(session, &key, 1, &count) &&
-             !p11->C_FindObjectsFinal(session),
-         "no search");
-    return count ? key : 0;
+    struct app_found found;
+    CK_ATTRIBUTE by = app_label(label);
+    must(!app_find(session, type, &by, &found), "no search");
+    return found.count ? found.objects[0] : 0;
 }
 
 static CK_OBJECT_HANDLE make_key(CK_BYTE *value)
@@ -76,25 +71,18 @@ static void use_key(CK_OBJECT_HANDLE key)
          "no encryption");
 }
 
-static CK_MECHANISM *oaep(void)
-{
-    static CK_RSA_PKCS_OAEP_PARAMS params = { CKM_SHA256, CKG_MGF1_SHA256, CKZ_DATA_SPECIFIED, NULL, 0 };
-    static CK_MECHANISM mechanism = { CKM_RSA_PKCS_OAEP, &params, sizeof params };
-    return &mechanism;
-}
-
 /* There and back, wrapped and unwrapped, and a failure of each. */
-static void use_vault(CK_BYTE *plain, CK_OBJECT_HANDLE key, char *label)
+static void use_vault(CK_BYTE *plain, CK_OBJECT_HANDLE key, const char *label)
 {
     CK_OBJECT_HANDLE open = find(CKO_PUBLIC_KEY, label), shut = find(CKO_PRIVATE_KEY, label), again = 0;
     CK_BYTE cipher[512], back[512], signature[512];
     CK_ULONG cipher_len = sizeof cipher, back_len = sizeof back, signature_len = sizeof signature;
-    CK_MECHANISM sign = { CKM_SHA256_RSA_PKCS, NULL, 0 };
+    CK_MECHANISM sign = { CKM_SHA256_RSA_PKCS, NULL, 0 }, oaep = app_oaep();
     must(open && shut, "no such key");
-    must(!p11->C_EncryptInit(session, oaep(), open) &&
+    must(!p11->C_EncryptInit(session, &oaep, open) &&
              !p11->C_Encrypt(session, plain, SIZE, cipher, &cipher_len),
          "no ciphertext");
-    must(!p11->C_DecryptInit(session, oaep(), shut) &&
+    must(!p11->C_DecryptInit(session, &oaep, shut) &&
              !p11->C_Decrypt(session, cipher, cipher_len, back, &back_len),
          "no plaintext");
     must(back_len == SIZE && !memcmp(plain, back, SIZE), "another plaintext");
@@ -104,15 +92,15 @@ static void use_vault(CK_BYTE *plain, CK_OBJECT_HANDLE key, char *label)
          "no signature");
     cipher[9] ^= 1;
     back_len = sizeof back;
-    must(!p11->C_DecryptInit(session, oaep(), shut) &&
+    must(!p11->C_DecryptInit(session, &oaep, shut) &&
              p11->C_Decrypt(session, cipher, cipher_len, back, &back_len),
          "a plaintext of nothing");
     cipher_len = sizeof cipher;
-    must(!p11->C_WrapKey(session, oaep(), open, key, cipher, &cipher_len), "not wrapped");
+    must(!p11->C_WrapKey(session, &oaep, open, key, cipher, &cipher_len), "not wrapped");
     CK_OBJECT_CLASS type = CKO_SECRET_KEY;
     CK_KEY_TYPE aes = CKK_AES;
     CK_ATTRIBUTE template[] = { { CKA_CLASS, &type, sizeof type }, { CKA_KEY_TYPE, &aes, sizeof aes } };
-    must(!p11->C_UnwrapKey(session, oaep(), shut, cipher, cipher_len, template, 2, &again), "not unwrapped");
+    must(!p11->C_UnwrapKey(session, &oaep, shut, cipher, cipher_len, template, 2, &again), "not unwrapped");
     must(!p11->C_DestroyObject(session, again), "not destroyed");
     must(!find(CKO_PRIVATE_KEY, "not-there"), "found what is not there");
 }
@@ -122,9 +110,8 @@ int main(int count, char **arguments)
     CK_BYTE plain[SIZE], first[SIZE], second[SIZE];
     CK_C_INITIALIZE_ARGS args = { .flags = CKF_OS_LOCKING_OK };
     must(count == 3, "usage: holder MODULE LABEL");
-    void *module = dlopen(arguments[1], RTLD_NOW | RTLD_LOCAL);
-    CK_C_GetFunctionList get = module ? (CK_C_GetFunctionList)dlsym(module, "C_GetFunctionList") : NULL;
-    must(get && !get(&p11) && !p11->C_Initialize(&args), "not initialized");
+    app_load(arguments[1]);
+    must(!p11->C_Initialize(&args), "not initialized");
     must(!p11->C_OpenSession(0, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session), "no session");
     take(plain);
     take(first);

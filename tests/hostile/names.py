@@ -1,10 +1,9 @@
 """Names and versions are of a bounded kind: what is none of it never reaches a request line."""
 import json
-import os
-import pathlib
 import re
 import subprocess
 
+from kvtest import clean_environment
 from server import reply
 from world import HOST, KEY, LOGIN, OK, VERSION
 
@@ -41,15 +40,13 @@ def labels(world):
 def arguments(world):
     """arguments of the tool: a strange name is refused, and not sent"""
     tool = world.build / "tools/kvp11"
-    environment = {**{k: v for k, v in os.environ.items() if not k.startswith(("KVP11_", "AZURE_"))}, "KVP11_CONFIG": str(world.config)}
+    environment = clean_environment(KVP11_CONFIG=world.config)
     cases = 0
     for name in STRANGE:
-        for command in (["keys", name], ["resolve", name], ["rotate", name], ["create", name, "--kty", "RSA"]):
-            if "\0" in name:
-                continue
+        for command in (["keys", name], ["resolve", name], ["rotate", name], ["create", name, "--type", "RSA"]):
             done = subprocess.run([tool, *command], env=environment, capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
-            assert 0 <= done.returncode < 128, f"{command}: {done}"
-            assert b"X-Injected" not in done.stdout, done
+            assert 0 < done.returncode < 128, f"{command}: {done}"
+            assert done.stdout == b"", done
             assert all(c >= 0x20 or c == 0x0a for c in done.stderr), f"{command}: {done.stderr}"
             clean(world)
             world.watch()

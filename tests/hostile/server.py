@@ -5,13 +5,11 @@ wait; None cuts the connection. `Certificates` makes the certificates, good and 
 import pathlib
 import socket
 import ssl
-import subprocess
+import struct
 import threading
 import time
 
-
-def openssl(*arguments, **options):
-    return subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, **options)
+from peers import openssl
 
 
 class Certificates:
@@ -47,6 +45,9 @@ class Certificates:
         return made
 
 
+CLOSE, RESET = object(), object()
+
+
 class Request:
     def __init__(self, head, body):
         lines = head.decode("latin-1").split("\r\n")
@@ -65,12 +66,14 @@ class Request:
 
 
 class Server:
-    """`answer(request)` gives the reply; `context` None: no TLS at all. `requests` and `raw`: what came, whole requests and bytes before any TLS."""
+    """`answer(request)` gives the reply: bytes, or parts of them with seconds to wait between; None or CLOSE hang up, RESET does it rudely. `context` None: no
+    TLS at all. `requests`: what came; `connections`, and how many of them `resumed` a TLS session."""
 
-    def __init__(self, answer, context=None):
+    def __init__(self, answer, context=None, address="127.0.0.1", port=0):
         self.answer, self.context = answer, context
-        self.requests, self.connections, self.sent = [], 0, 0
-        self.socket = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.requests, self.connections, self.sent, self.resumed = [], 0, 0, 0
+        self.peers = []  # the addresses that connections come from
+        self.socket = socket.create_server((address, port), backlog=64, family=socket.AF_INET6 if ":" in address else socket.AF_INET)
         self.port = self.socket.getsockname()[1]
         self.open = True
         self.silent = False  # takes connections and says nothing
@@ -83,10 +86,11 @@ class Server:
     def accept(self):
         while self.open:
             try:
-                peer, _ = self.socket.accept()
+                peer, address = self.socket.accept()
             except OSError:
                 return
             self.connections += 1
+            self.peers.append(address[0])
             threading.Thread(target=self.serve, args=(peer,), daemon=True).start()
 
     def serve(self, peer):
@@ -97,6 +101,7 @@ class Server:
                 time.sleep(0.05)
             if self.context:
                 peer = self.context.wrap_socket(peer, server_side=True)
+                self.resumed += bool(peer.session_reused)
             while self.open and self.exchange(peer):
                 pass
         except (OSError, ValueError):
@@ -122,12 +127,70 @@ class Server:
         if reply is None:
             return False
         for part in [reply] if isinstance(reply, bytes) else reply:
+            if part is CLOSE:
+                return False
+            if part is RESET:
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                return False
             if isinstance(part, (int, float)):
                 time.sleep(part)
             else:
                 peer.sendall(part)
                 self.sent += len(part)
         return True
+
+
+class ConnectProxy:
+    """A proxy for CONNECT: `asked` has its request lines. `refuses`: the status with which it turns all away."""
+
+    def __init__(self):
+        self.asked, self.refuses = [], None
+        self.socket = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def close(self):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+    def accept(self):
+        while True:
+            try:
+                peer, _ = self.socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(peer,), daemon=True).start()
+
+    def serve(self, peer):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            more = peer.recv(65536)
+            if not more:
+                return peer.close()
+            head += more
+        line = head.decode("latin-1").split("\r\n")[0]
+        self.asked.append(line)
+        method, target, _ = line.split(" ")
+        if self.refuses or method != "CONNECT":
+            peer.sendall(f"HTTP/1.1 {self.refuses or 405} X\r\nContent-Length: 0\r\n\r\n".encode())
+            return peer.close()
+        far = socket.create_connection(("127.0.0.1", int(target.rsplit(":", 1)[1])))
+        peer.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        threading.Thread(target=self.pass_on, args=(far, peer), daemon=True).start()
+        self.pass_on(peer, far)
+
+    @staticmethod
+    def pass_on(near, far):
+        try:
+            while data := near.recv(65536):
+                far.sendall(data)
+        except OSError:
+            pass
+        for end in (near, far):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
 
 def reply(status, body=b"", **headers):

@@ -1,9 +1,9 @@
 """The wire under it all: who does not prove to be the vault is told nothing."""
 import base64
 import hashlib
-import subprocess
 import time
 
+from peers import openssl
 from world import HOST, KEY, OK, TIMED_OUT, TLS, UNREACHABLE
 
 
@@ -100,8 +100,7 @@ def token_over_bad_tls(world):
 
 
 def pin_of(certificate):
-    key = subprocess.run(["openssl", "x509", "-in", certificate, "-noout", "-pubkey"], capture_output=True, check=True).stdout
-    der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "der"], input=key, capture_output=True, check=True).stdout
+    der = openssl("pkey", "-pubin", "-outform", "der", input=openssl("x509", "-in", certificate, "-noout", "-pubkey"))
     return "sha256//" + base64.b64encode(hashlib.sha256(der).digest()).decode()
 
 

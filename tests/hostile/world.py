@@ -7,7 +7,7 @@ import re
 import subprocess
 import tempfile
 
-from kvtest import build_dir
+from kvtest import build_dir, clean_environment, private_file
 from server import Certificates, Server, reply
 
 VERSION = "0123456789abcdef0123456789abcdef"
@@ -40,9 +40,7 @@ class World:
         self.certificates = Certificates(self.folder)
         self.server = Server(self.answer, self.certificates.context(self.certificates.good))
         self.evil = Server(lambda request: reply(200, "{}"), self.certificates.context(self.certificates.good))
-        self.secret = self.folder / "secret"
-        self.secret.touch(mode=0o600)
-        self.secret.write_text(SECRET + "\n")
+        self.secret = private_file(self.folder / "secret", SECRET + "\n")
         self.build = build_dir()
         self.client = None
         self.number = 0
@@ -57,9 +55,7 @@ class World:
 
     # --- the module ---
     def start_client(self):
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("KVP11_", "AZURE_"))}
-        environment["ASAN_OPTIONS"] = "detect_leaks=1:abort_on_error=0:" + environment.get("ASAN_OPTIONS", "")
-        environment["HOME"] = str(self.folder)
+        environment = clean_environment(ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:" + os.environ.get("ASAN_OPTIONS", ""), HOME=self.folder)
         self.client = subprocess.Popen([self.build / "tests/hostile/hostile_client", self.build / "module/libkvp11.so"], env=environment,
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=open(self.folder / "client.err", "ab"), text=True)
 
@@ -119,10 +115,7 @@ class World:
                   "certificates": "none", **settings}
         lines = ["[kvp11]", f"map = {values.pop('map', 'none')}", f"log = {self.log}", f"log_level = {values.pop('log_level', 'debug')}",
                  f"audit = {self.audit}", "[prod]", *[f"{k} = {v}" for k, v in values.items() if v is not None]]
-        path = self.folder / name
-        path.touch(mode=0o600)
-        path.write_text("\n".join(lines) + "\n")
-        return path
+        return private_file(self.folder / name, "\n".join(lines) + "\n")
 
     @property
     def url(self):

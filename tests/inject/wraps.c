@@ -127,6 +127,7 @@ WRAP(int, mlock, (errno = EPERM, -1), (const void *at, size_t len), (at, len))
 WRAP(CURLcode, curl_global_init_mem, CURLE_OUT_OF_MEMORY,
      (long flags, curl_malloc_callback m, curl_free_callback f, curl_realloc_callback r, curl_strdup_callback s, curl_calloc_callback c), (flags, __real_malloc, f, __real_realloc, strdup, __real_calloc))
 WRAP(CURL *, curl_easy_init, NULL, (void), ())
+WRAP(CURLSH *, curl_share_init, NULL, (void), ())
 WRAP(CURLM *, curl_multi_init, NULL, (void), ())
 WRAP(CURLMcode, curl_multi_add_handle, CURLM_OUT_OF_MEMORY, (CURLM *multi, CURL *c), (multi, c))
 WRAP(CURLMcode, curl_multi_perform, CURLM_OUT_OF_MEMORY, (CURLM *multi, int *running), (multi, running))

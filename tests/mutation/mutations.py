@@ -1,7 +1,7 @@
 """The planted bugs: what is wrong, where, the text that is there, the text that takes its place, and who is likely to notice.
 
 The text must stand in its file exactly once, white space included, else the row is stale and the run fails. `first` only saves time: the programs
-of the p11 suite whose names begin so run before the others.
+of the p11 and unit suites whose names begin so run before the others.
 """
 
 from typing import NamedTuple
@@ -18,6 +18,8 @@ class Mutation(NamedTuple):
 OPERATION, CIPHER, PARAM = "module/p11/operation.c", "module/mech/cipher.c", "module/mech/param.c"
 KEY_OPS, DECRYPT, KEY = "module/keys/key_ops.c", "module/keys/key_ops_decrypt.c", "module/keys/key.c"
 ATTRS, GET, VAULT_OBJECT = "module/p11/attrs.c", "module/p11/attr_get.c", "module/p11/object_vault.c"
+RETRY, REPEAT, LIMITER, REQUEST = "module/net/retry.c", "module/vault/repeat.c", "module/vault/limiter.c", "module/vault/request.c"
+CHALLENGE, TOKEN, CACHE, FILE = "module/auth/challenge.c", "module/auth/token.c", "module/auth/token_cache.c", "module/base/file.c"
 
 ALL = [
     # --- signatures ---
@@ -187,4 +189,81 @@ ALL = [
              "struct kv_library *here = library;", "process"),
     Mutation("errno is not the host's", "module/p11/call.c",
              "    errno = call->host_errno;", "    errno = EPERM;", "process"),
+    # --- again, and when ---
+    Mutation("a conflict is met by sending again", RETRY,
+             "    { KV_OK,            429,  false,   AGAIN,      AGAIN,  false },",
+             "    { KV_OK,            409,  false,   AGAIN,      AGAIN,  false },\n    { KV_OK,            429,  false,   AGAIN,      AGAIN,  false },",
+             "test_net_retry"),
+    Mutation("a change is sent again after a 503", RETRY,
+             "{ KV_OK,            503,  false,   AGAIN,      FINAL,  true  },", "{ KV_OK,            503,  false,   AGAIN,      AGAIN,  true  },",
+             "test_net_retry"),
+    Mutation("Retry-After is ignored", RETRY,
+             "else if (read_number(input->retry_after, WAIT_SECONDS_MAX, &value))", "else if (read_number(NULL, WAIT_SECONDS_MAX, &value))", "test_net_retry"),
+    Mutation("a wait may outlast the deadline", RETRY,
+             "input->attempt <= REPEATS_MAX && verdict.wait_ms < input->left_ms;", "input->attempt <= REPEATS_MAX;", "test_net_retry"),
+    Mutation("a cool-down may outlast the deadline", REPEAT, "if (wait_ms >= left_ms)", "if (wait_ms < 0)", "test_vault_repeat"),
+    Mutation("a cool-down is not told to the other threads", "module/vault/vault.c",
+             "if (until > vault->not_before_ms)", "if (until > vault->not_before_ms && !wait_ms)", "test_vault_repeat"),
+    Mutation("the limiter lets everything through", LIMITER, "if (lacking > 0 && taken) {", "if (lacking > 0 && taken < 0) {", "test_vault_limiter"),
+    Mutation("a long key costs no more than a short one", LIMITER, "{ KV_RSA,   ~0u, 8 },", "{ KV_RSA,   ~0u, 1 },", "test_vault_limiter"),
+    Mutation("the limiter is not asked", REQUEST,
+             "    if (errand->bearer)\n        KV_TRY(kv_errand_wait_turn(errand, err));\n", "", "test_vault_repeat"),
+    Mutation("a rotation whose reply was lost is sent again", "module/keys/keyring_change.c",
+             "        status = kv_change_settle(change, status, err);\n        if (status == KV_OK || err->maybe_done ||",
+             "        if (status == KV_OK ||", "test_keys_keyring_change"),
+    Mutation("who ends a call has to wait for the vault", "module/net/http_run.c",
+             "while (running && !code && !kv_cancel_wished(deadline.cancel));", "while (running && !code);", "cancel"),
+    Mutation("who ends a call has to wait for its waits", "module/base/cancel.c",
+             "while (!cancel->wishes && !late)", "while (!late)", "test_base_cancel"),
+    # --- who is told what ---
+    Mutation("a challenge's resource may be of any domain", CHALLENGE, "    if (policy->skip_resource_check)", "    if (policy)", "test_auth_challenge"),
+    Mutation("evilvault.azure.net takes the tokens of vault.azure.net", CHALLENGE,
+             "request_host[request - resource - 1] == '.' &&", "", "test_auth_challenge"),
+    Mutation("any authority is told the secret", CHALLENGE,
+             "if (!authority_allowed(&authority, policy))", "if (!authority_allowed(&authority, policy) && !policy->request_host)", "test_auth_challenge"),
+    Mutation("a vault of another tenant is followed", CHALLENGE,
+             "if (!policy->tenant || kv_text_equal_case(policy->tenant, tenant))", "if (!policy->tenant || *policy->tenant)", "test_auth_challenge"),
+    Mutation("the first request carries the body", REQUEST,
+             ".body = errand->bearer ? request->body : (struct kv_view){ 0 },", ".body = request->body,", "test_vault_repeat"),
+    Mutation("nextLink may lead to another host", "module/vault/ops.c",
+             "if (list->next && !kv_kid_same_origin(list->next, vault->parts.config->url))", "if (list->next && !*list->next)", "test_vault_vault"),
+    Mutation("a redirect is followed", "module/net/http_handle.c", "CURLOPT_FOLLOWLOCATION, 0L", "CURLOPT_FOLLOWLOCATION, 1L", "test_net_http"),
+    Mutation("a certificate's pin is not looked at", "module/net/http_request.c",
+             "CURLOPT_PINNEDPUBLICKEY, request->pins)", "CURLOPT_PINNEDPUBLICKEY, request->pins ? NULL : NULL)", "versions"),
+    Mutation("a header may hold a line break", "module/net/http_request.c",
+             'if (strpbrk(lines[i].parts[k], "\\r\\n"))', 'if (strpbrk(lines[i].parts[k], "\\r") && !lines)', "test_net_http"),
+    Mutation("the reply to a GET may name another key", "module/vault/ops.c",
+             "        status = kv_kid_check(key.kid, request->name, request->version, err);", "        (void)!kv_kid_check(key.kid, request->name, request->version, err);",
+             "test_vault_repeat"),
+    Mutation("a result may come from another version", "module/vault/kid.c",
+             "(!version || kv_text_equal_case(parts.version, version)))", "(!version || *version))", "test_vault_kid"),
+    Mutation("a key's name may be a path", "module/vault/kid.c",
+             "    return name && word_valid(name, KV_NAME_SIZE);", "    return name && *name && strlen(name) < KV_NAME_SIZE;", "test_vault_kid"),
+    # --- identities and secrets ---
+    Mutation("the module is the operator", "module/config/config.c",
+             "struct kv_raw_world world = { environment, source->operators };", "struct kv_raw_world world = { environment, true };", "test_config_operator"),
+    Mutation("a refusal tells the secret", "module/auth/oauth_client.c",
+             "                request->config->client_id, request->challenge->tenant, reply->status, refusal.code, remedy);",
+             "                request->config->client_secret ? request->config->client_secret : request->config->client_id,\n"
+             "                request->challenge->tenant, reply->status, refusal.code, remedy);", "test_auth_application"),
+    Mutation("a wrong PIN is taken", TOKEN,
+             "    if (status == KV_OK) {\n        install(tokens, login);\n", "    if (status == KV_OK || status == KV_PIN_INCORRECT) {\n        install(tokens, login);\n",
+             "pin"),
+    Mutation("a token that a PIN gave is shared", TOKEN,
+             ".shared = config->token_cache == KV_TOKENS_KEYRING && !login,", ".shared = config->token_cache == KV_TOKENS_KEYRING,", "test_auth_token"),
+    Mutation("the token of one tenant is given for another", CACHE, "strcmp(entry->asked.tenant, key->tenant) == 0 && ", "", "test_auth_token"),
+    Mutation("the token of one identity is given for another", CACHE, "strcmp(entry->identity, key->identity) == 0;", "*key->identity;", "test_auth_token"),
+    Mutation("a token without the claims that are demanded will do", CACHE,
+             "(!*demanded(wish) || strcmp(entry->asked.claims, demanded(wish)) == 0);", "demanded(wish);", "test_auth_token"),
+    Mutation("tokens are left in the keyring where nobody asked for it", "module/config/keys.c",
+             'VAULT("token_cache", "memory|keyring", "memory",', 'VAULT("token_cache", "memory|keyring", "keyring",', "test_config"),
+    Mutation("Azure Arc's key may lie anywhere", "module/auth/managed_arc.c", "name[0] != '.' && !strchr(name, '/') &&", "", "test_auth_managed"),
+    Mutation("a configuration may be changed by its group", FILE,
+             "rule->secret ? forbidden_to_secrets(info) : 022;", "rule->secret ? forbidden_to_secrets(info) : 002;", "test_base_file"),
+    Mutation("a secret may be read by all", FILE,
+             "rule->secret ? forbidden_to_secrets(info) : 022;", "022;", "test_base_file"),
+    Mutation("a folder that others can write is no matter", FILE,
+             "bool open = info->st_mode & (walk->rule->service ? 002 : 022) &&", "bool open = !info->st_mode &&", "test_base_file"),
+    Mutation("a stranger's symbolic link is followed", FILE,
+             "if (!is_ours(info->st_uid) && !walk->trouble.status)", "if (!is_ours(info->st_uid) && !walk->rule)", "test_base_file"),
 ]

@@ -97,6 +97,8 @@ bool verifies(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HAND
 /* Mechanisms with their parameters, as clients send them. */
 extern CK_MECHANISM ecdsa, ecdsa_sha256, rsa_sha256, oaep_sha256, oaep_sha1;
 
+int64_t now_ms(void); /* steady */
+
 /* Text of the module's log since the start; free(). */
 char *module_log(void);
 

@@ -3,18 +3,10 @@
 #include "quiet.h"
 
 #include <pthread.h>
-#include <time.h>
 
 enum { SOON_MS = 1500 };
 #define HELD "\"kind\":\"delay\",\"ms\":9000,\"count\":1"
 #define BUSY "\"kind\":\"status\",\"status\":429,\"headers\":{\"Retry-After\":\"9\"},\"count\":1"
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static int start(void **state)
 {

@@ -333,6 +333,23 @@ static void test_no_token_is_said(void **state)
     session = restart(PROD);
 }
 
+/* A vault whose certificate is trusted, but has another key than the one that is pinned: it is told nothing. */
+static void test_another_key_than_the_pinned_one(void **state)
+{
+    configure("none", "pin_certificate = sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+    session = restart(PROD);
+    CK_OBJECT_CLASS type = CKO_PRIVATE_KEY;
+    CK_ATTRIBUTE template[] = { { CKA_CLASS, &type, sizeof type }, { CKA_LABEL, "kek", 3 } };
+    clear_log();
+    expect(CKR_KVP11_TLS, world.p11->C_FindObjectsInit(session, template, 2));
+    assert_int_equal(requests(NULL), 0);
+    char *log = module_log();
+    assert_non_null(strstr(log, "`pin_certificate`"));
+    free(log);
+    configure("none", "");
+    session = restart(PROD);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -352,6 +369,7 @@ int main(void)
         cmocka_unit_test(test_without_list_permission_named_keys_are_found),
         cmocka_unit_test(test_one_forbidden_key_hides_no_other),
         cmocka_unit_test(test_no_token_is_said),
+        cmocka_unit_test(test_another_key_than_the_pinned_one),
     };
     return cmocka_run_group_tests(tests, start, world_stop);
 }

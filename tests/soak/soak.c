@@ -3,7 +3,6 @@
  *     soak MODULE THREADS RSA-LABEL EC-LABEL
  *
  * Reads lines: "calm" (from here on nothing may fail), "stop". Ends with one line of JSON: operations by kind, return values, what was wrong. */
-#include <dlfcn.h>
 #include <openssl/core_names.h>
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
@@ -16,12 +15,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include "mech/pkcs11.h"
+#include "../common/application.h"
 
-enum { THREADS_MAX = 64, SECRET = 32, OLD = 64, CODES = 32, OPERATIONS = 8, ROOM = 512 };
+enum { THREADS_MAX = 64, SECRET = 32, OLD = 64, CODES = 32, OPERATIONS = 7, ROOM = 512, ID = 20 };
 
-static CK_FUNCTION_LIST *f;
 static CK_SLOT_ID slot;
 static const char *rsa_label, *ec_label;
 static atomic_bool calm, stop;
@@ -48,17 +45,18 @@ static struct {
     char first_wrong[128];
 } tally = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
+struct signature {
+    unsigned char data[SECRET], bytes[ROOM];
+    CK_ULONG len; /* of the signature; 0: none yet */
+};
+
 struct worker {
     CK_SESSION_HANDLE session;
     struct key rsa, ec;
-    const char *wrong; /* what is wrong with a result that the module called right */
+    struct signature signature; /* the last good one with the RSA key */
+    CK_OBJECT_HANDLE signer;    /* the public half of the version that made it */
+    const char *wrong;          /* what is wrong with a result that the module called right */
 };
-
-static void die(const char *what, CK_RV rv)
-{
-    fprintf(stderr, "soak: %s: 0x%lx\n", what, rv);
-    exit(1);
-}
 
 static CK_RV wrong(struct worker *worker, const char *what)
 {
@@ -112,37 +110,29 @@ static bool seal(EVP_PKEY *pkey, struct blob *ret)
 
 /* ---- finding ---- */
 
-static CK_RV find_one(CK_SESSION_HANDLE session, CK_OBJECT_CLASS class, const char *label,
-                      CK_OBJECT_HANDLE *ret)
+static CK_RV find_one(CK_SESSION_HANDLE session, CK_OBJECT_CLASS type, CK_ATTRIBUTE by, CK_OBJECT_HANDLE *ret)
 {
-    CK_ATTRIBUTE template[] = { { CKA_CLASS, &class, sizeof class },
-                                { CKA_LABEL, (void *)(size_t)label, strlen(label) } };
-    CK_ULONG count = 0;
-    CK_OBJECT_HANDLE found[2];
-    CK_RV rv = f->C_FindObjectsInit(session, template, 2);
-    if (rv != CKR_OK)
-        return rv;
-    rv = f->C_FindObjects(session, found, 2, &count);
-    f->C_FindObjectsFinal(session);
-    if (rv == CKR_OK && count != 1)
+    struct app_found found;
+    CK_RV rv = app_find(session, type, &by, &found);
+    if (rv == CKR_OK && found.count != 1)
         return CKR_KEY_HANDLE_INVALID;
-    *ret = found[0];
+    *ret = found.objects[0];
     return rv;
 }
 
+/* The public half by the private one's CKA_ID: between two searches by label a new version may come. */
 static CK_RV find_key(CK_SESSION_HANDLE session, const char *label, struct key *ret)
 {
-    unsigned char spki[1024];
+    unsigned char spki[1024], id[ID];
     const unsigned char *at = spki;
     struct key key = { 0 };
-    CK_ATTRIBUTE asked = { CKA_PUBLIC_KEY_INFO, spki, sizeof spki };
-    CK_RV rv = find_one(session, CKO_PRIVATE_KEY, label, &key.private);
+    CK_ATTRIBUTE asked[] = { { CKA_PUBLIC_KEY_INFO, spki, sizeof spki }, { CKA_ID, id, sizeof id } };
+    CK_RV rv = find_one(session, CKO_PRIVATE_KEY, app_label(label), &key.private);
     if (rv == CKR_OK)
-        rv = find_one(session, CKO_PUBLIC_KEY, label, &key.public);
-    /* Of the private object: between the two searches a new version may have come. */
+        rv = p11->C_GetAttributeValue(session, key.private, asked, 2);
     if (rv == CKR_OK)
-        rv = f->C_GetAttributeValue(session, key.private, &asked, 1);
-    if (rv == CKR_OK && !(key.pkey = d2i_PUBKEY(NULL, &at, (long)asked.ulValueLen)))
+        rv = find_one(session, CKO_PUBLIC_KEY, asked[1], &key.public);
+    if (rv == CKR_OK && !(key.pkey = d2i_PUBKEY(NULL, &at, (long)asked[0].ulValueLen)))
         rv = CKR_GENERAL_ERROR;
     if (rv != CKR_OK)
         return rv;
@@ -153,54 +143,52 @@ static CK_RV find_key(CK_SESSION_HANDLE session, const char *label, struct key *
 
 /* ---- operations ---- */
 
-static CK_MECHANISM oaep(void)
-{
-    static CK_RSA_PKCS_OAEP_PARAMS params = { CKM_SHA256, CKG_MGF1_SHA256, CKZ_DATA_SPECIFIED, NULL, 0 };
-    return (CK_MECHANISM){ CKM_RSA_PKCS_OAEP, &params, sizeof params };
-}
-
 static CK_RV run_find(struct worker *worker)
 {
     CK_RV rv = find_key(worker->session, rsa_label, &worker->rsa);
     return rv == CKR_OK ? find_key(worker->session, ec_label, &worker->ec) : rv;
 }
 
+/* Of random data, into `ret`. */
+static CK_RV sign(struct worker *worker, CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE key, struct signature *ret)
+{
+    CK_MECHANISM mechanism = { type, NULL, 0 };
+    RAND_bytes(ret->data, SECRET);
+    ret->len = sizeof ret->bytes;
+    CK_RV rv = p11->C_SignInit(worker->session, &mechanism, key);
+    return rv == CKR_OK ? p11->C_Sign(worker->session, ret->data, SECRET, ret->bytes, &ret->len) : rv;
+}
+
 static CK_RV run_sign(struct worker *worker)
 {
-    CK_MECHANISM mechanism = { CKM_SHA256_RSA_PKCS, NULL, 0 };
-    unsigned char data[SECRET], signature[ROOM];
-    CK_ULONG len = sizeof signature;
-    RAND_bytes(data, SECRET);
-    CK_RV rv = f->C_SignInit(worker->session, &mechanism, worker->rsa.private);
-    if (rv == CKR_OK)
-        rv = f->C_Sign(worker->session, data, SECRET, signature, &len);
-    if (rv == CKR_OK && !verifies(worker->rsa.pkey, data, signature, len))
+    struct signature made;
+    CK_RV rv = sign(worker, CKM_SHA256_RSA_PKCS, worker->rsa.private, &made);
+    if (rv != CKR_OK)
+        return rv;
+    if (!verifies(worker->rsa.pkey, made.data, made.bytes, made.len))
         return wrong(worker, "an RSA signature");
+    worker->signature = made;
+    worker->signer = worker->rsa.public;
     return rv;
 }
 
 static CK_RV run_sign_ec(struct worker *worker)
 {
-    CK_MECHANISM mechanism = { CKM_ECDSA_SHA256, NULL, 0 };
-    unsigned char data[SECRET], signature[ROOM];
-    CK_ULONG len = sizeof signature;
-    RAND_bytes(data, SECRET);
-    CK_RV rv = f->C_SignInit(worker->session, &mechanism, worker->ec.private);
-    if (rv == CKR_OK)
-        rv = f->C_Sign(worker->session, data, SECRET, signature, &len);
-    if (rv == CKR_OK && !verifies_raw(worker->ec.pkey, data, signature, len))
+    struct signature made;
+    CK_RV rv = sign(worker, CKM_ECDSA_SHA256, worker->ec.private, &made);
+    if (rv == CKR_OK && !verifies_raw(worker->ec.pkey, made.data, made.bytes, made.len))
         return wrong(worker, "an ECDSA signature");
     return rv;
 }
 
 static CK_RV open_blob(struct worker *worker, struct blob *blob)
 {
-    CK_MECHANISM mechanism = oaep();
+    CK_MECHANISM mechanism = app_oaep();
     unsigned char plain[ROOM];
     CK_ULONG len = sizeof plain;
-    CK_RV rv = f->C_DecryptInit(worker->session, &mechanism, worker->rsa.private);
+    CK_RV rv = p11->C_DecryptInit(worker->session, &mechanism, worker->rsa.private);
     if (rv == CKR_OK)
-        rv = f->C_Decrypt(worker->session, blob->sealed, blob->len, plain, &len);
+        rv = p11->C_Decrypt(worker->session, blob->sealed, blob->len, plain, &len);
     if (rv == CKR_OK && (len != SECRET || memcmp(plain, blob->plain, SECRET)))
         return wrong(worker, "a decrypted plaintext");
     return rv;
@@ -212,27 +200,13 @@ static CK_RV run_decrypt(struct worker *worker)
     return seal(worker->rsa.pkey, &blob) ? open_blob(worker, &blob) : CKR_GENERAL_ERROR;
 }
 
-static CK_RV unwrap(struct worker *worker, struct blob *blob)
+static CK_RV unwrap(struct worker *worker, const struct blob *blob)
 {
-    CK_MECHANISM mechanism = oaep();
-    CK_OBJECT_CLASS class = CKO_SECRET_KEY;
-    CK_KEY_TYPE type = CKK_AES;
-    CK_BBOOL no = CK_FALSE, yes = CK_TRUE;
-    unsigned char value[ROOM];
-    CK_ATTRIBUTE template[] = { { CKA_CLASS, &class, sizeof class },
-                                { CKA_KEY_TYPE, &type, sizeof type },
-                                { CKA_SENSITIVE, &no, sizeof no },
-                                { CKA_EXTRACTABLE, &yes, sizeof yes } };
-    CK_ATTRIBUTE asked = { CKA_VALUE, value, sizeof value };
-    CK_OBJECT_HANDLE key;
-    CK_RV rv = f->C_UnwrapKey(worker->session, &mechanism, worker->rsa.private, blob->sealed, blob->len,
-                              template, 4, &key);
-    if (rv != CKR_OK)
-        return rv;
-    if (f->C_GetAttributeValue(worker->session, key, &asked, 1) != CKR_OK || asked.ulValueLen != SECRET ||
-        memcmp(value, blob->plain, SECRET) != 0)
-        wrong(worker, "an unwrapped key");
-    return f->C_DestroyObject(worker->session, key);
+    struct app_value value;
+    CK_RV rv = app_unwrap(worker->session, worker->rsa.private, blob->sealed, blob->len, &value);
+    if (rv == CKR_OK && (value.len != SECRET || memcmp(value.data, blob->plain, SECRET) != 0))
+        return wrong(worker, "an unwrapped key");
+    return rv;
 }
 
 /* Bytes wrapped under this version or an older one: the handle names the current one. */
@@ -257,7 +231,7 @@ static void keep(const struct blob *blob)
 /* No request: a session key that we know, wrapped by the public key. */
 static CK_RV run_wrap(struct worker *worker)
 {
-    CK_MECHANISM mechanism = oaep();
+    CK_MECHANISM mechanism = app_oaep();
     CK_OBJECT_CLASS class = CKO_SECRET_KEY;
     CK_KEY_TYPE type = CKK_AES;
     CK_BBOOL yes = CK_TRUE;
@@ -268,28 +242,41 @@ static CK_RV run_wrap(struct worker *worker)
                                 { CKA_EXTRACTABLE, &yes, sizeof yes },
                                 { CKA_VALUE, blob.plain, SECRET } };
     CK_OBJECT_HANDLE key;
-    CK_RV rv = f->C_CreateObject(worker->session, template, 4, &key);
+    CK_RV rv = p11->C_CreateObject(worker->session, template, 4, &key);
     if (rv != CKR_OK)
         return rv;
-    rv = f->C_WrapKey(worker->session, &mechanism, worker->rsa.public, key, blob.sealed, &blob.len);
-    f->C_DestroyObject(worker->session, key);
+    rv = p11->C_WrapKey(worker->session, &mechanism, worker->rsa.public, key, blob.sealed, &blob.len);
+    p11->C_DestroyObject(worker->session, key);
     if (rv == CKR_OK)
         keep(&blob);
     return rv;
 }
 
-/* No request: one good signature of the vault's, once right and once with a bit turned. */
-static CK_RV run_verify(struct worker *worker)
+static CK_RV verify(struct worker *worker, const struct signature *signature)
 {
     CK_MECHANISM mechanism = { CKM_SHA256_RSA_PKCS, NULL, 0 };
-    unsigned char data[SECRET] = { 1 }, signature[ROOM] = { 0 };
-    CK_ULONG len = (CK_ULONG)EVP_PKEY_get_size(worker->rsa.pkey);
-    RAND_bytes(signature, 16);
-    CK_RV rv = f->C_VerifyInit(worker->session, &mechanism, worker->rsa.public);
+    CK_RV rv = p11->C_VerifyInit(worker->session, &mechanism, worker->signer);
+    return rv == CKR_OK ? p11->C_Verify(worker->session, (CK_BYTE *)(size_t)signature->data, SECRET,
+                                        (CK_BYTE *)(size_t)signature->bytes, signature->len)
+                        : rv;
+}
+
+/* No request: the thread's last good signature, once as it is and once with a bit turned. */
+static CK_RV run_verify(struct worker *worker)
+{
+    struct signature turned = worker->signature;
+    if (!turned.len)
+        return CKR_OK;
+    CK_RV rv = verify(worker, &worker->signature);
+    if (rv == CKR_SIGNATURE_INVALID)
+        return wrong(worker, "a good signature that was refused");
     if (rv != CKR_OK)
         return rv;
-    rv = f->C_Verify(worker->session, data, SECRET, signature, len);
-    return rv == CKR_SIGNATURE_INVALID ? CKR_OK : wrong(worker, "a verification of no signature");
+    turned.bytes[draw((unsigned)turned.len)] ^= 1;
+    rv = verify(worker, &turned);
+    if (rv == CKR_OK)
+        return wrong(worker, "a bad signature that was taken");
+    return rv == CKR_SIGNATURE_INVALID ? CKR_OK : rv;
 }
 
 static const struct {
@@ -345,28 +332,19 @@ static void count(struct worker *worker, size_t i, CK_RV rv, bool was_calm, long
     worker->wrong = NULL;
 }
 
-static long now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void *work(void *context)
 {
     struct worker worker = { 0 };
     (void)context;
-    CK_RV rv = f->C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL, &worker.session);
-    if (rv != CKR_OK)
-        die("C_OpenSession", rv);
+    app_must("C_OpenSession", p11->C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL, &worker.session));
     while (!stop) {
         size_t i = worker.rsa.pkey && worker.ec.pkey ? choose() : 0;
         bool was_calm = calm;
-        long from = now_ms();
-        rv = operations[i].run(&worker);
-        count(&worker, i, rv, was_calm, now_ms() - from);
+        long from = app_now_ms();
+        CK_RV rv = operations[i].run(&worker);
+        count(&worker, i, rv, was_calm, app_now_ms() - from);
     }
-    f->C_CloseSession(worker.session);
+    p11->C_CloseSession(worker.session);
     EVP_PKEY_free(worker.rsa.pkey);
     EVP_PKEY_free(worker.ec.pkey);
     return NULL;
@@ -377,7 +355,7 @@ static void report(void)
     printf("{\"wrong\":%ld,\"first_wrong\":\"%s\",\"calm_done\":%ld,\"calm_failed\":%ld,\"slowest_ms\":%ld,"
            "\"operations\":{",
            tally.wrong, tally.first_wrong, tally.calm_done, tally.calm_failed, tally.slowest_ms);
-    for (size_t i = 0; i < OPERATIONS && operations[i].name; i++)
+    for (size_t i = 0; i < OPERATIONS; i++)
         printf("%s\"%s\":[%ld,%ld]", i ? "," : "", operations[i].name, tally.done[i], tally.failed[i]);
     printf("},\"codes\":{");
     for (size_t i = 0; i < CODES && tally.codes[i].count; i++)
@@ -388,17 +366,11 @@ static void report(void)
 
 static void open_module(const char *path)
 {
-    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    CK_C_GetFunctionList get = handle ? (CK_C_GetFunctionList)dlsym(handle, "C_GetFunctionList") : NULL;
-    if (!get || get(&f) != CKR_OK)
-        die(handle ? "no C_GetFunctionList" : dlerror(), 0);
     CK_C_INITIALIZE_ARGS init = { .flags = CKF_OS_LOCKING_OK };
     CK_ULONG slots = 1;
-    CK_RV rv = f->C_Initialize(&init);
-    if (rv == CKR_OK)
-        rv = f->C_GetSlotList(CK_TRUE, &slot, &slots);
-    if (rv != CKR_OK)
-        die("C_Initialize", rv);
+    app_load(path);
+    app_must("C_Initialize", p11->C_Initialize(&init));
+    app_must("C_GetSlotList", p11->C_GetSlotList(CK_TRUE, &slot, &slots));
 }
 
 int main(int argc, char **argv)
@@ -407,20 +379,20 @@ int main(int argc, char **argv)
     char line[64];
     size_t wanted = argc == 5 ? strtoul(argv[2], NULL, 10) : 0;
     if (!wanted || wanted > THREADS_MAX)
-        die("usage: soak MODULE THREADS RSA-LABEL EC-LABEL", 0);
+        app_die("usage: soak MODULE THREADS RSA-LABEL EC-LABEL", 0);
     rsa_label = argv[3];
     ec_label = argv[4];
     open_module(argv[1]);
     for (size_t i = 0; i < wanted; i++) {
         if (pthread_create(&threads[i], NULL, work, NULL) != 0)
-            die("no thread", 0);
+            app_die("no thread", 0);
     }
     while (fgets(line, sizeof line, stdin) && strcmp(line, "stop\n") != 0)
         calm = calm || !strcmp(line, "calm\n");
     stop = true;
     for (size_t i = 0; i < wanted; i++)
         pthread_join(threads[i], NULL);
-    CK_RV rv = f->C_Finalize(NULL);
+    CK_RV rv = p11->C_Finalize(NULL);
     report();
     return rv == CKR_OK ? 0 : 1;
 }

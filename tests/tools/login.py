@@ -6,6 +6,8 @@ import pathlib
 import socket
 import time
 
+from kvtest import private_file
+
 WORKLOAD, OPERATOR = "workload-secret", "operator-secret"
 
 
@@ -47,13 +49,9 @@ def walks_the_chain(tool):
 def says_what_is_wrong(tool):
     """each planted fault has its exit code, and words that name the remedy"""
     vault = tool.vault
-    wrong = vault.dir / "wrong.secret"
-    wrong.touch(mode=0o600)
-    wrong.write_text("wrong-secret\n")
-    expired = vault.dir / "expired.token"
-    expired.touch(mode=0o600)
+    wrong = private_file(vault.dir / "wrong.secret", "wrong-secret\n")
     # A token whose `exp` is 1: {"alg":"none"}.{"exp":1}.
-    expired.write_text("eyJhbGciOiJub25lIn0.eyJleHAiOjF9.AA\n")
+    expired = private_file(vault.dir / "expired.token", "eyJhbGciOiJub25lIn0.eyJleHAiOjF9.AA\n")
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         nobody = closed.getsockname()[1]
@@ -124,8 +122,8 @@ def two_identities(tool):
     tool.refuses(78, ["[prod.operator]"], "login", "check", "--operator")
 
 
-def with_operator(tool):
-    path = pathlib.Path(tool.vault.configure("with-operator.conf"))
+def with_operator(tool, settings=()):
+    path = pathlib.Path(tool.vault.configure("with-operator.conf", settings=settings))
     path.write_text(path.read_text() + f"[prod.operator]\ncredential = client-secret\nclient_id = operator\n"
                     f"client_secret_file = {tool.vault.dir / 'operator.secret'}\n")
     return str(path)
@@ -159,10 +157,7 @@ def pin_needs_the_module(tool):
     rows, said = rows_of(tool, code=77, config=config)
     assert "PIN of C_Login" in said and rows[0]["status"] == "NOT_LOGGED_IN", rows
     tool.refuses(77, ["nobody has logged in"], "keys", config=config)
-    path = pathlib.Path(config)
-    path.write_text(path.read_text() + f"[prod.operator]\ncredential = client-secret\nclient_id = operator\n"
-                    f"client_secret_file = {tool.vault.dir / 'operator.secret'}\n")
-    tool.prints("create", "k", "--curve", "P-256", config=config)
+    tool.prints("create", "k", "--curve", "P-256", config=with_operator(tool, ["pin = client-secret"]))
 
 
 class Keyring:

@@ -120,7 +120,7 @@ static void fill(const struct fake_key *key, bool whole, struct kv_vault_key *re
     ret->operations = key->operations ? key->operations : KV_OP_ALL;
     ret->bits = key->kind == KV_RSA ? 2048 : key->kind == KV_OCT && key->oct_bits ? 0 : 256;
     if (key->kind == KV_RSA) {
-        ret->n = fake_vault_modulus(key->version, key->other_key);
+        ret->n = fake_vault_modulus(key->like ? key->like : key->version, key->other_key);
         assert_int_equal(kv_bytes_copy(kv_view_text("\x01\x01\x01"), &ret->e), KV_OK);
     }
     if (key->kind == KV_EC) {
@@ -396,7 +396,13 @@ enum kv_status kv_vault_key_op(struct kv_vault *vault, const struct kv_vault_op 
     for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
         if (verbs[i].operation == op->operation)
             verb = verbs[i].verb;
+    vault->left_ms = kv_deadline_left(task->deadline);
+    vault->elsewhere = task->elsewhere;
     KV_TRY(request(vault, verb, op->name, op->version, err));
+    if (vault->hangs) {
+        task->deadline.clock->sleep_ms(task->deadline.clock, vault->left_ms);
+        return kv_fail(err, KV_TIMED_OUT, "the deadline passed");
+    }
     const struct fake_key *key = find(vault, op->name, op->version);
     if (!key)
         return kv_fail(err, KV_NOT_FOUND, "no such version");

@@ -16,6 +16,7 @@ struct fake_key {
     int64_t nbf, exp;
     unsigned operations;  /* 0: all */
     unsigned other_key;   /* shows another public key than before */
+    const char *like;     /* has the public key of a version of this name; NULL: of its own */
     const char *in_place; /* answers for this version instead: a reply from elsewhere */
     bool managed;
     struct kv_view certificate; /* DER; empty: there is none */
@@ -39,6 +40,9 @@ struct kv_vault {
     const char *aad;       /* AES-GCM opens with this associated data alone; NULL: with none */
     size_t tag_len;        /* of what it seals; 0: 16, as it should */
     enum kv_status down;   /* every request fails like this */
+    bool hangs;            /* an operation takes all the time it is given */
+    int64_t left_ms;       /* that the last operation was given */
+    bool elsewhere;        /* as its task said */
     const char *forbidden; /* GETs of this name are denied */
     bool no_list;          /* lists are denied */
     bool no_certificates;  /* GETs of certificates are denied */

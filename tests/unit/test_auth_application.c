@@ -1,5 +1,6 @@
 /* What an application's kinds send to the directory, seen from the other end. */
 #include "../../module/auth/oauth.h"
+#include "clock_help.h"
 
 #include "base/encode.h"
 #include "base/json.h"
@@ -16,7 +17,7 @@
 #include <sys/stat.h>
 #include <cmocka.h>
 
-enum { NOW = 1800000000, DAY = 86400 };
+enum { DAY = 86400 };
 
 #define TOKEN_REPLY "{\"access_token\":\"abc\",\"expires_in\":3599}"
 #define REFUSAL                                                                                              \
@@ -27,17 +28,6 @@ enum { NOW = 1800000000, DAY = 86400 };
 /* {"alg":"none"} . {"appid":"app-1","exp":1800003600} . one, two */
 #define FEDERATED  "eyJhbGciOiJub25lIn0.eyJhcHBpZCI6ImFwcC0xIiwiZXhwIjoxODAwMDAzNjAwfQ."
 #define JWT_BEARER "&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer"
-
-static struct kv_clock fixed;
-
-static int64_t fixed_now(const struct kv_clock *clock)
-{
-    return NOW;
-}
-
-static void no_sleep(const struct kv_clock *clock, int64_t ms)
-{
-}
 
 static char folder[] = "application-XXXXXX", token_path[64], certificate_path[64];
 
@@ -70,9 +60,7 @@ static void write_certificate(void)
 
 static int set_up(void **state)
 {
-    fixed = kv_clock_system;
-    fixed.unix_seconds = fixed_now;
-    fixed.sleep_ms = no_sleep;
+    fix_clock();
     assert_non_null(mkdtemp(folder));
     snprintf(token_path, sizeof token_path, "%s/token", folder);
     snprintf(certificate_path, sizeof certificate_path, "%s/certificate", folder);
@@ -114,20 +102,22 @@ enum kv_status __wrap_kv_http_send(struct kv_http *http, const struct kv_http_re
 
 struct asking {
     struct kv_vault_config config;
-    const char *claims;
+    const char *claims, *tenant; /* NULL: none; tenant-1 */
     char bearer[16];
     struct kv_error err;
 };
 
 static enum kv_status acquire(struct asking *asking)
 {
-    static const struct kv_challenge challenge = { "https://login.localhost", "tenant-1",
-                                                   "https://vault.localhost/.default" };
+    struct kv_challenge challenge = { "https://login.localhost", "tenant-1",
+                                      "https://vault.localhost/.default" };
     struct kv_task task = { kv_deadline_in(&fixed, 60000), "test" };
     struct kv_access_token token = { 0 };
     struct kv_credential_request request = {
         .config = &asking->config, .challenge = &challenge, .task = &task, .claims = asking->claims
     };
+    if (asking->tenant)
+        kv_text_fit(challenge.tenant, sizeof challenge.tenant, asking->tenant);
     directory.url[0] = directory.body[0] = 0;
     enum kv_status status = kv_credential_of(&asking->config)->acquire(&request, &token, &asking->err);
     snprintf(asking->bearer, sizeof asking->bearer, "%s", token.bearer ? token.bearer : "");
@@ -208,6 +198,20 @@ static void a_refusal_is_told_with_its_remedy(void **state)
     assert_null(strstr(asking.err.text, "planted"));
 }
 
+static void a_refusal_tells_who_and_no_secret(void **state)
+{
+    struct asking asking = { .config = { .credential = (char *)"client-secret",
+                                         .client_id = (char *)"app",
+                                         .client_secret = (char *)"planted-secret" } };
+    directory.refusal = REFUSAL;
+    enum kv_status status = acquire(&asking);
+    directory.refusal = NULL;
+    assert_int_equal(status, KV_CREDENTIAL);
+    assert_non_null(strstr(directory.body, "planted-secret"));
+    assert_non_null(strstr(asking.err.text, "client 'app'"));
+    assert_null(strstr(asking.err.text, "planted"));
+}
+
 static void claims_are_asked_for(void **state)
 {
     struct asking asking = workload();
@@ -280,12 +284,50 @@ static void each_assertion_is_another(void **state)
     }
 }
 
+/* ---- AD FS ---- */
+
+static void adfs_is_asked_in_its_own_way(void **state)
+{
+    struct asking asking = { .config = { .credential = (char *)"client-secret",
+                                         .client_id = (char *)"app",
+                                         .client_secret = (char *)"word",
+                                         .continuous_access = true },
+                             .claims = "{\"a\":1}",
+                             .tenant = "ADFS" };
+    assert_int_equal(acquire(&asking), KV_OK);
+    assert_string_equal(directory.url, "https://login.localhost/adfs/oauth2/token");
+    assert_string_equal(
+        directory.body,
+        "grant_type=client_credentials&client_id=app&client_secret=word&resource=https%3A%2F%2F"
+        "vault.localhost");
+
+    asking.config.credential = (char *)"client-certificate";
+    asking.config.client_certificate = certificate_path;
+    assert_int_equal(acquire(&asking), KV_OK);
+    const char *assertion = strstr(directory.body, "&client_assertion=");
+    assert_non_null(assertion);
+    KV_AUTO_TEXT char *head = kv_text_copy_n(assertion + 18, strcspn(assertion + 18, "."));
+    KV_AUTO_BYTES struct kv_bytes header = { 0 };
+    assert_int_equal(kv_decode_base64url(head, &header), KV_OK);
+    assert_non_null(strstr((const char *)header.data, "\"RS256\""));
+    assert_non_null(strstr((const char *)header.data, "\"x5t\""));
+    KV_AUTO_JSON struct kv_json *claims = NULL;
+    the_claims_of(directory.body, &claims);
+    assert_string_equal(kv_json_text(kv_json_get(claims, "aud")),
+                        "https://login.localhost/adfs/oauth2/token");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_federated_token_is_read_each_time), cmocka_unit_test(a_federated_token_is_checked),
-        cmocka_unit_test(a_refusal_is_told_with_its_remedy),   cmocka_unit_test(claims_are_asked_for),
-        cmocka_unit_test(a_secret_goes_before_a_certificate),  cmocka_unit_test(each_assertion_is_another),
+        cmocka_unit_test(a_federated_token_is_read_each_time),
+        cmocka_unit_test(a_federated_token_is_checked),
+        cmocka_unit_test(a_refusal_is_told_with_its_remedy),
+        cmocka_unit_test(a_refusal_tells_who_and_no_secret),
+        cmocka_unit_test(claims_are_asked_for),
+        cmocka_unit_test(a_secret_goes_before_a_certificate),
+        cmocka_unit_test(each_assertion_is_another),
+        cmocka_unit_test(adfs_is_asked_in_its_own_way),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,9 +1,11 @@
 #include "../../module/auth/oauth.h"
 #include "../../module/auth/program.h"
+#include "clock_help.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,19 +13,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define NOW INT64_C(1800000000)
-
-static int64_t fixed_now(const struct kv_clock *clock)
-{
-    return NOW;
-}
-
-static struct kv_clock fixed;
-static char program[] = "/tmp/kvp11-az-XXXXXX";
+static char program[] = "/tmp/kvp11-az-XXXXXX", mark[64];
+static struct kv_cancel wish;
 
 static void write_program(const char *body)
 {
@@ -36,8 +32,7 @@ static void write_program(const char *body)
 
 static int set_up(void **state)
 {
-    fixed = kv_clock_system;
-    fixed.unix_seconds = fixed_now;
+    fix_clock();
     int fd = mkstemp(program);
     if (fd >= 0)
         close(fd);
@@ -52,6 +47,7 @@ static int tear_down(void **state)
 struct asking {
     struct kv_vault_config config;
     int64_t timeout_ms;
+    struct kv_cancel *cancel;
     struct kv_challenge challenge;
     struct kv_access_token token;
     struct kv_error err;
@@ -61,6 +57,7 @@ struct asking {
 static enum kv_status ask(struct asking *asking)
 {
     struct kv_task task = { kv_deadline_in(&fixed, asking->timeout_ms ? asking->timeout_ms : 60000), "test" };
+    task.deadline.cancel = asking->cancel;
     if (!*asking->challenge.scope)
         asking->challenge = (struct kv_challenge){ "https://login.localhost", "tenant-1",
                                                    "https://vault.localhost/.default" };
@@ -179,7 +176,6 @@ static bool is_over(int pid)
 static void one_that_hangs_is_killed_with_what_it_started(void **state)
 {
     struct asking asking = { .timeout_ms = 300 };
-    char mark[64];
     snprintf(mark, sizeof mark, "%s.pid", program);
     char body[256];
     snprintf(body, sizeof body, "sleep 600 & echo $! >%s; wait", mark);
@@ -197,6 +193,45 @@ static void one_that_hangs_is_killed_with_what_it_started(void **state)
     for (int i = 0; i < 400 && !is_over(pid); i++) /* the kernel needs a moment */
         poll(NULL, 0, 5);
     assert_true(is_over(pid));
+}
+
+/* Once the program runs, and not before. */
+static void *wish_when_it_runs(void *user)
+{
+    char line[32] = "";
+    int fifo = open(mark, O_RDONLY | O_CLOEXEC);
+    if (fifo >= 0 && read(fifo, line, sizeof line - 1) > 0)
+        *(int *)user = (int)strtol(line, NULL, 10);
+    close(fifo);
+    kv_cancel_wish(&wish);
+    return NULL;
+}
+
+static void one_that_hangs_ends_with_the_call(void **state)
+{
+    struct asking asking = { .cancel = &wish };
+    char body[256];
+    pthread_t thread;
+    int pid = 0;
+    assert_true(kv_cancel_open(&wish));
+    snprintf(mark, sizeof mark, "%s.fifo", program);
+    assert_int_equal(mkfifo(mark, 0600), 0);
+    snprintf(body, sizeof body, "sleep 600 & echo $! >%s; wait", mark);
+    write_program(body);
+    assert_int_equal(pthread_create(&thread, NULL, wish_when_it_runs, &pid), 0);
+    int64_t start = fixed.steady_ms(&fixed);
+    assert_int_equal(ask(&asking), KV_CANCELLED);
+    assert_true(fixed.steady_ms(&fixed) - start < 5000);
+    assert_non_null(strstr(asking.err.text, "was killed"));
+    pthread_join(thread, NULL);
+    unlink(mark);
+    for (int i = 0; i < 400 && !is_over(pid); i++) /* the kernel needs a moment */
+        poll(NULL, 0, 5);
+    assert_true(pid > 0 && is_over(pid));
+    int64_t again = fixed.steady_ms(&fixed); /* the wish still holds */
+    assert_int_equal(ask(&asking), KV_CANCELLED);
+    assert_true(fixed.steady_ms(&fixed) - again < 5000);
+    kv_cancel_close(&wish);
 }
 
 static void what_it_leaves_running_is_not_waited_for(void **state)
@@ -253,6 +288,7 @@ int main(void)
         cmocka_unit_test(it_is_asked_exactly_so),
         cmocka_unit_test(what_could_mean_something_to_a_shell_is_not_handed_on),
         cmocka_unit_test(one_that_hangs_is_killed_with_what_it_started),
+        cmocka_unit_test(one_that_hangs_ends_with_the_call),
         cmocka_unit_test(what_it_leaves_running_is_not_waited_for),
         cmocka_unit_test(a_host_that_ignores_its_children_is_served),
         cmocka_unit_test(one_that_is_not_there_is_named),

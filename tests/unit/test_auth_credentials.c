@@ -1,4 +1,5 @@
 #include "../../module/auth/oauth.h"
+#include "clock_help.h"
 #include "tcp_server.h"
 
 #include "base/encode.h"
@@ -12,28 +13,9 @@
 #include <sys/stat.h>
 #include <cmocka.h>
 
-#define NOW INT64_C(1800000000)
-
-static int64_t fixed_now(const struct kv_clock *clock)
-{
-    return NOW;
-}
-
-static int64_t slept_ms;
-
-static void no_sleep(const struct kv_clock *clock, int64_t ms)
-{
-    slept_ms += ms;
-}
-
-static struct kv_clock fixed;
-
 static int set_up(void **state)
 {
-    fixed = kv_clock_system;
-    fixed.unix_seconds = fixed_now;
-    fixed.sleep_ms = no_sleep;
-    slept_ms = 0;
+    fix_clock();
     return 0;
 }
 
@@ -184,9 +166,8 @@ static void a_token_file_is_checked(void **state)
     } rows[] = {
         { "a JWT tells its end", JWT "\n", 0600, NOW + 3600, NULL },
         { "another token is read again in ten minutes", "  opaque \n", 0400, NOW + 600, NULL },
-        { "a group may read", "opaque", 0640, NOW + 600, NULL },
-        { "a group may not write", "opaque", 0620, 0, "open to others" },
-        { "others may not read", "opaque", 0604, 0, "open to others" },
+        { "a group may not write", "opaque", 0620, 0, "read or written by others" },
+        { "others may not read", "opaque", 0604, 0, "read or written by others" },
         { "an expired JWT", "e30.eyJleHAiOjE3OTk5OTk5OTl9.x", 0600, 0, "expired" },
         { "two words", "one two", 0600, 0, "does not hold" },
         { "nothing", "", 0600, 0, "does not hold" },
@@ -208,14 +189,35 @@ static void a_token_file_is_checked(void **state)
     }
     struct asking asking = { .config = { .credential = (char *)"static-token", .token_file = path } };
     assert_int_equal(acquire(&asking), KV_CREDENTIAL);
+    assert_non_null(strstr(asking.err.text, "No such file"));
     asking.config.token_file = (char *)"/";
     assert_int_equal(acquire(&asking), KV_CREDENTIAL);
     assert_non_null(strstr(asking.err.text, "regular"));
 }
 
+/* By the rules of tests/unit/test_base_file.c, which stand for every file: here, that these are asked. */
+static void the_way_to_a_token_file_is_looked_at(void **state)
+{
+    char folder[] = "/tmp/kvp11-token-XXXXXX";
+    struct asking asking = { .config = { .credential = (char *)"static-token" } };
+    assert_non_null(mkdtemp(folder));
+    KV_AUTO_TEXT char *path = kv_text_format("%s/token", folder);
+    asking.config.token_file = path;
+    write_file(path, "opaque", 0600);
+    assert_int_equal(acquire(&asking), KV_OK);
+    kv_access_token_free(&asking.token);
+    assert_int_equal(chmod(folder, 0777), 0);
+    assert_int_equal(acquire(&asking), KV_CREDENTIAL);
+    assert_non_null(strstr(asking.err.text, "its folder"));
+    unlink(path);
+    rmdir(folder);
+}
+
 #define TOKEN_REPLY                                                                                          \
     "HTTP/1.1 200 OK\r\nContent-Length: "                                                                    \
     "62\r\n\r\n{\"access_token\":\"abc\",\"expires_in\":\"86400\",\"expires_on\":\"1\"}   "
+/* To the question whether anybody is there. */
+#define NO_HEADER           EMPTY_REPLY("400 Bad Request")
 #define EMPTY_REPLY(status) "HTTP/1.1 " status "\r\nContent-Length: 0\r\n\r\n"
 
 static void start_imds(struct asking *asking, const struct tcp_step *steps, size_t count,
@@ -276,9 +278,9 @@ static void a_managed_identity_that_is_none_is_final(void **state)
 static void the_chain_passes_over_what_is_absent(void **state)
 {
     struct asking asking = { .config = { .credential = (char *)"default" } };
-    static const struct tcp_step steps[] = { { TOKEN_REPLY, TCP_KEEP } };
+    static const struct tcp_step steps[] = { { NO_HEADER, TCP_KEEP }, { TOKEN_REPLY, TCP_KEEP } };
     struct tcp_server *server;
-    start_imds(&asking, steps, 1, &server);
+    start_imds(&asking, steps, 2, &server);
     assert_int_equal(acquire(&asking), KV_OK);
     assert_string_equal(asking.token.bearer, "abc");
     kv_access_token_free(&asking.token);
@@ -298,9 +300,9 @@ static void a_chain_keeps_to_what_gave_a_token(void **state)
     struct kv_credential_memory memory = { 0 };
     struct asking asking = { .memory = &memory,
                              .config = { .credential = (char *)"client-secret managed-identity" } };
-    static const struct tcp_step steps[] = { { TOKEN_REPLY, TCP_KEEP } };
+    static const struct tcp_step steps[] = { { NO_HEADER, TCP_KEEP }, { TOKEN_REPLY, TCP_KEEP } };
     struct tcp_server *server;
-    start_imds(&asking, steps, 1, &server);
+    start_imds(&asking, steps, 2, &server);
     assert_int_equal(acquire(&asking), KV_OK);
     assert_int_equal(memory.chosen, 2);
     kv_access_token_free(&asking.token);
@@ -388,6 +390,7 @@ int main(void)
         cmocka_unit_test_setup(refusals_are_read, set_up),
         cmocka_unit_test_setup(kinds_are_found_by_name, set_up),
         cmocka_unit_test_setup(a_token_file_is_checked, set_up),
+        cmocka_unit_test_setup(the_way_to_a_token_file_is_looked_at, set_up),
         cmocka_unit_test_setup(managed_identity_asks_and_repeats, set_up),
         cmocka_unit_test_setup(a_managed_identity_that_is_none_is_final, set_up),
         cmocka_unit_test_setup(the_chain_passes_over_what_is_absent, set_up),

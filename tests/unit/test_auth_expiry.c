@@ -63,7 +63,8 @@ static void local_times_are_read(void **state)
     tzset();
     assert_true(kv_expiry_read_local("2026-01-31 14:00:00.123456", &value));
     assert_int_equal(value, NOON);
-    assert_true(kv_expiry_read_local("2026-01-31 14:00:00", &value));
+    assert_true(kv_expiry_read_local("2026-01-31 14:00:01", &value));
+    assert_int_equal(value, NOON + 1);
     assert_false(kv_expiry_read_local("2026-01-31T14:00:00Z", &value));
     assert_false(kv_expiry_read_local(NULL, &value));
 }

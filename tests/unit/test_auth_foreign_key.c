@@ -4,6 +4,7 @@
 #include <p11-kit/pkcs11.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -141,7 +142,8 @@ static bool is_told(const char *text)
 {
     struct kv_foreign_job job = { .uri = "pkcs11:token=other;object=client",
                                   .module = "/fake.so",
-                                  .bits = 2048 };
+                                  .bits = 2048,
+                                  .deadline = kv_deadline_in(&kv_clock_system, 60000) };
     KV_AUTO_BYTES struct kv_bytes signature = { 0 };
     struct kv_error err = { 0 };
     return kv_foreign_sign(&job, &signature, &err) == KV_CREDENTIAL && strstr(err.text, text) != NULL;
@@ -240,6 +242,91 @@ static void a_child_does_not_wait(void **state)
     assert_int_equal(status, 0);
 }
 
+/* ---- time ---- */
+
+static int64_t now_ms;
+static sem_t entered, go;
+
+static int64_t fake_steady(const struct kv_clock *clock)
+{
+    return now_ms;
+}
+
+static bool takes_a_second(void)
+{
+    now_ms += 1000;
+    return true;
+}
+
+/* No call of the module is begun when the time is over, and what was begun is undone. */
+static void no_call_comes_too_late(void **state)
+{
+    static const struct {
+        int64_t left_ms;
+        unsigned initialisations, visits;
+        enum kv_status status;
+    } rows[] = { { 0, 0, 0, KV_TIMED_OUT },
+                 { 1, 1, 1, KV_TIMED_OUT },
+                 { 1000, 1, 1, KV_TIMED_OUT },
+                 { 1001, 1, 1, KV_CREDENTIAL } }; /* there is no such key */
+    struct kv_clock clock = kv_clock_system;
+    clock.steady_ms = fake_steady;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct kv_foreign_job job = { .uri = "pkcs11:token=other;object=client",
+                                      .module = "/fake.so",
+                                      .bits = 2048,
+                                      .deadline = kv_deadline_in(&clock, rows[i].left_ms) };
+        KV_AUTO_BYTES struct kv_bytes signature = { 0 };
+        struct kv_error err = { 0 };
+        reset(state);
+        module.on_entry = takes_a_second;
+        assert_int_equal(kv_foreign_sign(&job, &signature, &err), rows[i].status);
+        assert_int_equal(module.initialisations, rows[i].initialisations);
+        assert_int_equal(module.finalisations, rows[i].initialisations);
+        assert_int_equal(module.visits, rows[i].visits);
+        assert_int_equal(module.inside, 0);
+        assert_non_null(strstr(err.text, "/fake.so"));
+    }
+}
+
+static bool hangs(void)
+{
+    sem_post(&entered);
+    sem_wait(&go);
+    return true;
+}
+
+static void *visit_once(void *context)
+{
+    return visit() ? NULL : context;
+}
+
+/* Who waits for one whom the module holds up keeps to a time of his own. */
+static void another_visitor_does_not_hang(void **state)
+{
+    pthread_t thread;
+    void *wrong = state;
+    struct kv_foreign_job job = { .uri = "pkcs11:token=other;object=client",
+                                  .module = "/fake.so",
+                                  .bits = 2048,
+                                  .deadline = kv_deadline_in(&kv_clock_system, 20) };
+    KV_AUTO_BYTES struct kv_bytes signature = { 0 };
+    struct kv_error err = { 0 };
+    sem_init(&entered, 0, 0);
+    sem_init(&go, 0, 0);
+    module.on_entry = hangs;
+    assert_int_equal(pthread_create(&thread, NULL, visit_once, state), 0);
+    sem_wait(&entered);
+    assert_int_equal(kv_foreign_sign(&job, &signature, &err), KV_TIMED_OUT);
+    assert_non_null(strstr(err.text, "`timeout`"));
+    assert_int_equal(module.visits, 1);
+    sem_post(&go);
+    assert_int_equal(pthread_join(thread, &wrong), 0);
+    assert_null(wrong);
+    module.on_entry = NULL;
+    assert_true(visit());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +334,8 @@ int main(void)
         cmocka_unit_test_setup(what_the_host_uses_stays, reset),
         cmocka_unit_test_setup(a_module_that_leads_back_is_told, reset),
         cmocka_unit_test_setup(a_child_does_not_wait, reset),
+        cmocka_unit_test_setup(no_call_comes_too_late, reset),
+        cmocka_unit_test_setup(another_visitor_does_not_hang, reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

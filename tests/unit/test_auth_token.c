@@ -1,5 +1,8 @@
 #include "token_help.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 /* ---- one thread ---- */
 
 static void a_token_is_used_again(void **state)
@@ -229,10 +232,33 @@ static void an_identity_waits_for_its_own_fetch_alone(void **state)
     sem_destroy(&go);
 }
 
+/* Memory that is locked is zero in a child: so it is seen that what is kept stands there, and nowhere else. */
+static void a_kept_token_stands_in_locked_memory(void **state)
+{
+    struct kv_tokens *tokens = open_with(&fake);
+    expect(tokens, &vault_scope, "vault-1");
+    now_s += 3600; /* and what takes its place */
+    expect(tokens, &vault_scope, "vault-2");
+    int status = -1;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (!child) {
+        struct kv_task task = { kv_deadline_in(&fake, 60000), "test" };
+        KV_AUTO_TEXT char *got = NULL;
+        char identity[64];
+        _exit(kv_tokens_bearer(tokens, &vault_scope, &task, &got, identity, NULL) == KV_OK && !*got ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    expect(tokens, &vault_scope, "vault-2");
+    kv_tokens_free(tokens);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_token_is_used_again, reset, end),
+        cmocka_unit_test_setup_teardown(a_kept_token_stands_in_locked_memory, reset, end),
         cmocka_unit_test_setup_teardown(a_short_life_is_not_all_margin, reset, end),
         cmocka_unit_test_setup_teardown(another_challenge_takes_another_token, reset, end),
         cmocka_unit_test_setup_teardown(demanded_claims_take_another_token, reset, end),

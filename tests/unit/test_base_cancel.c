@@ -1,5 +1,6 @@
 #include "base/clock.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -103,6 +104,24 @@ static void no_sleep_begins_after_a_wish(void **state)
     kv_cancel_wish(&cancel);
     assert_false(kv_deadline_sleep(deadline, 60000));
     assert_false(kv_cancel_sleep(&cancel, 60000));
+    assert_true(kv_deadline_left(deadline) > 30000);
+}
+
+static void *sleep_long(void *user)
+{
+    assert_false(kv_cancel_sleep(user, 60000));
+    return NULL;
+}
+
+static void another_thread_ends_a_sleep(void **state)
+{
+    struct kv_deadline deadline = kv_deadline_in(&kv_clock_system, 60000);
+    pthread_t sleeper;
+
+    assert_int_equal(pthread_create(&sleeper, NULL, sleep_long, &cancel), 0);
+    kv_cancel_wish(&cancel);
+    assert_int_equal(pthread_join(sleeper, NULL), 0);
+    assert_true(kv_deadline_left(deadline) > 30000);
 }
 
 static void another_time_has_the_same_owner(void **state)
@@ -126,6 +145,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(watches_are_woken_while_they_are_there, set_up, tear_down),
         cmocka_unit_test_setup_teardown(sleeps_end_with_a_wish, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_sleep_begins_after_a_wish, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(another_thread_ends_a_sleep, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_time_has_the_same_owner, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -236,6 +236,81 @@ static void groups(void **state)
     assert_int_equal(as_nobody(at("f"), &secret), KV_DENIED);
 }
 
+/* As Azure Arc's agent keeps its keys: its own user, in a folder of its own below a folder of its own. */
+static void files_of_a_service(void **state)
+{
+    static const struct kv_file_rule service = { .service = true, .largest = 100, .status = KV_CREDENTIAL };
+    folder("agent", 0755);
+    folder("agent/tokens", 0770);
+    file("agent/tokens/f", 0660);
+    is_read("agent/tokens/f", &service);
+    assert_int_equal(chmod(at("agent/tokens/f"), 0662), 0);
+    is_refused("agent/tokens/f", &service, KV_CREDENTIAL, "can be written by others");
+    assert_int_equal(chmod(at("agent/tokens/f"), 0644), 0);
+    assert_int_equal(chmod(at("agent"), 0757), 0);
+    is_refused("agent/tokens/f", &service, KV_CREDENTIAL, "its folder 'agent' can be written");
+    assert_int_equal(chmod(at("agent"), 0755), 0);
+    link_to("f", "agent/tokens/link");
+    link_to("tokens", "agent/other");
+    is_refused("agent/tokens/link", &service, KV_CREDENTIAL, "symbolic links");
+    is_refused("agent/other/f", &service, KV_CREDENTIAL, "symbolic links");
+    assert_int_equal(chmod(at("agent/tokens"), 0700), 0);
+    is_read("agent/other/f", &kept);
+    link_to("agent", "moved");
+    is_read("moved/tokens/f", &service);
+}
+
+static void owners_of_a_service(void **state)
+{
+    enum { STRANGER = OTHER + 1 };
+    static const struct kv_file_rule service = { .service = true, .largest = 100, .status = KV_CREDENTIAL };
+    static const struct {
+        const char *sentence;
+        uid_t agent, tokens, file;
+        const char *reason; /* NULL: read */
+    } rows[] = {
+        { "all the agent's", OTHER, OTHER, OTHER, NULL },
+        { "its folder alone, a file of root's", 0, OTHER, 0, NULL },
+        { "a file of somebody else", OTHER, OTHER, STRANGER, "belongs to user 12346" },
+        { "a file of the agent in root's folder", 0, 0, OTHER, "belongs to user 12345" },
+        { "somebody else on the way", STRANGER, OTHER, OTHER, "belongs to user 12345" },
+        { "somebody else on the way to root's folder", STRANGER, 0, 0, "on the way belongs to user 12346" },
+    };
+    if (geteuid() != 0)
+        skip();
+    folder("agent", 0755);
+    folder("agent/tokens", 0750);
+    file("agent/tokens/f", 0640);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        print_message("%s\n", rows[i].sentence);
+        assert_int_equal(chown(at("agent"), rows[i].agent, 0), 0);
+        assert_int_equal(chown(at("agent/tokens"), rows[i].tokens, 0), 0);
+        assert_int_equal(chown(at("agent/tokens/f"), rows[i].file, 0), 0);
+        if (rows[i].reason)
+            is_refused("agent/tokens/f", &service, KV_CREDENTIAL, rows[i].reason);
+        else
+            is_read("agent/tokens/f", &service);
+        if (rows[i].tokens == OTHER)
+            is_refused("agent/tokens/f", &kept, KV_CONFIG, "neither root nor the caller");
+    }
+}
+
+static void a_file_for_all_is_no_secret(void **state)
+{
+    static const struct {
+        mode_t mode;
+        bool is_private;
+    } rows[] = { { 0600, true }, { 0400, true }, { 0644, false }, { 0604, false } };
+    file("f", 0600);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        KV_AUTO_FD int fd = -1;
+        assert_int_equal(chmod(at("f"), rows[i].mode), 0);
+        assert_int_equal(kv_file_open(at("f"), &kept, &fd, NULL), KV_OK);
+        assert_int_equal(kv_file_private(fd), rows[i].is_private);
+    }
+    assert_false(kv_file_private(-1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +320,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(folders_of_others, set_up, tear_down),
         cmocka_unit_test_setup_teardown(owners, set_up, tear_down),
         cmocka_unit_test_setup_teardown(groups, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(files_of_a_service, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(owners_of_a_service, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_file_for_all_is_no_secret, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

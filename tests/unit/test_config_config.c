@@ -1,24 +1,11 @@
-#include "config/config.h"
+#include "config_help.h"
 #include "base/log.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <cmocka.h>
 
 static char folder[64], path[80];
 
 static int set_up(void **state)
 {
-    static const char *const names[] = { "KVP11_CONFIG",    "KVP11_VAULT_URL", "AZURE_TENANT_ID",
-                                         "AZURE_CLIENT_ID", "XDG_CONFIG_HOME", "XDG_STATE_HOME" };
-
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        unsetenv(names[i]);
+    clear_environment();
     snprintf(folder, sizeof folder, P_tmpdir "/test_config.XXXXXX");
     if (!mkdtemp(folder))
         return -1;
@@ -32,24 +19,10 @@ static int tear_down(void **state)
     return rmdir(folder);
 }
 
-static void write_file(const char *text)
-{
-    FILE *file = fopen(path, "w");
-
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
-    assert_int_equal(chmod(path, 0644), 0);
-}
-
 static struct kv_config *load_text(const char *text, struct kv_error *err)
 {
-    struct kv_config *config = NULL;
-
-    write_file(text);
-    enum kv_status status = kv_config_load(&(struct kv_config_source){ .path = path }, &config, err);
-    assert_true(status == (config ? KV_OK : KV_CONFIG));
-    return config;
+    write_file(path, text, 0644);
+    return load_file(path, false, err);
 }
 
 static void a_whole_file(void **state)
@@ -110,7 +83,13 @@ static void the_standards(void **state)
     assert_null(vault->ca_file);
     assert_string_equal(vault->proxy, "environment");
     assert_int_equal(vault->tls_min, KV_TLS_1_2);
+    assert_int_equal(vault->http_version, KV_HTTP_1_1);
     assert_null(vault->pin_certificate);
+    assert_int_equal(vault->pin, KV_PIN_NONE);
+    assert_int_equal(vault->token_cache, KV_TOKENS_MEMORY);
+    assert_int_equal(vault->additionally_allowed_tenants.count, 0);
+    assert_int_equal(vault->rate_limit, KV_RATE_AUTO);
+    assert_false(vault->manage);
     assert_int_equal(vault->address_family, KV_FAMILY_ANY);
     assert_null(vault->interface);
     assert_null(vault->authority);
@@ -250,9 +229,9 @@ static void the_order_of_sources(void **state)
 
     snprintf(other, sizeof other, "%s/other.conf", folder);
     snprintf(reserved, sizeof reserved, "config=%s idle=9", path);
-    write_file("[from-reserved]\nurl = https://p.vault.azure.net\n");
+    write_file(path, "[from-reserved]\nurl = https://p.vault.azure.net\n", 0644);
     assert_int_equal(rename(path, other), 0);
-    write_file("[from-environment]\nurl = https://p.vault.azure.net\n");
+    write_file(path, "[from-environment]\nurl = https://p.vault.azure.net\n", 0644);
 
     setenv("KVP11_CONFIG", path, 1);
     assert_int_equal(kv_config_load(&(struct kv_config_source){ 0 }, &config, NULL), KV_OK);
@@ -280,7 +259,7 @@ static void the_environment_alone(void **state)
 {
     struct kv_config *config = NULL;
 
-    write_file("");
+    write_file(path, "", 0644);
     setenv("KVP11_CONFIG", path, 1);
     setenv("KVP11_VAULT_URL", "https://solo.vault.azure.net", 1);
     assert_int_equal(kv_config_load(&(struct kv_config_source){ 0 }, &config, NULL), KV_OK);

@@ -1,44 +1,22 @@
 /* [NAME.operator] and `pin`: who a vault is asked as. */
-#include "config/config.h"
+#include "config_help.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/inotify.h>
-#include <sys/stat.h>
 #include <unistd.h>
-#include <cmocka.h>
 
 static char folder[64], path[96], secret[96], operator_secret[96];
 
-static void write_file(const char *name, const char *text)
-{
-    FILE *file = fopen(name, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
-    assert_int_equal(chmod(name, 0600), 0);
-}
-
 static int set_up(void **state)
 {
-    static const char *const names[] = { "KVP11_CONFIG",  "KVP11_VAULT_URL",     "KVP11_CLIENT_SECRET",
-                                         "KVP11_TIMEOUT", "KVP11_CLIENT_ID",     "AZURE_TENANT_ID",
-                                         "KVP11_PIN",     "AZURE_CLIENT_SECRET", "AZURE_CLIENT_ID" };
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        unsetenv(names[i]);
+    clear_environment();
     snprintf(folder, sizeof folder, P_tmpdir "/test_operator.XXXXXX");
     if (!mkdtemp(folder))
         return -1;
     snprintf(path, sizeof path, "%s/kvp11.conf", folder);
     snprintf(secret, sizeof secret, "%s/secret", folder);
     snprintf(operator_secret, sizeof operator_secret, "%s/operator", folder);
-    write_file(secret, "workload's\n");
-    write_file(operator_secret, "operator's\n");
+    write_file(secret, "workload's\n", 0600);
+    write_file(operator_secret, "operator's\n", 0600);
     return 0;
 }
 
@@ -52,12 +30,8 @@ static int tear_down(void **state)
 
 static struct kv_config *load(const char *text, bool operators, struct kv_error *err)
 {
-    struct kv_config *config = NULL;
-    write_file(path, text);
-    struct kv_config_source source = { .path = path, .operators = operators };
-    enum kv_status status = kv_config_load(&source, &config, err);
-    assert_true(status == (config ? KV_OK : KV_CONFIG));
-    return config;
+    write_file(path, text, 0600);
+    return load_file(path, operators, err);
 }
 
 static struct kv_config *loaded(bool operators)

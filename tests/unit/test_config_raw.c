@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* The environment of a test: pairs, ended by NULL. */
 static const char *const *variables;
@@ -144,6 +146,32 @@ static void our_own_secret_goes_first_and_a_file_before_both(void **state)
     assert_string_equal(by_file->vaults[0].client_secret_file, "/nonexistent/secret");
 }
 
+/* It is zero in a child: so it is seen that it stands there. From the environment, from the platform, from a file. */
+static void secrets_stand_in_locked_memory(void **state)
+{
+    static const char *const set[] = { "AZURE_CLIENT_SECRET", "s1", "IDENTITY_HEADER", "s2", NULL };
+    char path[] = "/tmp/kvp11-secret-XXXXXX";
+    int fd = mkstemp(path), status = -1;
+    assert_int_equal(write(fd, "s3\n", 3), 3);
+    close(fd);
+    variables = set;
+    KV_AUTO_TEXT char *reserved = kv_text_format("client_secret_file=%s", path);
+    KV_AUTO_CONFIG struct kv_config *by_environment = loaded(""), *by_file = loaded(reserved);
+    unlink(path);
+    const char *const secrets[] = { by_environment->vaults[0].client_secret,
+                                    by_environment->vaults[0].identity_header,
+                                    by_file->vaults[0].client_secret };
+    assert_string_equal(secrets[0], "s1");
+    assert_string_equal(secrets[1], "s2");
+    assert_string_equal(secrets[2], "s3");
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (!child)
+        _exit(!*secrets[0] && !*secrets[1] && !*secrets[2] ? 0 : 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 static void the_map_has_a_place(void **state)
 {
     static const char *const set[] = { "HOME", "/h", "XDG_STATE_HOME", "/s", NULL };
@@ -254,6 +282,7 @@ int main(void)
         cmocka_unit_test(a_vault_of_the_environment_that_is_in_the_file),
         cmocka_unit_test(azure_names_are_the_last_word),
         cmocka_unit_test(our_own_secret_goes_first_and_a_file_before_both),
+        cmocka_unit_test(secrets_stand_in_locked_memory),
         cmocka_unit_test(the_map_has_a_place),
         cmocka_unit_test(what_the_environment_gets_wrong),
         cmocka_unit_test(what_reserved_gets_wrong),

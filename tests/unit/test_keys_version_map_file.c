@@ -65,9 +65,61 @@ static void a_folder_that_others_can_write_is_refused(void **state)
     assert_int_equal(chmod(folder, 0777), 0);
     assert_opens_in_memory(path, KV_CONFIG,
                            "can be written by others than its owner (mode 777): chmod go-w that folder");
-    assert_int_equal(chmod(folder, 01777), 0);
-    kv_map_free(open_map());
     assert_int_equal(chmod(folder, 0700), 0);
+}
+
+/* Where others may make files they could make a journal, whatever the sticky bit keeps them from. */
+static void a_folder_where_others_make_files_is_refused(void **state)
+{
+    char sub[160];
+    kv_map_free(open_map());
+    assert_int_equal(chmod(folder, 01777), 0);
+    assert_opens_in_memory(path, KV_CONFIG,
+                           "can be written by others than its owner (mode 1777): chmod go-w");
+    assert_int_equal(chmod(folder, 01770), 0);
+    assert_opens_in_memory(path, KV_CONFIG, "(mode 1770)");
+    assert_int_equal(chmod(folder, 01777), 0); /* on the way there it is enough */
+    snprintf(sub, sizeof sub, "%s/below", folder);
+    assert_int_equal(mkdir(sub, 0755), 0);
+    snprintf(sub, sizeof sub, "%s/below/map.db", folder);
+    struct kv_map *map = NULL;
+    assert_int_equal(kv_map_open(sub, &map, NULL), KV_OK);
+    kv_map_free(map);
+    assert_int_equal(chmod(folder, 0700), 0);
+    unlink(sub);
+    snprintf(sub, sizeof sub, "%s/below/map.db-journal", folder);
+    unlink(sub);
+    snprintf(sub, sizeof sub, "%s/below", folder);
+    assert_int_equal(rmdir(sub), 0);
+}
+
+static void a_journal_of_others_is_not_played_back(void **state)
+{
+    static const char *const suffixes[] = { "-journal", "-wal", "-shm" };
+    for (size_t i = 0; i < 3; i++) {
+        char beside[160];
+        struct stat info;
+        kv_map_free(open_map());
+        snprintf(beside, sizeof beside, "%s%s", path, suffixes[i]);
+        unlink(beside);
+        int fd = open(beside, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        assert_int_equal(write(fd, "planted", 7), 7);
+        assert_int_equal(fchmod(fd, 0662), 0);
+        close(fd);
+        assert_opens_in_memory(path, KV_CONFIG, "can be written by others");
+        if (geteuid() == 0) {
+            assert_int_equal(chmod(beside, 0600), 0);
+            assert_int_equal(chown(beside, 12345, 12345), 0);
+            assert_opens_in_memory(path, KV_CONFIG, "belongs to user 12345");
+        }
+        assert_int_equal(stat(beside, &info), 0);
+        assert_int_equal(info.st_size, 7); /* and it is left as it was */
+        unlink(beside);
+        assert_int_equal(symlink("/dev/null", beside), 0);
+        assert_opens_in_memory(path, KV_CONFIG, "not a regular file");
+        unlink(beside);
+        kv_map_free(open_map());
+    }
 }
 
 static void a_folder_may_be_a_link(void **state)
@@ -423,6 +475,8 @@ int main(void)
         TEST(none_is_memory),
         TEST(untrusted_files_are_refused),
         TEST(a_folder_that_others_can_write_is_refused),
+        TEST(a_folder_where_others_make_files_is_refused),
+        TEST(a_journal_of_others_is_not_played_back),
         TEST(a_folder_may_be_a_link),
         TEST(other_files_are_left_alone),
         TEST(a_newer_file_is_refused_and_kept),

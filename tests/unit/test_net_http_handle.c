@@ -3,6 +3,8 @@
 #include "tcp_server.h"
 
 #include <arpa/inet.h>
+#include <curl/curl.h>
+#include <dlfcn.h>
 #include <netinet/in.h>
 #include <linux/tcp.h> /* its namesake of the C library has a TCP_CLOSE, too */
 #include <pthread.h>
@@ -268,23 +270,127 @@ static int option_of(int fd, int level, int name)
     return value;
 }
 
+struct asking {
+    struct kv_http *http;
+    const char *url;
+    pthread_t thread;
+};
+
+static void *ask_unheard(void *user)
+{
+    struct asking *asking = user;
+    (void)!ask(asking->http, asking->url, true, NULL);
+    return NULL;
+}
+
 static void vanished_hosts_are_noticed(void **state)
 {
-    static const struct tcp_step steps[] = { { OK_REPLY, TCP_KEEP } };
+    static const struct tcp_step steps[] = { { NULL, TCP_HOLD } };
     static const int rows[][2] = { { 10000, 20000 },
                                    { 60000, 60000 } }; /* never less than connecting may take */
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct tcp_server *server = tcp_server_start(steps, 1);
-        struct kv_http *http = open_with((struct kv_http_options){ .connect_timeout_ms = rows[i][0] });
         char url[64];
+        struct asking asking = { open_with((struct kv_http_options){ .connect_timeout_ms = rows[i][0] }), url,
+                                 0 };
         snprintf(url, sizeof url, "http://127.0.0.1:%d/token", tcp_server_port(server));
-        assert_int_equal(ask(http, url, true, NULL), KV_OK);
+        assert_int_equal(pthread_create(&asking.thread, NULL, ask_unheard, &asking), 0);
+        tcp_server_wait(server, 1);
         int fd = our_end(tcp_server_port(server));
         assert_int_not_equal(fd, -1);
         assert_int_equal(option_of(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
         assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE), 30);
         assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_KEEPINTVL), 10);
         assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), rows[i][1]);
+        tcp_server_stop(server);
+        pthread_join(asking.thread, NULL);
+        kv_http_free(asking.http);
+        tcp_server_free(server);
+    }
+}
+
+static int64_t stands_still(const struct kv_clock *clock)
+{
+    (void)clock;
+    return 1000;
+}
+
+/* Ours, before libcurl's own: what it says of itself, but for HTTP/2. */
+static bool without_http2;
+curl_version_info_data *curl_version_info(CURLversion age)
+{
+    static curl_version_info_data told;
+    curl_version_info_data *(*real)(CURLversion) =
+        (curl_version_info_data * (*)(CURLversion)) dlsym(RTLD_NEXT, "curl_version_info");
+    told = *real(age);
+    if (without_http2)
+        told.features &= ~CURL_VERSION_HTTP2;
+    return &told;
+}
+
+static void http2_is_refused_where_libcurl_lacks_it(void **state)
+{
+    static const struct {
+        bool http2, or_error, lacks;
+        enum kv_status status;
+    } rows[] = {
+        { false, false, true, KV_OK },
+        { true, false, true, KV_OK },
+        { true, true, true, KV_CONFIG },
+        { true, true, false, KV_OK },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct kv_http_options options = { .http2 = rows[i].http2,
+                                           .http2_or_error = rows[i].or_error,
+                                           .connect_timeout_ms = 1000,
+                                           .user_agent = "kvp11/test",
+                                           .clock = &kv_clock_system };
+        struct kv_http *http = NULL;
+        struct kv_error err = { 0 };
+        without_http2 = rows[i].lacks;
+        assert_int_equal(kv_http_open(&options, &http, &err), rows[i].status);
+        assert_int_equal(strstr(err.text, "`http_version = 2`") != NULL, rows[i].status != KV_OK);
+        kv_http_free(http);
+    }
+    without_http2 = false;
+}
+
+static void http2_is_offered_as_asked(void **state)
+{
+    static const char h2[] = { 2, 'h', '2' }; /* of ALPN */
+    for (int http2 = 0; http2 < 2; http2++) {
+        for (int lacks = 0; lacks < 2; lacks++) {
+            struct ear ear;
+            without_http2 = lacks;
+            assert_true(ear_open(&ear, AF_INET));
+            assert_int_not_equal(ask_ear(&ear, "127.0.0.1", (struct kv_http_options){ .http2 = http2 }, NULL),
+                                 KV_OK);
+            assert_true(ear_close(&ear));
+            assert_int_equal(memmem(ear.heard, ear.len, h2, sizeof h2) != NULL, http2 && !lacks);
+        }
+    }
+    without_http2 = false;
+}
+
+static void kept_connections_are_not_waited_for_long(void **state)
+{
+    static const struct tcp_step steps[] = { { OK_REPLY, TCP_KEEP } };
+    static const int rows[][2] = { { 30000, 3000 },
+                                   { 8000, 2000 },
+                                   { 1000, 500 } }; /* of what a call may take */
+    struct kv_clock clock = kv_clock_system;
+    clock.steady_ms = stands_still;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        KV_AUTO_REPLY struct kv_http_reply reply = { 0 };
+        struct tcp_server *server = tcp_server_start(steps, 1);
+        struct kv_http *http = open_with((struct kv_http_options){ 0 });
+        char url[64];
+        snprintf(url, sizeof url, "http://127.0.0.1:%d/token", tcp_server_port(server));
+        struct kv_http_request request = { .method = "GET", .url = url, .link_local = true };
+        assert_int_equal(kv_http_send(http, &request, kv_deadline_in(&clock, rows[i][0]), &reply, NULL),
+                         KV_OK);
+        assert_int_equal(option_of(our_end(tcp_server_port(server)), IPPROTO_TCP, TCP_USER_TIMEOUT),
+                         rows[i][1]);
         kv_http_free(http);
         tcp_server_stop(server);
         tcp_server_free(server);
@@ -300,6 +406,9 @@ int main(void)
         cmocka_unit_test(vaults_are_reached_through_the_proxy),
         cmocka_unit_test(identity_endpoints_are_reached_as_ever),
         cmocka_unit_test(vanished_hosts_are_noticed),
+        cmocka_unit_test(http2_is_refused_where_libcurl_lacks_it),
+        cmocka_unit_test(http2_is_offered_as_asked),
+        cmocka_unit_test(kept_connections_are_not_waited_for_long),
     };
     forget_environment();
     return cmocka_run_group_tests(tests, NULL, NULL);

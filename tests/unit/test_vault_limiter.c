@@ -46,23 +46,68 @@ static void keys_weigh_what_the_contract_says(void **state)
     }
 }
 
-static void a_burst_of_a_whole_quota_waits_for_nothing(void **state)
+static const struct paced {
+    enum kv_limit limit;
+    int64_t weight, burst, whole; /* of 4000 */
+} paced[] = {
+    { KV_LIMIT_USE, 1, 400, 4000 }, { KV_LIMIT_USE, 16, 25, 250 }, { KV_LIMIT_USE, 4, 100, 1000 },
+    { KV_LIMIT_CREATE, 1, 10, 20 }, { KV_LIMIT_CREATE, 2, 5, 10 }, { KV_LIMIT_IMPORT, 1, 30, 300 }
+};
+
+static void a_burst_is_a_part_and_the_rest_is_paced(void **state)
 {
-    static const struct {
-        enum kv_limit limit;
-        int64_t weight, gone;
-    } rows[] = { { KV_LIMIT_USE, 1, 4000 },  { KV_LIMIT_USE, 16, 250 },  { KV_LIMIT_USE, 4, 1000 },
-                 { KV_LIMIT_CREATE, 1, 20 }, { KV_LIMIT_CREATE, 2, 10 }, { KV_LIMIT_IMPORT, 1, 300 } };
-    for (size_t i = 0; i < COUNT(rows); i++) {
+    for (size_t i = 0; i < COUNT(paced); i++) {
+        const struct paced *row = &paced[i];
         struct kv_limiter limiter;
-        struct kv_cost cost = { rows[i].limit, rows[i].weight };
+        struct kv_cost cost = { row->limit, row->weight };
         kv_limiter_init(&limiter, 4000, 77);
-        assert_int_equal(burst(&limiter, cost, 5000, 77), rows[i].gone);
-        assert_int_equal(burst(&limiter, cost, 5000, 77 + KV_LIMITER_WINDOW_MS - 1), 0);
-        assert_int_equal(burst(&limiter, cost, 5000, 77 + KV_LIMITER_WINDOW_MS + KV_LIMITER_SLOT_MS),
-                         rows[i].gone);
+        int64_t gone = burst(&limiter, cost, 5000, 77), now = 77;
+        assert_int_equal(gone, row->burst);
+        for (int64_t second = 1; second < 10; second++) {
+            for (int64_t end = 77 + second * 1000; now < end;)
+                gone += burst(&limiter, cost, 5000, ++now);
+            int64_t due = row->burst + second * row->whole / 10;
+            due = due > row->whole ? row->whole : due;
+            assert_in_range(gone, due - 1 - due / 100, due);
+        }
+        while (now < 77 + KV_LIMITER_WINDOW_MS - 1)
+            gone += burst(&limiter, cost, 5000, ++now);
+        assert_int_equal(gone, row->whole); /* all of the quota, and no more, within its ten seconds */
         kv_limiter_free(&limiter);
     }
+}
+
+static void one_at_a_time_waits_for_nothing(void **state)
+{
+    struct kv_limiter limiter;
+    struct kv_cost dear = { KV_LIMIT_USE, 16 };
+    int64_t now = 0;
+    kv_limiter_init(&limiter, 4000, now);
+    for (int i = 0; i < 1000; i++, now += 50) /* each as soon as the one before is answered */
+        assert_int_equal(burst(&limiter, dear, 1, now), 1);
+    assert_int_equal(burst(&limiter, dear, 1000, now), 25); /* and leaves room for a burst */
+    assert_int_equal(burst(&limiter, dear, 1000, now), 0);
+    kv_limiter_free(&limiter);
+}
+
+static void the_wait_is_until_it_is_due(void **state)
+{
+    struct kv_limiter limiter;
+    struct kv_waiter first = { .cost = cheap }, second = { .cost = { KV_LIMIT_USE, 4 } };
+    int64_t wait = 0;
+    kv_limiter_init(&limiter, 1000, 0);
+    assert_int_equal(burst(&limiter, cheap, 1000, 0), 100);
+    assert_false(kv_limiter_take(&limiter, &first, 0, &wait));
+    assert_int_equal(wait, 10);
+    assert_false(kv_limiter_take(&limiter, &second, 0, &wait));
+    assert_int_equal(wait, 50); /* behind the first */
+    assert_true(kv_limiter_take(&limiter, &first, 10, &wait));
+    assert_false(kv_limiter_take(&limiter, &second, 10, &wait));
+    assert_int_equal(wait, 40);
+    assert_true(kv_limiter_take(&limiter, &second, 50, &wait));
+    kv_limiter_done(&limiter, second.cost, false, 50); /* turned away: it keeps nobody from being due */
+    assert_true(kv_limiter_take(&limiter, &second, 50, &wait));
+    kv_limiter_free(&limiter);
 }
 
 static void the_wait_is_until_there_is_room(void **state)
@@ -71,11 +116,11 @@ static void the_wait_is_until_there_is_room(void **state)
     struct kv_waiter first = { .cost = { KV_LIMIT_USE, 8 } }, second = { .cost = cheap };
     int64_t wait = 0;
     kv_limiter_init(&limiter, 100, 0);
-    assert_int_equal(burst(&limiter, cheap, 5, 1000), 5);
-    assert_int_equal(burst(&limiter, cheap, 95, 3000), 95);
+    kv_limiter_owe(&limiter, (struct kv_cost){ KV_LIMIT_USE, 5 }, 1000);
+    kv_limiter_owe(&limiter, (struct kv_cost){ KV_LIMIT_USE, 95 }, 2000);
     assert_false(kv_limiter_take(&limiter, &first, 4000, &wait));
     assert_int_equal(4000 + wait,
-                     3000 + KV_LIMITER_WINDOW_MS + KV_LIMITER_SLOT_MS); /* five are not enough for eight */
+                     2000 + KV_LIMITER_WINDOW_MS + KV_LIMITER_SLOT_MS); /* five are not enough for eight */
     /* Who comes later does not go first, though there would be room for it. */
     assert_false(kv_limiter_take(&limiter, &second, 1000 + KV_LIMITER_WINDOW_MS + KV_LIMITER_SLOT_MS, &wait));
     kv_limiter_leave(&limiter, &first);
@@ -227,7 +272,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_weigh_what_the_contract_says),
-        cmocka_unit_test(a_burst_of_a_whole_quota_waits_for_nothing),
+        cmocka_unit_test(a_burst_is_a_part_and_the_rest_is_paced),
+        cmocka_unit_test(one_at_a_time_waits_for_nothing),
+        cmocka_unit_test(the_wait_is_until_it_is_due),
         cmocka_unit_test(the_wait_is_until_there_is_room),
         cmocka_unit_test(what_is_under_way_counts),
         cmocka_unit_test(what_is_dearer_than_all_of_it_goes_alone),

@@ -1,5 +1,6 @@
-#include "../../module/vault/vault_private.h"
+#include "../../module/vault/errand.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -111,6 +112,84 @@ static void bad_targets_never_leave(void **state)
     assert_int_equal(kv_vault_list_page(*state, &elsewhere, &task, &page, NULL), KV_PROTOCOL);
 }
 
+/* --- waits that another thread ends --- */
+
+struct waiting {
+    struct kv_errand errand;
+    pthread_t thread;
+    enum kv_status status;
+    struct kv_error err;
+};
+
+static void *wait_turn(void *user)
+{
+    struct waiting *waiting = user;
+    waiting->status = kv_errand_wait_turn(&waiting->errand, &waiting->err);
+    return NULL;
+}
+
+static bool waits_in_line(struct kv_vault *vault)
+{
+    pthread_mutex_lock(&vault->limiter.lock);
+    bool waits = vault->limiter.windows[KV_LIMIT_USE].first != NULL;
+    pthread_mutex_unlock(&vault->limiter.lock);
+    return waits;
+}
+
+/* A vault of which all is used up that there is for the next ten seconds. */
+static struct kv_vault *used_up_vault(void)
+{
+    static struct kv_vault_config limited;
+    struct kv_vault *vault = NULL;
+    struct kv_vault_parts parts = { .config = &limited, .clock = &kv_clock_system };
+    int64_t wait;
+    limited = config;
+    limited.rate_limit = 10;
+    assert_int_equal(kv_vault_open(&parts, &vault, NULL), KV_OK);
+    struct kv_waiter first = { .cost = { KV_LIMIT_USE, 10 } };
+    assert_true(kv_limiter_take(&vault->limiter, &first, kv_clock_system.steady_ms(&kv_clock_system), &wait));
+    return vault;
+}
+
+static void a_wait_for_ones_turn_ends_with_the_call(void **state)
+{
+    struct kv_cancel wish;
+    struct kv_vault *vault = used_up_vault();
+    struct kv_task task = { kv_deadline_in(&kv_clock_system, 600000), "test" };
+    struct kv_request request = { .operation = "sign", .cost = { KV_LIMIT_USE, 1 }, .task = &task };
+    struct waiting waiting = { .errand = { .vault = vault, .request = &request } };
+    assert_true(kv_cancel_open(&wish));
+    task.deadline.cancel = &wish;
+    assert_int_equal(pthread_create(&waiting.thread, NULL, wait_turn, &waiting), 0);
+    while (!waits_in_line(vault))
+        sched_yield();
+    kv_cancel_wish(&wish);
+    pthread_join(waiting.thread, NULL);
+    assert_int_equal(waiting.status, KV_CANCELLED);
+    assert_non_null(strstr(waiting.err.text, "ended the call"));
+    assert_false(waits_in_line(vault)); /* nobody waits behind one that has left */
+    kv_vault_free(vault);
+    kv_cancel_close(&wish);
+}
+
+static void a_cool_down_ends_with_the_call(void **state)
+{
+    struct kv_cancel wish;
+    struct kv_task task = { kv_deadline_in(&kv_clock_system, 600000), "test" };
+    struct kv_request request = { .operation = "sign", .task = &task };
+    struct kv_vault *vault = used_up_vault();
+    struct waiting waiting = { .errand = { .vault = vault, .request = &request } };
+    assert_true(kv_cancel_open(&wish));
+    task.deadline.cancel = &wish;
+    kv_vault_cool_down(vault, 300000);
+    assert_int_equal(pthread_create(&waiting.thread, NULL, wait_turn, &waiting), 0);
+    kv_cancel_wish(&wish); /* before it waits or while it does */
+    pthread_join(waiting.thread, NULL);
+    assert_int_equal(waiting.status, KV_CANCELLED);
+    kv_vault_free(vault);
+    kv_cancel_close(&wish);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +197,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_longest_cool_down_holds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_cool_down_past_the_deadline_is_told_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bad_targets_never_leave, set_up, tear_down),
+        cmocka_unit_test(a_wait_for_ones_turn_ends_with_the_call),
+        cmocka_unit_test(a_cool_down_ends_with_the_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

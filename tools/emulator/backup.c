@@ -124,3 +124,35 @@ bool em_backup_restore(struct em_call *call)
     }
     return place(call, key);
 }
+
+static struct em_key *twin_of(struct em_call *call)
+{
+    struct em_store *store = &call->world->store;
+    READ_STORE(store);
+    const struct em_key *key = em_store_live(call->vault, call->name, call->now_ms);
+    if (!key)
+        return NULL;
+    AUTO_JSON document = em_persist_document(key);
+    return em_persist_parse(store, document);
+}
+
+/* As a restore leaves a key in another vault; or as another region of one Managed HSM has it, which no blob shows. */
+bool em_backup_copy(struct em_call *call)
+{
+    const char *to;
+    if (!em_call_required(call, call->body, "to", &to))
+        return false;
+    struct em_vault *target = em_store_vault_by_name(&call->world->store, to);
+    if (!target || target == call->vault || target->hsm != call->vault->hsm)
+        return em_call_error(call, 400, "BadParameter", NULL, "`to` is no other vault of the same kind");
+    struct em_key *twin = twin_of(call);
+    if (!twin)
+        return em_call_not_found(call);
+    const char *name = json_string_value(json_object_get(call->body, "as"));
+    if (name) {
+        free(twin->name);
+        twin->name = em_copy(name);
+    }
+    call->vault = target;
+    return place(call, twin);
+}

@@ -84,11 +84,11 @@ static void identity_add(struct em_control *control)
     if (json_unpack(control->body, "{s:s, s:s, s:s}", "id", &identity.id, "secret", &identity.secret, "perms",
                     &identity.perms) != 0)
         return em_control_fail(control, 400, "'id', 'secret' and 'perms' are wanted, as text");
-    identity.certificate =
-        (char *)(uintptr_t)json_string_value(json_object_get(control->body, "certificate"));
-    identity.federated = json_object_get(control->body, "federated");
+    em_identity_borrow(&identity, control->body);
     if (identity.federated && !json_is_object(identity.federated))
         return em_control_fail(control, 400, "'federated' is an object of issuer, subject, audience and key");
+    if (!identity.subject_name != !identity.authority)
+        return em_control_fail(control, 400, "'subject_name' and 'authority' (PEM) go together");
     if (!em_identities_add(&control->world->identities, &identity, why))
         return em_control_fail(control, 400, why);
     identities_done(control);
@@ -106,7 +106,9 @@ static void tenant_set(struct em_control *control)
     const char *tenant = json_string_value(json_object_get(control->body, "tenant"));
     if (!tenant || !*tenant || strlen(tenant) > 63)
         return em_control_fail(control, 400, "'tenant' is wanted, as text");
-    __atomic_store_n(&control->world->former_tenant, em_tenant(control->world), __ATOMIC_RELEASE);
+    bool gone = json_is_true(json_object_get(control->body, "gone"));
+    __atomic_store_n(&control->world->former_tenant, gone ? NULL : em_tenant(control->world),
+                     __ATOMIC_RELEASE);
     __atomic_store_n(&control->world->options.tenant, em_copy(tenant), __ATOMIC_RELEASE);
     em_control_ok(control);
 }

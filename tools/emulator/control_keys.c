@@ -69,6 +69,7 @@ void em_control_key(struct em_control *control)
         { "create", true, em_keys_create },       { "import", true, em_keys_import },
         { "rotate", false, em_keys_rotate },      { "delete", false, em_deleted_delete },
         { "recover", false, em_deleted_recover }, { "purge", false, em_deleted_purge },
+        { "copy", true, em_backup_copy },
     };
     run_verb(control, verbs, EM_COUNT(verbs), false);
 }

@@ -1,6 +1,7 @@
 #include <openssl/crypto.h>
 #include <string.h>
 #include <time.h>
+#include "assertion.h"
 #include "auth.h"
 #include "clock.h"
 #include "entra.h"
@@ -51,21 +52,21 @@ static void headers(const struct entra *entra)
 static void refuse(struct entra *entra, const struct refusal *why, const char *text)
 {
     char trace[EM_GUID_SIZE], correlation[EM_GUID_SIZE], stamp[32];
+    bool told = em_starts(text, "AADSTS"); /* a number of its own */
+    int code = told ? (int)strtol(text + strlen("AADSTS"), NULL, 10) : why->number;
     time_t now = (time_t)em_clock_seconds();
     struct tm parts;
     em_guid(trace);
     em_guid(correlation);
     strftime(stamp, sizeof(stamp), "%Y-%m-%d %H:%M:%SZ", gmtime_r(&now, &parts));
-    AUTO_TEXT number = em_format("AADSTS%d: ", why->number);
-    AUTO_TEXT description =
-        em_format("%s%s Trace ID: %s Correlation ID: %s Timestamp: %s",
-                  em_starts(text, "AADSTS") ? "" : number, text, trace, correlation, stamp);
-    AUTO_TEXT uri = em_format("%s/error?code=%d", entra->world->authority, why->number);
-    em_reply_json(
-        entra->reply, why->status,
-        em_json(json_pack("{s:s, s:s, s:[i], s:s, s:s, s:s, s:s}", "error", why->error, "error_description",
-                          description, "error_codes", why->number, "timestamp", stamp, "trace_id", trace,
-                          "correlation_id", correlation, "error_uri", uri)));
+    AUTO_TEXT number = em_format("AADSTS%d: ", code);
+    AUTO_TEXT description = em_format("%s%s Trace ID: %s Correlation ID: %s Timestamp: %s",
+                                      told ? "" : number, text, trace, correlation, stamp);
+    AUTO_TEXT uri = em_format("%s/error?code=%d", entra->world->authority, code);
+    em_reply_json(entra->reply, why->status,
+                  em_json(json_pack("{s:s, s:s, s:[i], s:s, s:s, s:s, s:s}", "error", why->error,
+                                    "error_description", description, "error_codes", code, "timestamp", stamp,
+                                    "trace_id", trace, "correlation_id", correlation, "error_uri", uri)));
 }
 
 static bool secret_good(const struct em_identity *identity, const char *secret)
@@ -83,7 +84,7 @@ static const char *text_of(const json_t *object, const char *name)
 /* The audience is this token endpoint, whatever name and port the client knows it by, or the tenant's v2.0 issuer. */
 static bool audience_good(const struct entra *entra, const char *audience)
 {
-    AUTO_TEXT endpoint = em_format("/%s/oauth2/v2.0/token", em_tenant(entra->world));
+    AUTO_TEXT endpoint = em_format("/%s/%s", em_tenant(entra->world), entra->rest);
     AUTO_TEXT issuer = em_format("/%s/v2.0", em_tenant(entra->world));
     const char *path = em_starts(audience, "https://") ? strchr(audience + 8, '/') : NULL;
     return path && (em_same(path, endpoint) || em_same(path, issuer));
@@ -92,7 +93,7 @@ static bool audience_good(const struct entra *entra, const char *audience)
 static bool assertion_good(struct entra *entra, const struct em_identity *identity, const char *assertion)
 {
     char why[256];
-    AUTO_JSON claims = em_jwt_verify_assertion(identity->certificate, assertion, why);
+    AUTO_JSON claims = em_assertion_verify(identity, assertion, why);
     if (!claims) {
         refuse(entra, &bad_assertion, why);
         return false;
@@ -215,11 +216,20 @@ static void grant(struct entra *entra, const struct em_identity *identity, const
                                     "ext_expires_in", lifetime, "access_token", token ? token : "")));
 }
 
+/* AD FS, which Azure Stack Hub may have, is a tenant of this name, and knows the first version of the protocol alone (contract §14). */
+static bool is_adfs(const struct entra *entra)
+{
+    return em_same(entra->tenant, "adfs");
+}
+
 static void token(struct entra *entra)
 {
     const char *type = em_fields_get(&entra->form, "grant_type");
     const char *client = em_fields_get(&entra->form, "client_id");
-    AUTO_TEXT audience = scope_audience(em_fields_get(&entra->form, "scope"));
+    const char *resource = em_fields_get(&entra->form, "resource");
+    AUTO_TEXT audience = !is_adfs(entra) ? scope_audience(em_fields_get(&entra->form, "scope"))
+                         : resource      ? em_copy(resource)
+                                         : NULL;
     struct em_identity identity;
     const char *former = __atomic_load_n(&entra->world->former_tenant, __ATOMIC_ACQUIRE);
     if (!em_same(entra->tenant, em_tenant(entra->world)) && !(former && em_same(entra->tenant, former))) {
@@ -244,6 +254,18 @@ static void token(struct entra *entra)
     if (client_good(entra, &identity))
         grant(entra, &identity, audience);
     em_identity_free(&identity);
+}
+
+static void token_of_v1(struct entra *entra)
+{
+    if (is_adfs(entra))
+        token(entra);
+}
+
+static void token_of_v2(struct entra *entra)
+{
+    if (!is_adfs(entra))
+        token(entra);
 }
 
 static void openid_configuration(struct entra *entra)
@@ -285,7 +307,8 @@ static const struct {
     const char *method, *rest;
     void (*handle)(struct entra *);
 } table[] = {
-    { "POST", "oauth2/v2.0/token", token },
+    { "POST", "oauth2/v2.0/token", token_of_v2 },
+    { "POST", "oauth2/token", token_of_v1 },
     { "GET", "v2.0/.well-known/openid-configuration", openid_configuration },
     { "GET", "discovery/v2.0/keys", key_set },
     { "GET", "discovery/instance", instance_discovery },

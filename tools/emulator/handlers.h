@@ -31,6 +31,7 @@ bool em_policy_put(struct em_call *call);
 /* backup.c */
 bool em_backup_make(struct em_call *call);
 bool em_backup_restore(struct em_call *call);
+bool em_backup_copy(struct em_call *call); /* of the control API */
 /* certificates.c */
 bool em_certificates_create(struct em_call *call);
 bool em_certificates_get(struct em_call *call);

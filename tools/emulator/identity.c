@@ -27,6 +27,8 @@ void em_identity_free(struct em_identity *identity)
     free(identity->secret);
     free(identity->perms);
     free(identity->certificate);
+    free(identity->subject_name);
+    free(identity->authority);
     json_decref(identity->federated);
     json_decref(identity->demand);
     *identity = (struct em_identity){ 0 };
@@ -81,6 +83,8 @@ static struct em_identity duplicate(const struct em_identity *from)
                               .secret = em_copy(from->secret),
                               .perms = em_copy(from->perms),
                               .certificate = from->certificate ? em_copy(from->certificate) : NULL,
+                              .subject_name = from->subject_name ? em_copy(from->subject_name) : NULL,
+                              .authority = from->authority ? em_copy(from->authority) : NULL,
                               .federated = json_deep_copy(from->federated),
                               .demand = json_deep_copy(from->demand),
                               .generation = from->generation };
@@ -208,13 +212,27 @@ bool em_identities_save(struct em_identities *identities, const struct em_store 
         const struct em_identity *item = &identities->item[i];
         json_array_append_new(
             list,
-            em_json(json_pack("{s:s, s:s, s:s, s:s?, s:O?, s:I}", "id", item->id, "secret", item->secret,
-                              "perms", item->perms, "certificate", item->certificate, "federated",
+            em_json(json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:s?, s:O?, s:I}", "id", item->id, "secret",
+                              item->secret, "perms", item->perms, "certificate", item->certificate,
+                              "subject_name", item->subject_name, "authority", item->authority, "federated",
                               item->federated, "generation", (json_int_t)item->generation)));
     }
     pthread_mutex_unlock(&identities->lock);
     AUTO_TEXT text = json_dumps(list, JSON_INDENT(1));
     return text && em_persist_put(store, file_name, text);
+}
+
+void em_identity_borrow(struct em_identity *identity, const json_t *from)
+{
+    const struct {
+        const char *name;
+        char **to;
+    } texts[] = { { "certificate", &identity->certificate },
+                  { "subject_name", &identity->subject_name },
+                  { "authority", &identity->authority } };
+    for (size_t i = 0; i < EM_COUNT(texts); i++)
+        *texts[i].to = (char *)(uintptr_t)json_string_value(json_object_get(from, texts[i].name));
+    identity->federated = json_object_get(from, "federated");
 }
 
 bool em_identities_load(struct em_identities *identities, const struct em_store *store)
@@ -231,8 +249,7 @@ bool em_identities_load(struct em_identities *identities, const struct em_store 
         if (json_unpack(item, "{s:s, s:s, s:s, s:I}", "id", &identity.id, "secret", &identity.secret, "perms",
                         &identity.perms, "generation", &generation) != 0)
             return false;
-        identity.certificate = (char *)(uintptr_t)json_string_value(json_object_get(item, "certificate"));
-        identity.federated = json_object_get(item, "federated");
+        em_identity_borrow(&identity, item);
         identity.generation = generation;
         if (!em_identities_add(identities, &identity, why))
             return false;

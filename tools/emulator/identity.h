@@ -11,6 +11,8 @@
 struct em_identity {
     char *id, *secret, *perms;
     char *certificate; /* PEM or NULL */
+    char *subject_name,
+        *authority; /* whatever certificate has this name and comes from this authority (PEM) will do, too; NULL: none */
     json_t *
         federated; /* issuer, subject, audience, key (PEM) of another issuer's tokens that stand for it; NULL: none */
     json_t *demand; /* claims that its next token request must carry; NULL: none */
@@ -36,6 +38,9 @@ bool em_identities_revoke(struct em_identities *identities, const char *id);
 /* All its tokens are refused from now on, and a new one counts only when its request carries these claims. Once answered, a demand is gone. */
 void em_identities_demand(struct em_identities *identities, const char *id, const json_t *claims);
 void em_identities_answered(struct em_identities *identities, const char *id);
+
+/* What an application may prove itself by, as the control API and the state directory write it. Borrowed. */
+void em_identity_borrow(struct em_identity *identity, const json_t *from);
 
 /* A copy that the caller frees with em_identity_free; false: unknown. */
 bool em_identities_find(struct em_identities *identities, const char *id, struct em_identity *ret);

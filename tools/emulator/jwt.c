@@ -6,18 +6,14 @@
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include "jwt.h"
+#include "jwt_parts.h"
 #include "persist.h"
 
 enum { SIGNER_BITS = 2048 };
 
 static const char file_name[] = "token.key";
 
-struct parts { /* of a compact token; text is one copy cut in three */
-    char *text, *header, *claims, *signature;
-    size_t signed_length;
-};
-
-static bool split(const char *token, struct parts *ret)
+bool em_jwt_split(const char *token, struct em_jwt_parts *ret)
 {
     char *text = em_copy(token);
     char *first = strchr(text, '.'), *second = first ? strchr(first + 1, '.') : NULL;
@@ -26,11 +22,11 @@ static bool split(const char *token, struct parts *ret)
         return false;
     }
     *first = *second = '\0';
-    *ret = (struct parts){ text, text, first + 1, second + 1, (size_t)(second - text) };
+    *ret = (struct em_jwt_parts){ token, text, text, first + 1, second + 1, (size_t)(second - text) };
     return true;
 }
 
-static json_t *decode(const char *part)
+json_t *em_jwt_decode(const char *part)
 {
     AUTO_BLOB bytes = { 0 };
     if (!em_unbase64url(part, &bytes))
@@ -129,7 +125,7 @@ char *em_jwt_sign(const struct em_signer *signer, const json_t *claims)
     return tail ? em_format("%s.%s", input, tail) : NULL;
 }
 
-static bool signature_good(EVP_PKEY *key, const char *token, const struct parts *parts, bool pss)
+bool em_jwt_signature_good(EVP_PKEY *key, const struct em_jwt_parts *parts, bool pss)
 {
     AUTO_BLOB signature = { 0 };
     EVP_PKEY_CTX *detail = NULL;
@@ -139,7 +135,7 @@ static bool signature_good(EVP_PKEY *key, const char *token, const struct parts 
     bool ok = context && EVP_DigestVerifyInit(context, &detail, EVP_sha256(), NULL, key) == 1 &&
               (!pss || (EVP_PKEY_CTX_set_rsa_padding(detail, RSA_PKCS1_PSS_PADDING) == 1 &&
                         EVP_PKEY_CTX_set_rsa_pss_saltlen(detail, RSA_PSS_SALTLEN_DIGEST) == 1)) &&
-              EVP_DigestVerify(context, signature.data, signature.len, (const unsigned char *)token,
+              EVP_DigestVerify(context, signature.data, signature.len, (const unsigned char *)parts->token,
                                parts->signed_length) == 1;
     EVP_MD_CTX_free(context);
     return ok;
@@ -147,94 +143,38 @@ static bool signature_good(EVP_PKEY *key, const char *token, const struct parts 
 
 json_t *em_jwt_verify(const struct em_signer *signer, const char *token)
 {
-    struct parts parts;
-    if (!split(token, &parts))
+    struct em_jwt_parts parts;
+    if (!em_jwt_split(token, &parts))
         return NULL;
     AUTO_TEXT text = parts.text;
-    AUTO_JSON header = decode(parts.header);
+    AUTO_JSON header = em_jwt_decode(parts.header);
     const char *alg = json_string_value(json_object_get(header, "alg"));
-    if (!alg || strcmp(alg, "RS256") != 0 || !signature_good(signer->key, token, &parts, false))
+    if (!alg || strcmp(alg, "RS256") != 0 || !em_jwt_signature_good(signer->key, &parts, false))
         return NULL;
-    return decode(parts.claims);
-}
-
-/* Thumbprints come as base64url or as standard base64 with padding (contract §14.2). */
-static bool thumbprint_is(const json_t *header, const char *member, const unsigned char *digest,
-                          size_t length)
-{
-    const char *text = json_string_value(json_object_get(header, member));
-    AUTO_TEXT url = em_base64url(digest, length);
-    AUTO_TEXT standard = em_base64(digest, length);
-    return text && (strcmp(text, url) == 0 || strcmp(text, standard) == 0);
-}
-
-static bool names_certificate(const json_t *header, const X509 *certificate)
-{
-    unsigned char sha1[EVP_MAX_MD_SIZE], sha256[EVP_MAX_MD_SIZE];
-    char hex[41] = "";
-    if (!X509_digest(certificate, EVP_sha1(), sha1, NULL) ||
-        !X509_digest(certificate, EVP_sha256(), sha256, NULL))
-        return false;
-    for (size_t i = 0; i < 20; i++)
-        snprintf(hex + 2 * i, 3, "%02x", sha1[i]);
-    const char *kid = json_string_value(json_object_get(header, "kid"));
-    return thumbprint_is(header, "x5t", sha1, 20) || thumbprint_is(header, "x5t#S256", sha256, 32) ||
-           (kid && em_same(kid, hex));
-}
-
-static X509 *certificate_parse(const char *pem)
-{
-    BIO *bio = BIO_new_mem_buf(pem, -1);
-    X509 *certificate = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-    BIO_free(bio);
-    return certificate;
-}
-
-json_t *em_jwt_verify_assertion(const char *pem, const char *token, char ret_why[256])
-{
-    struct parts parts;
-    if (!split(token, &parts)) {
-        snprintf(ret_why, 256, "AADSTS50027: JWT token is invalid or malformed.");
-        return NULL;
-    }
-    AUTO_TEXT text = parts.text;
-    AUTO_JSON header = decode(parts.header);
-    const char *alg = json_string_value(json_object_get(header, "alg"));
-    bool pss = alg && strcmp(alg, "PS256") == 0;
-    X509 *certificate = pem ? certificate_parse(pem) : NULL;
-    bool named = certificate && names_certificate(header, certificate);
-    bool good = named && alg && (pss || strcmp(alg, "RS256") == 0) &&
-                signature_good(X509_get0_pubkey(certificate), token, &parts, pss);
-    X509_free(certificate);
-    if (good)
-        return decode(parts.claims);
-    snprintf(ret_why, 256,
-             "AADSTS700027: The certificate with identifier used to sign the client assertion is %s",
-             named ? "registered, but the signature is not valid." : "not registered on application.");
-    return NULL;
+    return em_jwt_decode(parts.claims);
 }
 
 json_t *em_jwt_verify_foreign(const char *pem, const char *token)
 {
-    struct parts parts;
-    if (!split(token, &parts))
+    struct em_jwt_parts parts;
+    if (!em_jwt_split(token, &parts))
         return NULL;
     AUTO_TEXT text = parts.text;
-    AUTO_JSON header = decode(parts.header);
+    AUTO_JSON header = em_jwt_decode(parts.header);
     const char *alg = json_string_value(json_object_get(header, "alg"));
     BIO *bio = BIO_new_mem_buf(pem, -1);
     EVP_PKEY *key = bio ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
-    bool good = key && alg && strcmp(alg, "RS256") == 0 && signature_good(key, token, &parts, false);
+    bool good = key && alg && strcmp(alg, "RS256") == 0 && em_jwt_signature_good(key, &parts, false);
     EVP_PKEY_free(key);
     BIO_free(bio);
-    return good ? decode(parts.claims) : NULL;
+    return good ? em_jwt_decode(parts.claims) : NULL;
 }
 
 json_t *em_jwt_peek(const char *token)
 {
-    struct parts parts;
-    if (!split(token, &parts))
+    struct em_jwt_parts parts;
+    if (!em_jwt_split(token, &parts))
         return NULL;
     AUTO_TEXT text = parts.text;
-    return decode(parts.claims);
+    return em_jwt_decode(parts.claims);
 }

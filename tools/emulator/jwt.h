@@ -1,4 +1,4 @@
-/* Signed tokens: the emulator's own (RS256), and client assertions checked against a certificate (RS256, PS256).
+/* Signed tokens: the emulator's own and other issuers' (RS256). Client assertions: assertion.h.
  * RFC 7515, 7519; contract §4.3, §14.2. A signer is immutable once loaded. */
 #ifndef EM_JWT_H
 #define EM_JWT_H
@@ -23,9 +23,6 @@ char *em_jwt_sign(const struct em_signer *signer, const json_t *claims);
 /* The claims of a token that this signer made, whatever they say; NULL for anything else. Owned by the caller. */
 json_t *em_jwt_verify(const struct em_signer *signer, const char *token);
 
-/* The claims of an assertion signed with the certificate's key and naming it by x5t, x5t#S256 or kid; NULL with a
- * line that says why not. */
-json_t *em_jwt_verify_assertion(const char *certificate, const char *token, char ret_why[256]);
 /* The claims of another issuer's token (RS256), checked with its public key in PEM; NULL: it is not of that key. */
 json_t *em_jwt_verify_foreign(const char *key, const char *token);
 /* Claims of any token, unchecked. */
