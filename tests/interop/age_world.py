@@ -61,7 +61,7 @@ class World(Emulator):
 
     def environment(self, **more):
         """PATH leads to the plugin and to kvp11, as after an installation."""
-        path = f"{self.build / 'tools'}:{more.pop('PATH', os.environ['PATH'])}"
+        path = f"{self.build / 'tools'}:{more.pop('PATH', os.environ['PATH'])}:/usr/sbin"
         return super().environment(PATH=path, **more)
 
     def with_plugins(self):
