@@ -129,6 +129,8 @@ static void other_lines_are_refused(void **state)
             fail_msg("%s: %s", changes[i].sentence, err.text);
         assert_null(record.version);
     }
+    static const char location[] = "{\"type\":\"location\",\"spki_sha256\":\"\",\"kid\":\"https://a\","
+                                   "\"first_seen\":0,\"seen\":0,\"accepted\":0}";
     static const char *const others[] = {
         "",
         "[]",
@@ -136,8 +138,7 @@ static void other_lines_are_refused(void **state)
         "{\"type\":\"end\",\"lines\":1,\"sha256\":\"00\"}",
         "{\"type\":\"backup\",\"id\":\"a\"}",
         "{\"type\":\"kvmap\",\"format\":2}",
-        "{\"type\":\"location\",\"spki_sha256\":\"\",\"kid\":\"https://"
-        "a\",\"first_seen\":0,\"seen\":0,\"accepted\":0}",
+        location,
     };
     for (size_t i = 0; i < COUNT(others); i++) {
         struct kv_kvmap_record record = { 0 };
