@@ -31,7 +31,7 @@ static const struct kv_command commands[] = {
       1, kv_cmd_open_options, kv_cmd_open },
     { "sync", "", "ask the vaults for everything, and tell what changed and what is about to be lost", 0, 0,
       NULL, kv_cmd_sync },
-    { "cms open", "[FILE] [--out FILE] [--allow-unauthenticated]",
+    { "cms open", "[FILE] [--out FILE] [--certificate FILE] [--allow-unauthenticated]",
       "open an envelope made by 'openssl cms -encrypt'", 0, 1, kv_cmd_cms_open_options, kv_cmd_cms_open },
     { "cms seal", "-r KEY|CERT... [--break-glass CERT|none] [--out FILE] [FILE]",
       "seal a small file as 'openssl cms -decrypt' can open it", 0, 1, kv_cmd_cms_seal_options,

@@ -324,7 +324,7 @@ def says_why_it_cannot_be_opened(tool):
     for form in ("PEM", "SMIME"):
         openssl(tool, "cms", "-encrypt", "-binary", "-outform", form, "-aes-256-gcm", "-keyid", "-recip", pem, "-in", "data", "-out", form)
     tool.refuses(66, ["none of the recipients", "key id "], "cms", "open", "foreign")
-    tool.refuses(66, ["a certificate of 'break glass'", "-keyid"], "cms", "open", "named")
+    tool.refuses(66, ["a certificate of 'break glass'", "--certificate", "-keyid"], "cms", "open", "named")
     tool.refuses(65, ["is PEM", "base64 -d"], "cms", "open", "PEM")
     tool.refuses(65, ["is S/MIME", "base64 -d"], "cms", "open", "SMIME")
     for remedy in ("grep -v '^-----' PEM | base64 -d", "sed '1,/^\\r*$/d' SMIME | base64 -di"):
@@ -352,6 +352,9 @@ def finds_a_key_by_its_certificate(tool):
     openssl(tool, "x509", "-req", "-in", "leaf.csr", "-CA", "glass.pem", "-CAkey", "glass.key", "-set_serial", "77", "-force_pubkey", "k.pub", "-days", "9",
             "-out", "folder/leaf.pem")
     seal(tool, content(61), ["folder/leaf.pem"], key_id=False)
+    tool.refuses(66, ["a certificate of 'break glass'"], "cms", "open", "sealed")
+    assert tool.run("cms", "open", "--certificate", "folder/leaf.pem", "sealed").stdout == content(61), tool.vault.log()
+    tool.refuses(66, ["names no certificate", "'k'"], "cms", "open", "--certificate", pem, "sealed")
     config = tool.vault.configure("folder.conf", certificate_folder=tool.vault.dir / "folder")
     assert tool.run("cms", "open", "sealed", config=config).stdout == content(61), tool.vault.log()
 
