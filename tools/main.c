@@ -24,7 +24,10 @@ static const struct kv_command commands[] = {
     { "recipient", "NAME [--version VERSION | --floating]", "print a key as a recipient for age", 1, 1,
       kv_cmd_recipient_options, kv_cmd_recipient },
     { "identity", "", "print the identity that opens files for age", 0, 0, NULL, kv_cmd_identity },
-    { "seal", "-r RECIPIENT... [-R FILE]... [--break-glass RECIPIENT|none] [--out FILE] [-- PRODUCER...]",
+    { "seal",
+      "-r RECIPIENT... [-R FILE]... [--break-glass RECIPIENT|none] [--out FILE] [--register ID [--store "
+      "STORE] "
+      "[--retain-until DATE]] [-- PRODUCER...]",
       "seal a backup into an age file for keys of vaults and others", 0, 0, kv_cmd_seal_options, kv_cmd_seal,
       .program = true },
     { "open", "[-i FILE]... [--out FILE] [FILE]", "open an age file with the vaults, or with identities", 0,
