@@ -1,6 +1,5 @@
 #include "open.h"
 
-#include "ahead.h"
 #include "check.h"
 #include "cipher.h"
 
@@ -16,13 +15,14 @@ struct reading {
     struct kv_cms_opener *opener; /* NULL: it is only checked */
     struct kv_cms_check *check;   /* NULL: the opener sees whether it is authentic */
     bool second;
-    struct kv_bytes out;
+    struct kv_bytes in, out;
 };
 
 static void reading_free(struct reading *reading)
 {
     kv_cms_opener_free(reading->opener);
     kv_cms_check_free(reading->check);
+    kv_bytes_free(&reading->in);
     kv_bytes_free(&reading->out);
 }
 
@@ -37,23 +37,13 @@ static enum kv_status take_piece(struct reading *reading, struct kv_view piece, 
     return kv_output_write(reading->output, (struct kv_view){ reading->out.data, done }, err);
 }
 
-/* In the other thread. */
-static enum kv_status fill_piece(void *user, unsigned char *to, size_t *ret_len, struct kv_error *err)
-{
-    return kv_ber_stream_read(user, to, PIECE, ret_len, err);
-}
-
 /* The content from its first byte to its last, whose piece is the short one. */
 static enum kv_status read_content(struct reading *reading, struct kv_error *err)
 {
-    struct kv_cms_ahead_source source = { fill_piece, &reading->opening->ber, PIECE,
-                                          .alone = !kv_cms_input_is_file(reading->start.input) };
-    KV_AUTO_CMS_AHEAD struct kv_cms_ahead *ahead = NULL;
-    struct kv_view piece = { NULL, PIECE };
-    KV_TRY(kv_cms_ahead_start(&source, &ahead, err));
-    while (piece.len == PIECE) {
-        KV_TRY(kv_cms_ahead_next(ahead, &piece, err));
-        KV_TRY(take_piece(reading, piece, err));
+    size_t len = PIECE;
+    while (len == PIECE) {
+        KV_TRY(kv_ber_stream_read(&reading->opening->ber, reading->in.data, PIECE, &len, err));
+        KV_TRY(take_piece(reading, (struct kv_view){ reading->in.data, len }, err));
     }
     return KV_OK;
 }
@@ -123,7 +113,8 @@ enum kv_status kv_cms_open_content(struct kv_cms_opening *opening, struct kv_vie
         KV_TRY(kv_cms_input_keep(opening->ber.input, err));
     reading.start = opening->ber;
     reading.start_at = opening->ber.input->position;
-    if (kv_bytes_alloc(PIECE + KV_CMS_NONCE_MAX, &reading.out) != KV_OK)
+    if (kv_bytes_alloc(PIECE, &reading.in) != KV_OK ||
+        kv_bytes_alloc(PIECE + KV_CMS_NONCE_MAX, &reading.out) != KV_OK)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
     if (twice)
         return read_twice(&reading, err);
