@@ -1,4 +1,5 @@
 /* kvp11 cms open, kvp11 cms seal: envelopes as `openssl cms` makes and reads them. */
+#include "cms/certificate_file.h"
 #include "cms/open.h"
 #include "cms/recipient.h"
 #include "cms/seal_for.h"
@@ -9,6 +10,8 @@
 const struct kv_option kv_cmd_cms_open_options[] = {
     { "--in", "FILE", "the envelope: the same as the argument" },
     { "--out", "FILE", "write the content here, whole or not at all" },
+    { "--certificate", "FILE",
+      "the certificate that the envelope was made for, when it does not name the key" },
     { "--allow-unauthenticated", NULL, "also open CBC, where changes of the file are not noticed" },
     { NULL, NULL, NULL },
 };
@@ -23,16 +26,28 @@ static enum kv_status input_name(const struct kv_tool *tool, const char **ret, s
     return KV_OK;
 }
 
+static enum kv_status take_certificate(const struct kv_tool *tool, struct kv_cms_envelope *envelope,
+                                       struct kv_certificate **ret, struct kv_error *err)
+{
+    const char *path = kv_common_option(tool, "--certificate");
+    if (!path)
+        return KV_OK;
+    KV_TRY(kv_cms_certificate_file(path, ret, err));
+    return kv_cms_recipient_is(envelope, *ret, err);
+}
+
 enum kv_status kv_cmd_cms_open(struct kv_tool *tool, struct kv_error *err)
 {
     const char *name = NULL;
     KV_AUTO_CMS_INPUT struct kv_cms_input input = { .fd = -1, .copy = -1 };
+    KV_AUTO_CERTIFICATE struct kv_certificate *certificate = NULL;
     KV_CLEANUP(kv_cms_opening_free) struct kv_cms_opening opening = { 0 };
     KV_AUTO_OUTPUT struct kv_output *output = NULL;
     KV_AUTO_BYTES struct kv_bytes key = { 0 };
     KV_TRY(input_name(tool, &name, err));
     KV_TRY(kv_cms_input_open(name, &input, err));
     KV_TRY(kv_cms_open_head(&input, kv_common_option(tool, "--allow-unauthenticated"), &opening, err));
+    KV_TRY(take_certificate(tool, &opening.envelope, &certificate, err));
     KV_TRY(kv_output_open(kv_common_option(tool, "--out"), &output, err));
     KV_TRY(kv_common_open_map(tool, err));
     KV_TRY(kv_cms_recipient_key(tool, &opening.envelope, &key, err));

@@ -33,7 +33,7 @@ static const struct kv_command commands[] = {
     { "recipient", "NAME [--version VERSION | --floating]", "print a key as a recipient for age", 1, 1,
       kv_cmd_recipient_options, kv_cmd_recipient },
     { "identity", "", "print the identity that opens files for age", 0, 0, NULL, kv_cmd_identity },
-    { "cms open", "[FILE] [--out FILE] [--allow-unauthenticated]",
+    { "cms open", "[FILE] [--out FILE] [--certificate FILE] [--allow-unauthenticated]",
       "open an envelope made by 'openssl cms -encrypt'", 0, 1, kv_cmd_cms_open_options, kv_cmd_cms_open },
     { "cms seal", "-r KEY|CERT... [--break-glass CERT|none] [--out FILE] [FILE]",
       "seal a small file as 'openssl cms -decrypt' can open it", 0, 1, kv_cmd_cms_seal_options,

@@ -1,8 +1,10 @@
 """kvp11 cms: envelopes of `openssl cms` opened with vault keys, and ours opened by it."""
 import itertools
 import json
+import os
 import pathlib
 import random
+import signal
 import subprocess
 
 OAEP256 = ["-keyopt", "rsa_padding_mode:oaep", "-keyopt", "rsa_oaep_md:sha256", "-keyopt", "rsa_mgf1_md:sha256"]
@@ -282,6 +284,29 @@ def notices_a_file_that_changes_under_it(tool):
         assert any(words in message for words in (b"changed while it was read", b"it was cut", b"no envelope that can be read")), (change, message)
 
 
+def leaves_nothing_when_it_is_killed(tool):
+    """killed in the middle of a content, --out leaves what was there before, and no piece of what was not checked yet"""
+    whole = envelope(tool, 4 << 20)
+    folder = tool.vault.dir / "restored"
+    folder.mkdir()
+    (folder / "file").write_bytes(b"old")
+    os.mkfifo(tool.vault.dir / "pipe")
+    try:
+        os.close(os.open(folder, os.O_TMPFILE | os.O_WRONLY))
+        nameless = True
+    except OSError:
+        nameless = False  # then only an end that can be caught takes the name away
+    for end in (signal.SIGKILL, signal.SIGTERM) if nameless else (signal.SIGTERM,):
+        process = subprocess.Popen([tool.vault.tool, "cms", "open", "pipe", "--out", "restored/file"], cwd=tool.vault.dir, env=tool.vault.environment(),
+                                   stdin=subprocess.DEVNULL)
+        with open(tool.vault.dir / "pipe", "wb") as pipe:
+            pipe.write(whole[:3 << 20])  # more than the pipe holds: most of it has been read
+            pipe.flush()
+            process.send_signal(end)
+            assert process.wait(timeout=30) == -end
+        assert [entry.name for entry in folder.iterdir()] == ["file"] and (folder / "file").read_bytes() == b"old", list(folder.iterdir())
+
+
 # --- what stands in the way ---
 def goes_on_to_another_recipient_of_ours(tool):
     """of two versions that can open it the first is disabled, or gone: the other one does; a wrapped key that is wrong is the end"""
@@ -324,7 +349,7 @@ def says_why_it_cannot_be_opened(tool):
     for form in ("PEM", "SMIME"):
         openssl(tool, "cms", "-encrypt", "-binary", "-outform", form, "-aes-256-gcm", "-keyid", "-recip", pem, "-in", "data", "-out", form)
     tool.refuses(66, ["none of the recipients", "key id "], "cms", "open", "foreign")
-    tool.refuses(66, ["a certificate of 'break glass'", "-keyid"], "cms", "open", "named")
+    tool.refuses(66, ["a certificate of 'break glass'", "--certificate", "-keyid"], "cms", "open", "named")
     tool.refuses(65, ["is PEM", "base64 -d"], "cms", "open", "PEM")
     tool.refuses(65, ["is S/MIME", "base64 -d"], "cms", "open", "SMIME")
     for remedy in ("grep -v '^-----' PEM | base64 -d", "sed '1,/^\\r*$/d' SMIME | base64 -di"):
@@ -352,6 +377,9 @@ def finds_a_key_by_its_certificate(tool):
     openssl(tool, "x509", "-req", "-in", "leaf.csr", "-CA", "glass.pem", "-CAkey", "glass.key", "-set_serial", "77", "-force_pubkey", "k.pub", "-days", "9",
             "-out", "folder/leaf.pem")
     seal(tool, content(61), ["folder/leaf.pem"], key_id=False)
+    tool.refuses(66, ["a certificate of 'break glass'"], "cms", "open", "sealed")
+    assert tool.run("cms", "open", "--certificate", "folder/leaf.pem", "sealed").stdout == content(61), tool.vault.log()
+    tool.refuses(66, ["names no certificate", "'k'"], "cms", "open", "--certificate", pem, "sealed")
     config = tool.vault.configure("folder.conf", certificate_folder=tool.vault.dir / "folder")
     assert tool.run("cms", "open", "sealed", config=config).stdout == content(61), tool.vault.log()
 
@@ -424,6 +452,9 @@ def seals_for_whom_it_is_told(tool):
         tool.refuses(code, words, "cms", "seal", *arguments)
 
 
-SCENARIOS = (opens_what_openssl_makes, opens_every_size, goes_to_the_version_that_is_named, is_found_on_a_new_host, notices_every_flip, notices_every_cut,
-             notices_what_was_swapped, notices_other_algorithms, says_nothing_about_padding, asks_before_it_opens_cbc, notices_a_file_that_changes_under_it,
-             goes_on_to_another_recipient_of_ours, says_why_it_cannot_be_opened, finds_a_key_by_its_certificate, is_opened_by_openssl, seals_for_whom_it_is_told)
+SCENARIOS = (
+    opens_what_openssl_makes, opens_every_size, goes_to_the_version_that_is_named, is_found_on_a_new_host, notices_every_flip, notices_every_cut,
+    notices_what_was_swapped, notices_other_algorithms, says_nothing_about_padding, asks_before_it_opens_cbc, notices_a_file_that_changes_under_it,
+    leaves_nothing_when_it_is_killed, goes_on_to_another_recipient_of_ours, says_why_it_cannot_be_opened, finds_a_key_by_its_certificate,
+    is_opened_by_openssl, seals_for_whom_it_is_told,
+)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/encode.h"
+#include "check.h"
 #include "cipher.h"
 #include "mech/local.h"
 #include "open.h"
@@ -31,6 +32,7 @@ struct parts {
     const char *other;      /* hex: what stands there instead of what the tag covers */
     const char *type;       /* hex of the content's type; NULL: data */
     size_t tag_len;
+    size_t nonce_len; /* 0: 12 */
 };
 
 static void add_hex(unsigned char tag, const char *hex, struct kv_buffer *ret)
@@ -46,9 +48,9 @@ static void wrap(unsigned char tag, struct kv_buffer *contents, struct kv_buffer
     kv_buffer_free(contents);
 }
 
-static void encrypt(const struct parts *parts, const unsigned char nonce[12], struct kv_buffer *ret)
+static void encrypt(const struct parts *parts, struct kv_view nonce, struct kv_buffer *ret)
 {
-    CK_GCM_PARAMS gcm = { (CK_BYTE *)nonce, 12, 96, NULL, 0, 128 };
+    CK_GCM_PARAMS gcm = { (CK_BYTE *)nonce.data, nonce.len, 8 * nonce.len, NULL, 0, 128 };
     KV_AUTO_BUFFER struct kv_buffer covered = { 0 };
     if (parts->attributes) {
         add_hex(SET, parts->attributes, &covered);
@@ -70,13 +72,14 @@ static void encrypt(const struct parts *parts, const unsigned char nonce[12], st
 
 static struct kv_bytes envelope(const struct parts *parts)
 {
-    static const unsigned char nonce[12] = { 1, 2, 3 };
+    static const unsigned char bytes[16] = { 1, 2, 3 };
+    struct kv_view nonce = { bytes, parts->nonce_len ? parts->nonce_len : 12 };
     KV_AUTO_BUFFER struct kv_buffer cipher = { 0 }, info = { 0 }, body = { 0 }, inner = { 0 }, outer = { 0 };
     KV_AUTO_BYTES struct kv_bytes algorithm = { 0 };
     struct kv_bytes whole;
     encrypt(parts, nonce, &cipher);
     size_t len = cipher.bytes.len - KV_CMS_TAG_MAX;
-    assert_int_equal(kv_cms_content_write((struct kv_view){ nonce, 12 }, &algorithm), KV_OK);
+    assert_int_equal(kv_cms_content_write(nonce, &algorithm), KV_OK);
     add_hex(OID, parts->type ? parts->type : "2a864886f70d010701", &info);
     assert_int_equal(kv_buffer_add(&info, KV_VIEW(algorithm)), KV_OK);
     assert_int_equal(kv_der_add(CONTENT, (struct kv_view){ cipher.bytes.data, len }, &info), KV_OK);
@@ -150,13 +153,17 @@ static void holds(const struct world *world, const char *expected)
 struct sentence {
     const char *text;
     const char *attributes, *other, *type;
-    size_t tag_len; /* 0: 16 */
+    size_t tag_len;   /* 0: 16 */
+    size_t nonce_len; /* 0: 12 */
     enum kv_status status;
     const char *why;
 };
 
 static const struct sentence sentences[] = {
     { "an envelope without attributes", .status = KV_OK },
+    { "a nonce of 16 bytes", .nonce_len = 16, .status = KV_OK },
+    { "a nonce of 8 bytes", .nonce_len = 8, .attributes = "3009060355040331020500", .status = KV_OK },
+    { "a nonce of 7 bytes", .nonce_len = 7, .status = KV_BAD_DATA, .why = "the parameters of AES-256-GCM" },
     { "attributes that the tag covers", .attributes = "3009060355040331020500", .status = KV_OK },
     { "attributes that somebody changed", .attributes = "3009060355040331020500",
       .other = "3009060355040431020500", .status = KV_BAD_CIPHERTEXT, .why = "is not what its sender wrote" },
@@ -174,8 +181,12 @@ static void test_attributes(void **state)
     struct world *world = *state;
     for (size_t i = 0; i < COUNT(sentences); i++) {
         const struct sentence *sentence = &sentences[i];
-        struct parts parts = { world->key, sentence->attributes, sentence->other, sentence->type,
-                               sentence->tag_len ? sentence->tag_len : KV_CMS_TAG_MAX };
+        struct parts parts = { world->key,
+                               sentence->attributes,
+                               sentence->other,
+                               sentence->type,
+                               sentence->tag_len ? sentence->tag_len : KV_CMS_TAG_MAX,
+                               sentence->nonce_len };
         KV_AUTO_BYTES struct kv_bytes whole = envelope(&parts);
         static const char *const outputs[] = { NULL, "/dev/null" };
         for (size_t j = 0; j < COUNT(outputs); j++) {
@@ -220,6 +231,87 @@ static void test_every_prefix(void **state)
         assert_int_equal(kv_bytes_copy((struct kv_view){ whole.data, len }, &prefix), KV_OK);
         assert_int_equal(opened(KV_VIEW(prefix), KV_VIEW(world->key), world->file, NULL), KV_BAD_DATA);
         holds(world, "");
+    }
+}
+
+/* --- the check of a content in pieces --- */
+enum { PIECE = 64, LONGEST = 5 * PIECE };
+
+static struct kv_view piece_of(struct kv_view all, size_t number)
+{
+    size_t at = number * PIECE, left = all.len - at;
+    return (struct kv_view){ all.data + at, left < PIECE ? left : PIECE };
+}
+
+static enum kv_status checked(struct kv_cms_check *check, struct kv_view cipher, struct kv_view tag)
+{
+    for (size_t i = 0; i <= cipher.len / PIECE; i++)
+        assert_int_equal(kv_cms_check_add(check, piece_of(cipher, i), NULL), KV_OK);
+    return kv_cms_check_tag(check, (struct kv_view){ 0 }, tag, NULL);
+}
+
+static enum kv_status confirmed(struct kv_cms_check *check, struct kv_view cipher)
+{
+    for (size_t i = 0; i <= cipher.len / PIECE; i++)
+        KV_TRY(kv_cms_check_confirm(check, piece_of(cipher, i), i == cipher.len / PIECE, NULL));
+    return KV_OK;
+}
+
+static struct kv_cms_check *new_check(struct kv_view key, const unsigned char nonce[12])
+{
+    struct kv_cms_content content = { .cipher = &kv_cms_aes256_gcm,
+                                      .nonce_len = 12,
+                                      .tag_len = KV_CMS_TAG_MAX };
+    struct kv_cms_check *check = NULL;
+    memcpy(content.nonce, nonce, 12);
+    assert_int_equal(kv_cms_check_new(&content, key, PIECE, &check, NULL), KV_OK);
+    return check;
+}
+
+/* Every length, by keys and nonces that are new each time: our sum of pieces is OpenSSL's tag, and of nothing else. */
+static void test_check_is_gcm(void **state)
+{
+    unsigned char key[32], nonce[12], plain[LONGEST], cipher[LONGEST], tag[KV_CMS_TAG_MAX];
+    struct kv_view secret = { key, sizeof(key) };
+    for (size_t len = 0; len <= LONGEST; len++) {
+        assert_int_equal(kv_random_bytes(key, sizeof(key)), KV_OK);
+        assert_int_equal(kv_random_bytes(nonce, sizeof(nonce)), KV_OK);
+        assert_int_equal(kv_random_bytes(plain, sizeof(plain)), KV_OK);
+        assert_int_equal(
+            kv_cms_seal_content(secret, nonce, (struct kv_view){ plain, len }, cipher, tag, NULL), KV_OK);
+        struct kv_view whole = { cipher, len }, right = { tag, sizeof(tag) };
+        KV_AUTO_CMS_CHECK struct kv_cms_check *check = new_check(secret, nonce);
+        assert_int_equal(checked(check, whole, right), KV_OK);
+        assert_int_equal(confirmed(check, whole), KV_OK);
+        assert_int_equal(kv_cms_check_confirm(check, (struct kv_view){ cipher, 0 }, true, NULL),
+                         KV_BAD_CIPHERTEXT);
+        KV_AUTO_CMS_CHECK struct kv_cms_check *changed = new_check(secret, nonce);
+        if (len)
+            cipher[len / 3] ^= 1;
+        else
+            tag[3] ^= 1;
+        assert_int_equal(checked(changed, whole, right), KV_BAD_CIPHERTEXT);
+    }
+}
+
+/* In the second reading a piece that is another, in another place, missing or too many is not confirmed. */
+static void test_check_confirms_what_it_saw(void **state)
+{
+    unsigned char key[32] = { 1 }, nonce[12] = { 2 }, bytes[LONGEST];
+    struct kv_view whole = { bytes, LONGEST - 10 };
+    for (size_t i = 0; i < LONGEST; i++)
+        bytes[i] = (unsigned char)(i * i);
+    for (unsigned how = 0; how < 5; how++) {
+        KV_AUTO_CMS_CHECK struct kv_cms_check *check = new_check((struct kv_view){ key, sizeof(key) }, nonce);
+        (void)checked(check, whole, (struct kv_view){ bytes, KV_CMS_TAG_MAX });
+        assert_int_equal(kv_cms_check_confirm(check, piece_of(whole, 0), false, NULL), KV_OK);
+        struct kv_view second = piece_of(whole, how == 1 ? 2 : 1);
+        if (how == 2)
+            second.len--;
+        bytes[PIECE + 5] ^= how == 3;
+        enum kv_status status = kv_cms_check_confirm(check, second, how == 4, NULL);
+        bytes[PIECE + 5] ^= how == 3;
+        assert_int_equal(status, how ? KV_BAD_CIPHERTEXT : KV_OK);
     }
 }
 
@@ -332,6 +424,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_attributes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_round_trip, setup, teardown),
         cmocka_unit_test_setup_teardown(test_every_prefix, setup, teardown),
+        cmocka_unit_test(test_check_is_gcm),
+        cmocka_unit_test(test_check_confirms_what_it_saw),
         cmocka_unit_test(test_oids),
         cmocka_unit_test(test_transports),
         cmocka_unit_test_setup_teardown(test_gcm_is_bounded, setup, teardown),

@@ -1,11 +1,11 @@
 #include "cipher.h"
 
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <string.h>
 #include "base/ossl.h"
-#include "mech/local.h"
 
-enum { GMAC_NONCE = 12, GMAC_TAG = 16, GMAC_KEY = 32 };
+enum { NONCE = 12, AES_BLOCK = 16 };
 
 struct kv_cms_opener {
     EVP_CIPHER_CTX *context;
@@ -73,7 +73,38 @@ enum kv_status kv_cms_opener_update(struct kv_cms_opener *opener, struct kv_view
     return KV_OK;
 }
 
+/* GCM deciphers by AES in counter mode, from the second counter on when the nonce has 12 bytes (SP 800-38D §7.1); what other nonces become, only GCM itself knows. */
+enum kv_status kv_cms_opener_checked(const struct kv_cms_content *content, struct kv_view key,
+                                     struct kv_cms_opener **ret, struct kv_error *err)
+{
+    enum { FIRST = 2 };
+    unsigned char counter[AES_BLOCK] = { 0 };
+    char name[16];
+    if (content->nonce_len != NONCE)
+        return kv_cms_opener_new(content, key, (struct kv_view){ 0 }, ret, err);
+    KV_AUTO_CMS_OPENER struct kv_cms_opener *opener = calloc(1, sizeof(*opener));
+    if (!opener)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    memcpy(counter, content->nonce, NONCE);
+    counter[AES_BLOCK - 1] = FIRST;
+    snprintf(name, sizeof(name), "AES-%zu-CTR", 8 * key.len);
+    opener->cipher = content->cipher;
+    opener->context = start(name, key.data, (struct kv_view){ counter, sizeof(counter) }, false);
+    if (!opener->context)
+        return broken(err);
+    *ret = kv_take(opener);
+    return KV_OK;
+}
+
 /* A wrong key, a changed content, a changed tag: whoever feeds us chosen envelopes is told them apart by nothing. */
+enum kv_status kv_cms_not_authentic(struct kv_error *err)
+{
+    return kv_fail(
+        err, KV_BAD_CIPHERTEXT,
+        "the content is not what its sender wrote, or its key is another: the file was changed or is "
+        "damaged");
+}
+
 enum kv_status kv_cms_opener_end(struct kv_cms_opener *opener, struct kv_view tag, unsigned char *to,
                                  size_t *ret_len, struct kv_error *err)
 {
@@ -82,10 +113,7 @@ enum kv_status kv_cms_opener_end(struct kv_cms_opener *opener, struct kv_view ta
         EVP_CIPHER_CTX_ctrl(opener->context, EVP_CTRL_AEAD_SET_TAG, (int)tag.len, (void *)tag.data) != 1)
         return broken(err);
     if (EVP_CipherFinal_ex(opener->context, to, &len) != 1)
-        return kv_fail(
-            err, KV_BAD_CIPHERTEXT,
-            "the content is not what its sender wrote, or its key is another: the file was changed "
-            "or is damaged");
+        return kv_cms_not_authentic(err);
     *ret_len = (size_t)len;
     return KV_OK;
 }
@@ -94,8 +122,7 @@ enum kv_status kv_cms_seal_content(struct kv_view key, const unsigned char *nonc
                                    unsigned char *to, unsigned char *ret_tag, struct kv_error *err)
 {
     int len = 0;
-    EVP_CIPHER_CTX *context =
-        start(kv_cms_aes256_gcm.evp, key.data, (struct kv_view){ nonce, GMAC_NONCE }, true);
+    EVP_CIPHER_CTX *context = start(kv_cms_aes256_gcm.evp, key.data, (struct kv_view){ nonce, NONCE }, true);
     bool good = context &&
                 (!plain.len || EVP_CipherUpdate(context, to, &len, plain.data, (int)plain.len) == 1) &&
                 EVP_CipherFinal_ex(context, to + len, &len) == 1 &&
@@ -104,83 +131,21 @@ enum kv_status kv_cms_seal_content(struct kv_view key, const unsigned char *nonc
     return good ? KV_OK : broken(err);
 }
 
-/* --- two readings --- */
-struct kv_cms_witness {
-    EVP_CIPHER_CTX *context;
-    unsigned char (*tags)[GMAC_TAG];
-    size_t count, room;
-};
-
-enum kv_status kv_cms_witness_new(struct kv_cms_witness **ret, struct kv_error *err)
+/* --- for kv_cms_check --- */
+EVP_CIPHER_CTX *kv_cms_gcm_start(const struct kv_cms_content *content, struct kv_view key)
 {
-    static const unsigned char nonce[GMAC_NONCE];
-    unsigned char key[GMAC_KEY];
-    KV_AUTO_CMS_WITNESS struct kv_cms_witness *witness = calloc(1, sizeof(*witness));
-    if (!witness)
-        return kv_fail(err, KV_NO_MEMORY, "out of memory");
-    if (kv_random_bytes(key, sizeof(key)) != KV_OK)
-        return kv_fail(err, KV_INTERNAL, "no random bytes");
-    witness->context = start("AES-256-GCM", key, (struct kv_view){ nonce, sizeof(nonce) }, true);
-    kv_wipe(key, sizeof(key));
-    if (!witness->context)
-        return broken(err);
-    *ret = kv_take(witness);
-    return KV_OK;
+    return start(content->cipher->evp, key.data, (struct kv_view){ content->nonce, content->nonce_len },
+                 true);
 }
 
-void kv_cms_witness_free(struct kv_cms_witness *witness)
+bool kv_cms_block(struct kv_view key, const unsigned char *in, unsigned char *ret)
 {
-    if (!witness)
-        return;
-    EVP_CIPHER_CTX_free(witness->context);
-    free(witness->tags);
-    free(witness);
-}
-
-/* Each number's tag is asked for twice at the most, and the second is only compared: no nonce gives two of them away. */
-static bool tag_of(struct kv_cms_witness *witness, size_t number, struct kv_view piece,
-                   unsigned char ret[GMAC_TAG])
-{
-    unsigned char nonce[GMAC_NONCE] = { 0 };
+    char name[16];
     int len = 0;
-    uint64_t big = number;
-    for (size_t i = 0; i < sizeof(big); i++)
-        nonce[GMAC_NONCE - 1 - i] = (unsigned char)(big >> (8 * i));
-    return EVP_CipherInit_ex2(witness->context, NULL, NULL, nonce, 1, NULL) == 1 &&
-           EVP_CipherUpdate(witness->context, NULL, &len, piece.data, (int)piece.len) == 1 &&
-           EVP_CipherFinal_ex(witness->context, ret, &len) == 1 &&
-           EVP_CIPHER_CTX_ctrl(witness->context, EVP_CTRL_AEAD_GET_TAG, GMAC_TAG, ret) == 1;
-}
-
-enum kv_status kv_cms_witness_add(struct kv_cms_witness *witness, struct kv_view piece, struct kv_error *err)
-{
-    if (witness->count == witness->room) {
-        size_t room = witness->room ? 2 * witness->room : 64;
-        void *tags = reallocarray(witness->tags, room, sizeof(*witness->tags));
-        if (!tags)
-            return kv_fail(err, KV_NO_MEMORY, "out of memory");
-        witness->tags = tags;
-        witness->room = room;
-    }
-    return tag_of(witness, witness->count, piece, witness->tags[witness->count]) ? (witness->count++, KV_OK)
-                                                                                 : broken(err);
-}
-
-enum kv_status kv_cms_witness_check(struct kv_cms_witness *witness, size_t number, struct kv_view piece,
-                                    struct kv_error *err)
-{
-    unsigned char tag[GMAC_TAG];
-    if (number < witness->count && !tag_of(witness, number, piece, tag))
-        return broken(err);
-    if (number >= witness->count || !kv_view_equal_ct((struct kv_view){ tag, sizeof(tag) },
-                                                      (struct kv_view){ witness->tags[number], GMAC_TAG }))
-        return kv_fail(
-            err, KV_BAD_CIPHERTEXT,
-            "the file was changed while it was read: it is not the content that was authenticated");
-    return KV_OK;
-}
-
-size_t kv_cms_witness_count(const struct kv_cms_witness *witness)
-{
-    return witness->count;
+    snprintf(name, sizeof(name), "AES-%zu-ECB", 8 * key.len);
+    EVP_CIPHER_CTX *context = start(name, key.data, (struct kv_view){ 0 }, true);
+    bool good = context && EVP_CIPHER_CTX_set_padding(context, 0) == 1 &&
+                EVP_CipherUpdate(context, ret, &len, in, AES_BLOCK) == 1 && len == AES_BLOCK;
+    EVP_CIPHER_CTX_free(context);
+    return good;
 }

@@ -1,4 +1,4 @@
-/* The content's cipher, in pieces, and the witness that two readings of it saw the same bytes. One thread. */
+/* The content's cipher, in pieces. One thread. */
 #ifndef KV_TOOLS_CMS_CIPHER_H
 #define KV_TOOLS_CMS_CIPHER_H
 
@@ -10,6 +10,9 @@ struct kv_cms_opener;
 KV_MUST_USE enum kv_status kv_cms_opener_new(const struct kv_cms_content *content, struct kv_view key,
                                              struct kv_view covered, struct kv_cms_opener **ret,
                                              struct kv_error *err);
+/* The same for a content that a kv_cms_check has seen to be authentic, piece by piece: it is only deciphered, and has no end to be checked. */
+KV_MUST_USE enum kv_status kv_cms_opener_checked(const struct kv_cms_content *content, struct kv_view key,
+                                                 struct kv_cms_opener **ret, struct kv_error *err);
 void kv_cms_opener_free(struct kv_cms_opener *opener);
 KV_DEFINE_CLEANUP(struct kv_cms_opener, kv_cms_opener_free)
 #define KV_AUTO_CMS_OPENER KV_CLEANUP(kv_cms_opener_free_cleanup)
@@ -25,21 +28,13 @@ KV_MUST_USE enum kv_status kv_cms_seal_content(struct kv_view key, const unsigne
                                                struct kv_view plain, unsigned char *to,
                                                unsigned char *ret_tag, struct kv_error *err);
 
-/* --- two readings --- */
-
-/* A keyed tag of each piece, GMAC under a key that nobody else ever sees: what the second reading gives away was authenticated in the first, whatever
- * happened to the file in between. Pieces are told by number, from 0 on. */
-struct kv_cms_witness;
-KV_MUST_USE enum kv_status kv_cms_witness_new(struct kv_cms_witness **ret, struct kv_error *err);
-void kv_cms_witness_free(struct kv_cms_witness *witness);
-KV_DEFINE_CLEANUP(struct kv_cms_witness, kv_cms_witness_free)
-#define KV_AUTO_CMS_WITNESS KV_CLEANUP(kv_cms_witness_free_cleanup)
-/* The next piece of the first reading. */
-KV_MUST_USE enum kv_status kv_cms_witness_add(struct kv_cms_witness *witness, struct kv_view piece,
-                                              struct kv_error *err);
-/* KV_BAD_CIPHERTEXT: it is not what was read at first. */
-KV_MUST_USE enum kv_status kv_cms_witness_check(struct kv_cms_witness *witness, size_t number,
-                                                struct kv_view piece, struct kv_error *err);
-size_t kv_cms_witness_count(const struct kv_cms_witness *witness);
+/* --- for kv_cms_check --- */
+struct evp_cipher_ctx_st;
+/* GCM under the content's key and nonce, ready for what a tag covers; EVP_CIPHER_CTX_free. NULL: OpenSSL failed. */
+struct evp_cipher_ctx_st *kv_cms_gcm_start(const struct kv_cms_content *content, struct kv_view key);
+/* One block of 16 bytes through AES alone. */
+bool kv_cms_block(struct kv_view key, const unsigned char *in, unsigned char *ret);
+/* KV_BAD_CIPHERTEXT, in the same words whatever was wrong. */
+KV_MUST_USE enum kv_status kv_cms_not_authentic(struct kv_error *err);
 
 #endif

@@ -82,9 +82,13 @@ static enum kv_status add_recipient(struct kv_ber *ber, struct kv_cms_envelope *
         return kv_ber_fail(ber, err, "more than %d recipients", KV_CMS_RECIPIENTS_MAX);
     struct kv_cms_recipient *recipient = &envelope->recipients[envelope->recipient_count];
     *recipient = (struct kv_cms_recipient){ .kind = ber->tag };
+    if (recipient->kind != KV_BER_SEQUENCE) {
+        envelope->recipient_count++;
+        return kv_ber_skip(ber, err);
+    }
     KV_TRY(kv_ber_whole(ber, KV_CMS_HEADER_MAX, &recipient->whole, err));
     envelope->recipient_count++;
-    if (recipient->kind == KV_BER_SEQUENCE && parse_transport(recipient) != KV_OK)
+    if (parse_transport(recipient) != KV_OK)
         return kv_ber_fail(ber, err, "the recipient before it is malformed");
     return KV_OK;
 }

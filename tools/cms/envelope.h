@@ -8,7 +8,7 @@
 
 enum { KV_CMS_RECIPIENTS_MAX = 256, KV_CMS_HEADER_MAX = 1 << 20, KV_CMS_ATTRIBUTES_MAX = 1 << 20 };
 
-/* One of those who can open it. Views are inside `whole`. */
+/* One of those who can open it. Views are inside `whole`, which only key transport has. */
 struct kv_cms_recipient {
     struct kv_bytes whole;
     unsigned char kind; /* its identifier: KV_BER_SEQUENCE is key transport, and only that has what follows */

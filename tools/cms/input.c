@@ -177,11 +177,6 @@ enum kv_status kv_cms_input_keep(struct kv_cms_input *input, struct kv_error *er
     return write_copy(input, (struct kv_view){ input->data + input->at, input->end - input->at }, err);
 }
 
-bool kv_cms_input_is_file(const struct kv_cms_input *input)
-{
-    return input->seekable || (input->fd >= 0 && input->fd == input->copy);
-}
-
 bool kv_cms_input_can_return(const struct kv_cms_input *input)
 {
     return input->fd < 0 || input->seekable || input->copy >= 0;

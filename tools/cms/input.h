@@ -40,8 +40,6 @@ KV_MUST_USE enum kv_status kv_cms_input_some(struct kv_cms_input *input, unsigne
 
 /* From here on the input can be read again. Nothing to do for a file. KV_IO. */
 KV_MUST_USE enum kv_status kv_cms_input_keep(struct kv_cms_input *input, struct kv_error *err);
-/* Is it read from a file now, so that no read waits for somebody else? */
-bool kv_cms_input_is_file(const struct kv_cms_input *input);
 bool kv_cms_input_can_return(const struct kv_cms_input *input);
 /* Back to a position since kv_cms_input_keep (of a file: any). */
 KV_MUST_USE enum kv_status kv_cms_input_return(struct kv_cms_input *input, uint64_t position,

@@ -4,7 +4,7 @@
 #include "base/encode.h"
 #include "mech/local.h"
 
-enum { LOOKS_MAX = 4 };
+enum { LOOKS_MAX = 4, CERTIFICATES_MAX = 4096 };
 
 /* A recipient and the version that it names. */
 struct match {
@@ -114,13 +114,33 @@ static bool names_certificate(const struct kv_cms_recipient *recipient)
     return is_key_transport(recipient) && recipient->issuer.len;
 }
 
+static bool is_certificate(const struct kv_cms_recipient *recipient, const struct kv_certificate *certificate)
+{
+    return names_certificate(recipient) && kv_view_equal(recipient->issuer, certificate->facts.issuer) &&
+           kv_view_equal(recipient->serial, certificate->facts.serial);
+}
+
+enum kv_status kv_cms_recipient_is(struct kv_cms_envelope *envelope, const struct kv_certificate *certificate,
+                                   struct kv_error *err)
+{
+    for (size_t i = 0; i < envelope->recipient_count; i++) {
+        struct kv_cms_recipient *recipient = &envelope->recipients[i];
+        if (!is_certificate(recipient, certificate))
+            continue;
+        recipient->key_id = (struct kv_view){ certificate->id, KV_ID_SIZE };
+        return KV_OK;
+    }
+    return kv_fail(err, KV_NOT_FOUND,
+                   "the envelope names no certificate with this issuer and serial number: '%s'",
+                   certificate->name);
+}
+
 static void match_certificate(struct search *search, size_t vault, const struct kv_version *version,
                               const struct kv_certificate *certificate)
 {
     for (size_t i = 0; certificate && i < search->envelope->recipient_count; i++) {
         const struct kv_cms_recipient *recipient = &search->envelope->recipients[i];
-        if (names_certificate(recipient) && kv_view_equal(recipient->issuer, certificate->facts.issuer) &&
-            kv_view_equal(recipient->serial, certificate->facts.serial))
+        if (is_certificate(recipient, certificate))
             add_match(search, recipient, vault, version);
     }
 }
@@ -130,7 +150,7 @@ static enum kv_status from_certificates(struct search *search, size_t vault, str
 {
     const struct kv_config *config = kv_core_config(search->tool->core);
     KV_CLEANUP(kv_version_list_free) struct kv_version_list list = { 0 };
-    struct kv_map_query query = { .vault = config->vaults[vault].name };
+    struct kv_map_query query = { .vault = config->vaults[vault].name, .limit = CERTIFICATES_MAX };
     struct kv_task task = kv_common_task(search->tool, vault);
     KV_TRY(kv_map_find(kv_core_map(search->tool->core), &query, &list, err));
     struct kv_certificate **certificates = calloc(list.count + 1, sizeof(struct kv_certificate *));
@@ -187,13 +207,14 @@ static enum kv_status nobody(const struct search *search, struct kv_error *err)
         if (i < SHOWN)
             tell_recipient(&search->envelope->recipients[i], &names);
     }
-    return kv_fail(err, KV_NOT_FOUND, "none of the recipients is a key that this host knows: %s%s%s",
-                   names.bytes.data ? (const char *)names.bytes.data : "",
-                   search->envelope->recipient_count > SHOWN ? ", …" : "",
-                   by_certificate
-                       ? "; a certificate is found only where the version map or certificate_folder has "
-                         "it: envelopes made with 'openssl cms -encrypt -keyid' name the key itself"
-                       : "");
+    return kv_fail(
+        err, KV_NOT_FOUND, "none of the recipients is a key that this host knows: %s%s%s",
+        names.bytes.data ? (const char *)names.bytes.data : "",
+        search->envelope->recipient_count > SHOWN ? ", …" : "",
+        by_certificate
+            ? "; no certificate that is known here is one of these: name its file with --certificate "
+              "(envelopes made with 'openssl cms -encrypt -keyid' name the key itself)"
+            : "");
 }
 
 /* --- opening --- */

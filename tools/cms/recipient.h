@@ -12,4 +12,9 @@ enum { KV_CMS_ASK_MAX = 8 };
 KV_MUST_USE enum kv_status kv_cms_recipient_key(struct kv_tool *tool, const struct kv_cms_envelope *envelope,
                                                 struct kv_bytes *ret, struct kv_error *err);
 
+/* An envelope that names this certificate by issuer and serial number is taken to name its key, wherever that is; the certificate must outlive it. KV_NOT_FOUND. */
+KV_MUST_USE enum kv_status kv_cms_recipient_is(struct kv_cms_envelope *envelope,
+                                               const struct kv_certificate *certificate,
+                                               struct kv_error *err);
+
 #endif

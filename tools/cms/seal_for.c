@@ -2,9 +2,7 @@
 
 #include <string.h>
 #include "age/vault.h"
-#include "base/file.h"
-
-enum { FILE_MAX = 1 << 20 };
+#include "certificate_file.h"
 
 static CK_RSA_PKCS_OAEP_PARAMS oaep = { CKM_SHA256, CKG_MGF1_SHA256, CKZ_DATA_SPECIFIED, NULL, 0 };
 
@@ -103,15 +101,8 @@ static enum kv_status for_certificate(const char *path, const struct kv_certific
 
 static enum kv_status for_file(const char *path, struct kv_cms_seal *seal, struct kv_error *err)
 {
-    struct kv_file_rule rule = { .largest = FILE_MAX, .status = KV_ARGUMENTS };
-    KV_AUTO_BYTES struct kv_bytes file = { 0 }, der = { 0 };
     KV_AUTO_CERTIFICATE struct kv_certificate *certificate = NULL;
-    KV_TRY(kv_file_read(path, &rule, &file, err));
-    struct kv_view rest = KV_VIEW(file);
-    KV_TRY(kv_x509_next(&rest, &der, err));
-    if (!der.len)
-        return kv_fail(err, KV_BAD_DATA, "'%s' has no certificate in it", path);
-    KV_TRY(kv_certificate_new(KV_VIEW(der), &certificate, err));
+    KV_TRY(kv_cms_certificate_file(path, &certificate, err));
     return for_certificate(path, certificate, seal, err);
 }
 
