@@ -42,7 +42,10 @@ static enum kv_status acquire(const struct kv_credential_request *request, struc
         return kv_fail(err, KV_CREDENTIAL, "credential 'client-certificate': %s", missing);
     enum kv_status status = make_assertion(request, &assertion, err);
     if (status != KV_OK)
-        return kv_fail_in(err, status == KV_TIMED_OUT || status == KV_CANCELLED ? status : KV_CREDENTIAL,
+        return kv_fail_in(err,
+                          status == KV_TIMED_OUT || status == KV_CANCELLED || status == KV_NO_MEMORY
+                              ? status
+                              : KV_CREDENTIAL,
                           "credential 'client-certificate'");
     return kv_oauth_client_token(request, &(struct kv_oauth_proof){ .assertion = assertion }, ret, err);
 }

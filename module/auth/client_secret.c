@@ -25,8 +25,9 @@ static enum kv_status acquire(const struct kv_credential_request *request, struc
     KV_AUTO_TEXT char *secret = NULL;
     if (missing)
         return kv_fail(err, KV_CREDENTIAL, "credential 'client-secret': %s", missing);
-    if (take_secret(request->config, &secret, err) != KV_OK)
-        return kv_fail_in(err, KV_CREDENTIAL, "credential 'client-secret'");
+    enum kv_status status = take_secret(request->config, &secret, err);
+    if (status != KV_OK)
+        return kv_fail_in(err, status == KV_NO_MEMORY ? status : KV_CREDENTIAL, "credential 'client-secret'");
     return kv_oauth_client_token(request, &(struct kv_oauth_proof){ .secret = secret }, ret, err);
 }
 

@@ -41,6 +41,11 @@ static enum kv_status fail_open(const struct walk *walk, int cause)
 {
     const char *remedy = cause == ENOENT || cause == ENOTDIR ? "make it, or name another file"
                                                              : "its mode and those of its folders decide";
+    if (cause == EMFILE || cause == ENFILE || cause == ENOMEM) /* says nothing about the file */
+        return kv_fail(
+            walk->err, KV_NO_MEMORY,
+            "%s: cannot be opened: %s: raise the limit of open files, or repeat when there are fewer",
+            walk->path, strerror(cause));
     enum kv_status status = cause == ENOENT || cause == ENOTDIR ? KV_NOT_FOUND
                             : cause == EACCES                   ? KV_DENIED
                                                                 : walk->rule->status;

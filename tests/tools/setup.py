@@ -27,8 +27,9 @@ def fake_host(tool, present):
         "dpkg-query": "for last; do :; done\n"
                       f'case " {" ".join(present)} $(cat "{folder}/installed" 2>/dev/null) " in *" $last "*) printf "ii " ;; *) exit 1 ;; esac\n',
         "apt-get": f'[ "$1" = indextargets ] && exec cat "{folder}/targets"\n'
-                   f'echo "$*" >>"{folder}/asked"\ncase "$*" in *" install "*) shift; echo "$*" | sed "s|/[a-z-]*||g" >>"{folder}/installed" ;; esac\n',
+                   f'echo "$*" >>"{folder}/asked"\ncase "$*" in *" install "*) "{folder}/policy-rc.d"; echo $? >>"{folder}/policy"; shift; echo "$*" | sed "s|/[a-z-]*||g" >>"{folder}/installed" ;; esac\n',
         "apt-config": f"echo \"parts='{folder}/'\"\n",
+        "invoke-rc.d": "exit 0\n",
         "sudo": '"$@"\n',
         "node": "exit 0\n",
     }
@@ -58,6 +59,19 @@ def installs_what_is_missing(tool):
     assert len(install) == 1 and install[0].endswith("-y gcc meson") and "--no-install-recommends" in install[0], asked
     done, asked = setup(folder, "test")
     assert "nodejs" not in asked, asked
+
+
+def starts_no_service(tool):
+    """setup lets no service start that a package brings, and only for as long as it installs; a policy that is there stays"""
+    folder = fake_host(tool, present=[])
+    assert setup(folder, "build")[0].returncode == 0
+    assert (folder / "policy").read_text() == "101\n" and not (folder / "policy-rc.d").exists()
+    own = "#!/bin/sh\nexit 104\n"
+    (folder / "installed").unlink()
+    (folder / "policy-rc.d").write_text(own)
+    (folder / "policy-rc.d").chmod(stat.S_IRWXU)
+    assert setup(folder, "build")[0].returncode == 0
+    assert (folder / "policy").read_text() == "101\n104\n" and (folder / "policy-rc.d").read_text() == own
 
 
 def is_silent(tool):
@@ -100,4 +114,4 @@ def knows_its_purposes(tool):
     assert set(sections()) == {"build", "try", "test", "lint"}
 
 
-SCENARIOS = (installs_what_is_missing, is_silent, adds_a_release, takes_a_release_that_is_there, knows_its_purposes)
+SCENARIOS = (installs_what_is_missing, starts_no_service, is_silent, adds_a_release, takes_a_release_that_is_there, knows_its_purposes)

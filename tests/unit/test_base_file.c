@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <grp.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include "base/cleanup.h"
@@ -311,10 +312,28 @@ static void a_file_for_all_is_no_secret(void **state)
     assert_false(kv_file_private(-1));
 }
 
+static void too_many_open_files_are_no_fault_of_the_file(void **state)
+{
+    struct rlimit before, none = { 0 };
+    KV_AUTO_BYTES struct kv_bytes text = { 0 };
+    struct kv_error err = { 0 };
+    static const struct kv_file_rule rule = { .secret = true, .largest = 100, .status = KV_CREDENTIAL };
+    file("plain", 0600);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none.rlim_max = before.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    enum kv_status status = kv_file_read(at("plain"), &rule, &text, &err);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(status, KV_NO_MEMORY);
+    assert_non_null(strstr(err.text, "open files"));
+    assert_int_equal(kv_file_read(at("plain"), &rule, &text, &err), KV_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(modes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(too_many_open_files_are_no_fault_of_the_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(kinds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(mounted_links, set_up, tear_down),
         cmocka_unit_test_setup_teardown(folders_of_others, set_up, tear_down),
