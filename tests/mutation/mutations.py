@@ -20,6 +20,8 @@ KEY_OPS, DECRYPT, KEY = "module/keys/key_ops.c", "module/keys/key_ops_decrypt.c"
 ATTRS, GET, VAULT_OBJECT = "module/p11/attrs.c", "module/p11/attr_get.c", "module/p11/object_vault.c"
 RETRY, REPEAT, LIMITER, REQUEST = "module/net/retry.c", "module/vault/repeat.c", "module/vault/limiter.c", "module/vault/request.c"
 CHALLENGE, TOKEN, CACHE, FILE = "module/auth/challenge.c", "module/auth/token.c", "module/auth/token_cache.c", "module/base/file.c"
+DIGEST, BACKUP, IMPORT, CHAIN = ("module/keys/version_map_digest.c", "module/keys/version_map_backup.c", "module/keys/version_map_import.c",
+                                 "module/keys/version_map_verify_journal.c")
 
 ALL = [
     # --- signatures ---
@@ -266,4 +268,20 @@ ALL = [
              "bool open = info->st_mode & (walk->rule->service ? 002 : 022) &&", "bool open = !info->st_mode &&", "test_base_file"),
     Mutation("a stranger's symbolic link is followed", FILE,
              "if (!is_ours(info->st_uid) && !walk->trouble.status)", "if (!is_ours(info->st_uid) && !walk->rule)", "test_base_file"),
+    # --- the version map's journal, backups and copies ---
+    Mutation("an entry of the journal does not cover the one before", DIGEST,
+             "put(&facts, (struct kv_view){ before, 32 });", "put(&facts, (struct kv_view){ entry->facts, 32 });", "test_keys_journal"),
+    Mutation("a version's state is no fact", DIGEST, "kv_state_name(version->state)", '"state"', "test_keys_journal"),
+    Mutation("who opens a backup is no fact", DIGEST, "i < backup->recipient_count; i++", "i > backup->recipient_count; i++", "test_keys_journal"),
+    Mutation("a journal may end too early", CHAIN, "if (walk->seq != walk->entries)", "if (walk->seq > walk->entries)", "test_keys_journal"),
+    Mutation("a row of before passes", CHAIN, "(seq <= walk->seq && (has(walk->followed, seq) ||", "(seq <= walk->seq && (has(walk->claimed, seq) ||", "test_keys_journal"),
+    Mutation("a row that is gone passes", CHAIN, "if (has(walk->followed, seq) || has(walk->claimed, seq))", "if (seq)", "test_keys_journal"),
+    Mutation("a rewrap leaves the old key in force", BACKUP, "recipient->removed = at;\n        *ret_changed", "*ret_changed", "test_keys_backup_map"),
+    Mutation("a copy shortens a backup's retention", IMPORT, "known->keep_until = later(known->keep_until, other->keep_until);",
+             "known->keep_until = later(0, other->keep_until);", "test_keys_import"),
+    Mutation("a copy may bring another key", IMPORT, "if (known->kind != version->kind ||", "if (known->kind != version->kind &&", "test_keys_import"),
+    Mutation("a copy makes its version current", IMPORT, "version->current && !taken", "version->current", "test_keys_import"),
+    Mutation("a copy is not what its last line says", "tools/kvmap/load.c", "memcmp(record->end.sha256, sha256.data, 32) != 0", "load->lines < 0", "test_tools_kvmap"),
+    Mutation("a version of a copy is not its key's", "tools/kvmap/read.c", "memcmp(spki_sha256, version->spki_sha256, sizeof spki_sha256) != 0", "!version",
+             "test_tools_kvmap"),
 ]
