@@ -143,7 +143,7 @@ def opens_old_backups_after_rotations(tool):
 
 
 def wants_a_way_without_the_vault(tool):
-    """without a break-glass recipient nothing is sealed, and both ways out are told; with one, the file opens when the vault is gone"""
+    """without a break-glass recipient nothing is sealed, and both ways out are told; with one, files are sealed and opened when the vault is gone"""
     identity, recipient = keygen(tool, "glass")
     tool.vault.create("cmk", kty="RSA", key_size=2048)
     marker = tool.vault.dir / "ran"
@@ -155,6 +155,8 @@ def wants_a_way_without_the_vault(tool):
     assert gives(tool, "open", "b.age") == b"kept"
     tool.vault.stop()
     tool.refuses(69, ["cmk"], "open", "b.age")
+    offline = gives(tool, "seal", "-r", "cmk", "--break-glass", recipient, input=b"sealed without a vault")
+    assert gives(tool, "open", "-i", identity, input=offline) == b"sealed without a vault"
     assert gives(tool, "open", "-i", identity, "b.age") == b"kept"
     assert age(tool, "-d", "-i", identity, "b.age") == b"kept"
 
