@@ -39,6 +39,32 @@ static enum kv_status print_line(struct kv_tool *tool, char *text, struct kv_err
     return KV_OK;
 }
 
+static const struct kv_column columns[] = {
+    { "RECIPIENT", "recipient" }, { NULL, "form" }, { NULL, "vault" }, { NULL, "name" },
+    { NULL, "version" },          { NULL, "kid" },
+};
+
+/* For people and scripts the line alone; JSON says what it stands for. */
+static enum kv_status print_recipient(struct kv_tool *tool, const struct kv_version *version, bool floating,
+                                      const struct kv_vault_text *text, struct kv_error *err)
+{
+    char *line = kv_vault_text_write(text);
+    if (!line || !tool->json)
+        return print_line(tool, line, err);
+    KV_AUTO_TABLE struct kv_table *table = kv_table_open(columns, sizeof(columns) / sizeof(columns[0]));
+    if (!table) {
+        kv_text_free(line);
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    }
+    kv_table_take(table, line);
+    kv_table_text(table, floating ? "floating" : "pinned");
+    kv_table_text(table, version->vault);
+    kv_table_text(table, version->name);
+    kv_table_text(table, floating ? "" : version->version);
+    kv_table_text(table, floating ? "" : version->kid);
+    return kv_common_print(tool, table, err);
+}
+
 enum kv_status kv_cmd_recipient(struct kv_tool *tool, struct kv_error *err)
 {
     const char *version = kv_common_option(tool, "--version");
@@ -57,7 +83,7 @@ enum kv_status kv_cmd_recipient(struct kv_tool *tool, struct kv_error *err)
     struct kv_age_vault vault = { .core = tool->core, .caller = tool->caller };
     KV_TRY(kv_age_vault_named(&vault, &wanted, &found, err));
     KV_TRY(text_of(found, floating, &text, err));
-    return print_line(tool, kv_vault_text_write(&text), err);
+    return print_recipient(tool, found, floating, &text, err);
 }
 
 enum kv_status kv_cmd_identity(struct kv_tool *tool, struct kv_error *err)

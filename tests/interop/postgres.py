@@ -1,0 +1,145 @@
+"""pgBackRest with a real PostgreSQL: its cipher passphrase comes from `kvp11 run`, for each backup and for each segment of the log, from the kernel's keyring meanwhile."""
+import contextlib
+import os
+import pathlib
+import shutil
+
+from age_world import note
+
+BIN = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), default=pathlib.Path("/nonexistent"))
+SEGMENTS = 60
+
+
+class Server:
+    """A PostgreSQL of our own below world.dir, which no other user of this host may run as root."""
+
+    def __init__(self, world):
+        self.world = world
+        self.user = []
+        if os.geteuid() == 0:
+            self.user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        tools = world.dir / "bin"
+        tools.mkdir()
+        for name in ("kvp11", "age-plugin-kvp11"):
+            shutil.copy(world.build / "tools" / name, tools)
+        self.path = f"{tools}:{BIN}:{os.environ['PATH']}"
+        self.config = world.dir / "pgbackrest.conf"
+        # The settings stand in the file; the passphrase stands nowhere.
+        self.config.write_text(f"[global]\nrepo1-path={world.dir}/repo\nrepo1-cipher-type=aes-256-cbc\nlog-path={world.dir}\nlock-path={world.dir}\n"
+                               f"spool-path={world.dir}\nlog-level-console=warn\nlog-level-file=off\nstart-fast=y\ncompress-type=none\n"
+                               f"[main]\npg1-path={world.dir}/pg\npg1-socket-path={world.dir}\npg1-port=5432\n")
+        self.run_line = f"kvp11 run --cache 300 --env PGBACKREST_REPO1_CIPHER_PASS={world.dir}/pass.age -- pgbackrest --config={self.config} --stanza=main"
+
+    def sh(self, line, config=None, **options):
+        env = {"PATH": self.path, "PGHOST": self.world.dir, "PGDATA": self.world.dir / "pg", "PGUSER": "backup"}
+        return self.world.run([*self.user, "bash", "-c", "set -o pipefail; " + line], env=env, config=config, timeout=120, **options)
+
+    def must(self, line):
+        return self.world.must(self.sh(line)).decode().strip()
+
+    def sql(self, text):
+        return self.must(f'psql -X -q -A -t -d postgres -c "{text}"')
+
+    def give(self):
+        """The world belongs to the server's user."""
+        if self.user:
+            for folder, _, files in os.walk(self.world.dir):
+                for name in [folder, *(os.path.join(folder, name) for name in files)]:
+                    shutil.chown(name, "postgres", "postgres")
+
+    def make(self):
+        self.give()
+        self.must("initdb -U backup --auth=trust --wal-segsize=1 --no-sync >/dev/null")
+        with open(self.world.dir / "pg/postgresql.conf", "a") as settings:
+            settings.write(f"listen_addresses = ''\nunix_socket_directories = '{self.world.dir}'\nfsync = off\narchive_mode = on\n"
+                           f"archive_command = 'PATH={self.path} {self.run_line} archive-push %p'\n")
+
+    def start(self, config=None):
+        self.world.must(self.sh("pg_ctl -w -t 60 -l $PGHOST/server.log start >/dev/null || { tail -n 20 $PGHOST/server.log >&2; false; }", config=config))
+
+    def stop(self):
+        self.sh("pg_ctl -m fast -w -t 60 stop >/dev/null")
+
+
+@contextlib.contextmanager
+def server(world, **settings):
+    """With what it archives going to the vault as these settings say."""
+    world.create("cmk")
+    world.must(world.sh(f"head -c 32 /dev/urandom | base64 | tr -d '\\n' | kvp11 wrap -r cmk --break-glass {world.breakglass()} --out pass.age"))
+    made = Server(world)
+    config = world.configure("server.conf", **settings)
+    made.make()
+    made.start(config)
+    try:
+        made.must(f"{made.run_line} stanza-create")
+        yield made
+    finally:
+        made.stop()
+
+
+def unwraps(world):
+    return len(world.unwrapped_by())
+
+
+def point_in_time(world):
+    """S7: pgBackRest and PostgreSQL: a backup, the log of a load and a rotation between them, and a restore to a point in time with every row; one unwrap serves all"""
+    with server(world) as db:
+        keeps = b"the kernel keeps nothing" not in db.sh(f"kvp11 unwrap --cache 300 {world.dir}/pass.age").stderr
+        world.requests()
+        db.must(f"{db.run_line} backup")
+        db.sql("create table t (n int, filler text)")
+        for i in range(SEGMENTS):
+            db.sql(f"insert into t select n, repeat('x', 200) from generate_series(1, 100) n; select pg_switch_wal()")
+            if i == SEGMENTS // 2:
+                world.must(db.sh("kvp11 rotate cmk", config=world.operator))
+        db.sql("select pg_create_restore_point('here')")
+        rows = db.sql("select count(*) from t")
+        db.sql("delete from t; select pg_switch_wal()")
+        db.must(f"{db.run_line} check")
+        archived = int(db.sql("select archived_count from pg_stat_archiver"))
+        assert archived >= SEGMENTS and db.sql("select failed_count from pg_stat_archiver") == "0", archived
+        db.stop()
+        shutil.rmtree(world.dir / "pg")
+        note("restoring")
+        fetch = f"PATH={db.path} {db.run_line} archive-get %f %p"
+        db.must(f"{db.run_line} --type=name --target=here --target-action=promote --recovery-option='restore_command={fetch}' restore")
+        db.start()
+        db.must("until [ \"$(psql -X -A -t -d postgres -c 'select pg_is_in_recovery()')\" = f ]; do sleep 0.2; done")
+        assert db.sql("select count(*) from t") == rows == str(100 * SEGMENTS)
+        assert not keeps or unwraps(world) <= 1, f"{unwraps(world)} unwraps for {archived} segments"
+
+
+def fails_closed(world):
+    """S6: pgBackRest and its archive_command with a vault that answers 403, "disabled" or nothing: no backup, no segment is taken for archived, and none is lost"""
+    with server(world, timeout=3) as db:
+        version = world.kid_of("pass.age").rsplit("/", 1)[1]
+        short = world.dir / "server.conf"
+        line = db.run_line.replace(" --cache 300", "")
+        body = '{"error":{"code":"Forbidden","message":"no","innererror":{"code":"ForbiddenByRbac"}}}'
+        fault = {"method": "POST", "path": "/unwrapkey", "count": 999}
+        db.sql("create table t (n int); select pg_switch_wal()")
+        db.must(f"{line} check")
+        db.must(f"sed -i 's/ --cache 300//' $PGDATA/postgresql.conf && pg_ctl reload >/dev/null")
+        for what, made in ((403, {**fault, "kind": "status", "status": 403, "body": body}), ("a time-out", {**fault, "kind": "delay", "ms": 6000}),
+                           ("a disabled version", None)):
+            note(what)
+            db.must("until [ -z \"$(ls $PGDATA/pg_wal/archive_status | grep ready)\" ]; do sleep 0.1; done")
+            objects = sorted(str(path) for path in (world.dir / "repo").rglob("*"))
+            if made:
+                world.control("POST", "/faults", made)
+            else:
+                world.control("PATCH", f"/vaults/prod/keys/cmk/{version}", {"enabled": False})
+            done = db.sh(f"{line} backup", config=short)
+            assert done.returncode and done.stdout == b"", done
+            world.told(done, version)
+            before = int(db.sql("select failed_count from pg_stat_archiver"))
+            db.sql("insert into t values (1); select pg_switch_wal()")
+            db.must(f"until [ $(psql -X -A -t -d postgres -c 'select failed_count from pg_stat_archiver') -gt {before} ]; do sleep 0.2; done")
+            assert sorted(str(path) for path in (world.dir / "repo").rglob("*")) == objects, "something was written into the repository"
+            world.control("DELETE", "/faults")
+            world.control("PATCH", f"/vaults/prod/keys/cmk/{version}", {"enabled": True})
+        db.must(f"{line} check")
+        assert db.sql("select count(*) from t") == "3"
+
+
+SCENARIOS = (point_in_time, fails_closed)

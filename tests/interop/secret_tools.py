@@ -1,0 +1,284 @@
+"""Backup tools that get their passphrase from a key of the vault: through a password command, or from `kvp11 run`, which never lets them start without it."""
+import os
+
+from age_world import note
+
+TIMEOUT = 3  # of the vault, in seconds: what follows is asked for many times
+
+
+def tree(folder):
+    """Every object of a repository; what a tool keeps beside it for itself (locks, caches) is elsewhere."""
+    return sorted((str(path.relative_to(folder)), path.stat().st_size) for path in folder.rglob("*") if path.is_file())
+
+
+def passphrase(world, key="cmk", name="pass.age"):
+    """A new passphrase, wrapped for the current version and the break-glass key."""
+    world.must(world.sh(f"head -c 32 /dev/urandom | base64 | tr -d '\\n' | kvp11 wrap -r {key} --break-glass {world.breakglass()} --out {name}"))
+    return world.dir / name
+
+
+def rotate(world):
+    world.must(world.kvp11("rotate", "cmk", config=world.operator))
+
+
+def restic(world):
+    """S5: restic by RESTIC_PASSWORD_COMMAND: init, backup, rotation, backup, restore of the oldest and the newest, check; one unwrap each"""
+    world.create("cmk")
+    file = passphrase(world)
+    env = {"RESTIC_PASSWORD_COMMAND": f"kvp11 unwrap {file}", "RESTIC_REPOSITORY": world.dir / "repo", "RESTIC_CACHE_DIR": world.dir / "cache"}
+    data = world.folder("data")
+
+    def run(*words):
+        world.requests()
+        out = world.must(world.run(["restic", "-q", *words], env=env, timeout=300))
+        assert world.operations("unwrapkey") == 1, f"{words}: {world.operations('unwrapkey')} unwraps"
+        return out
+
+    run("init")
+    run("backup", "--tag", "one", "data")
+    rotate(world)
+    (data / "new").write_text("after the rotation\n")
+    run("backup", "--tag", "two", "data")
+    rotate(world)
+    for tag in ("one", "two"):
+        run("restore", "latest", "--tag", tag, "--target", f"out-{tag}")
+    assert world.same(data, world.dir / "out-two/data")
+    (data / "new").unlink()
+    assert world.same(data, world.dir / "out-one/data")
+    run("check")
+
+
+def borg(world):
+    """S5: borg by BORG_PASSCOMMAND: the same"""
+    world.create("cmk")
+    file = passphrase(world)
+    env = {"BORG_PASSCOMMAND": f"kvp11 unwrap {file}", "BORG_REPO": world.dir / "repo", "BORG_BASE_DIR": world.dir / "borg"}
+    data = world.folder("data")
+
+    def run(*words, cwd=world.dir):
+        return world.must(world.run(["borg", *words], env=env, cwd=cwd, timeout=300))
+
+    run("init", "-e", "repokey-blake2")
+    run("create", "::one", "data")
+    rotate(world)
+    (data / "new").write_text("after the rotation\n")
+    run("create", "::two", "data")
+    rotate(world)
+    for name in ("one", "two"):
+        (world.dir / name).mkdir()
+        run("extract", f"::{name}", cwd=world.dir / name)
+    assert world.same(data, world.dir / "two/data")
+    (data / "new").unlink()
+    assert world.same(data, world.dir / "one/data")
+    run("check")
+
+
+def rclone_setup(world):
+    """(the environment, the words in front of rclone's own) of an encrypted remote."""
+    env = {"RCLONE_CONFIG": world.dir / "rclone.conf", "RCLONE_CONFIG_SAFE_TYPE": "crypt", "RCLONE_CONFIG_SAFE_REMOTE": world.dir / "remote"}
+    (world.dir / "rclone.conf").touch()
+    (world.dir / "remote").mkdir()
+    return env, ["kvp11", "run", "--env", "RCLONE_CONFIG_SAFE_PASSWORD=pass.age", "--filter", "rclone obscure -", "--", "rclone"]
+
+
+def rclone(world):
+    """rclone crypt by kvp11 run and its filter: what went up before the rotations comes down after them"""
+    world.create("cmk")
+    passphrase(world)
+    env, words = rclone_setup(world)
+    data = world.folder("data")
+    world.must(world.run([*words, "copy", "data", "safe:"], env=env))
+    assert tree(world.dir / "remote") and not any("large" in name for name, _ in tree(world.dir / "remote"))
+    rotate(world)
+    rotate(world)
+    world.requests()
+    world.must(world.run([*words, "copy", "safe:", "out"], env=env))
+    assert world.same(data, world.dir / "out") and world.operations("unwrapkey") == 1
+
+
+DUPLICITY = ["kvp11", "run", "--env", "PASSPHRASE=pass.age", "--", "duplicity"]
+
+
+def duplicity(world):
+    """duplicity, symmetric, by kvp11 run: a full backup, a rotation, an incremental one, a rotation, and a restore of both times"""
+    world.create("cmk")
+    passphrase(world)
+    env = {"GNUPGHOME": world.dir / "gnupg"}
+    (world.dir / "gnupg").mkdir(mode=0o700)
+    data = world.folder("data")
+    url, quiet = f"file://{world.dir}/repo", ["--no-print-statistics", "--archive-dir", "archive", "-v1"]
+    world.must(world.run([*DUPLICITY, "full", *quiet, "data", url], env=env, timeout=300))
+    rotate(world)
+    (data / "new").write_text("after the rotation\n")
+    world.must(world.run([*DUPLICITY, "incremental", *quiet, "data", url], env=env, timeout=300))
+    rotate(world)
+    world.must(world.run([*DUPLICITY, "restore", *quiet, url, "out-two"], env=env, timeout=300))
+    assert world.same(data, world.dir / "out-two")
+    world.must(world.run([*DUPLICITY, "restore", *quiet, "--file-to-restore", "deep", url, "out-deep"], env=env, timeout=300))
+    assert world.same(data / "deep", world.dir / "out-deep")
+
+
+def luks(world):
+    """LUKS2 by a key that nobody sees: on standard input, and as a file in memory; made before a rotation, opened after it; not opened when the vault refuses"""
+    version = world.create("cmk")
+    world.must(world.sh(f"head -c 64 /dev/urandom | kvp11 wrap -r cmk --break-glass {world.breakglass()} --out key.age"))
+    world.must(world.sh("truncate -s 32M l.img && kvp11 unwrap key.age | cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --key-file - l.img", timeout=300))
+    rotate(world)
+    by_pipe = "kvp11 unwrap key.age | cryptsetup open --test-passphrase --key-file - l.img"
+    by_file = "kvp11 run --file KEY=key.age -- sh -c 'exec cryptsetup open --test-passphrase --key-file \"$KEY\" l.img'"
+    for line in (by_pipe, by_file):
+        world.must(world.sh(line, timeout=300))
+    disabled(world, version)
+    for line in (by_pipe, by_file):
+        world.refused(world.sh(line, timeout=300), version, "disabled")
+
+
+def amanda(world):
+    """a filter as Amanda's client_encrypt wants it: standard input to standard output, and back with -d; it fails when the vault does, and writes nothing"""
+    world.create("cmk")
+    recipient = world.text("recipient", "cmk", "--floating")
+    script = world.dir / "amcrypt-kvp11"
+    script.write_text(f'#!/bin/sh\n[ "$1" = -d ] && exec age -d -j kvp11\nexec age -r {recipient} -r {world.breakglass()}\n')
+    script.chmod(0o755)
+    data = os.urandom(200_000)
+    files = []
+    for _ in range(2):
+        files.append(world.must(world.run([script], input=data)))
+        rotate(world)
+    for sealed in files:
+        assert world.must(world.run([script, "-d"], input=sealed)) == data
+    forbidden(world, None)
+    world.refused(world.run([script, "-d"], input=files[0]), "ForbiddenByRbac")
+
+
+def without_the_vault(world):
+    """the passphrase is read with the break-glass key alone, by kvp11 and by age, on a host without any configuration"""
+    world.create("cmk")
+    file = passphrase(world)
+    secret = world.must(world.kvp11("unwrap", file))
+    world.stop()
+    assert world.must(world.run(["age", "-d", "-i", "breakglass.txt", file])) == secret
+    absent = {"KVP11_CONFIG": world.dir / "absent.conf"}
+    assert world.must(world.run([world.tool, "unwrap", "-i", "breakglass.txt", file], env=absent)) == secret
+
+
+# --- S6 ---
+def forbidden(world, version):
+    body = '{"error":{"code":"Forbidden","message":"no","innererror":{"code":"ForbiddenByRbac"}}}'
+    world.control("POST", "/faults", {"method": "POST", "path": "/unwrapkey", "kind": "status", "status": 403, "body": body, "count": 99})
+
+
+def missing(world, version):
+    world.control("POST", "/vaults/prod/keys/cmk/delete")
+
+
+def throttled(world, version):
+    world.control("POST", "/faults", {"method": "POST", "path": "/unwrapkey", "kind": "status", "status": 429, "headers": {"Retry-After": "60"}, "count": 99})
+
+
+def silent(world, version):
+    world.control("POST", "/faults", {"method": "POST", "path": "/unwrapkey", "kind": "delay", "ms": TIMEOUT * 2000, "count": 99})
+
+
+def disabled(world, version):
+    world.control("PATCH", f"/vaults/prod/keys/cmk/{version}", {"enabled": False})
+
+
+def mended(world, version):
+    world.control("DELETE", "/faults")
+    world.control("PATCH", f"/vaults/prod/keys/cmk/{version}", {"enabled": True})
+
+
+# And what the operator reads of it.
+FAILURES = ((403, forbidden, "ForbiddenByRbac"), (429, throttled, "429"), ("a time-out", silent, "deadline"), ("a disabled version", disabled, "disabled"),
+            (404, missing, "az keyvault key recover"))
+
+
+def fails_closed(world, repository, command, env):
+    """The same backup under every failure of the vault; the last one is for good."""
+    version = world.kid_of("pass.age").rsplit("/", 1)[1]
+    config = world.configure("short.conf", timeout=TIMEOUT)
+    world.must(world.run(command, env=env, config=config, timeout=300))
+    before = tree(repository)
+    assert before
+    (world.dir / "data/more").write_bytes(os.urandom(100_000))
+    for what, fail, words in FAILURES:
+        note(f"{command[0]}, {what}")
+        fail(world, version)
+        done = world.run(command, env=env, config=config, timeout=120)
+        assert done.returncode, f"exit 0: {done}"
+        assert done.stdout == b"", f"stdout: {done.stdout}"
+        assert tree(repository) == before, "the repository has changed"
+        world.told(done, version, "cmk", words)
+        if fail is not missing:
+            mended(world, version)
+    world.must(world.run(["age", "-d", "-i", "breakglass.txt", "pass.age"]))
+
+
+def restic_fails_closed(world):
+    """S6: restic under kvp11 run with a vault that answers 403, 404, 429, nothing, or "disabled": never exit 0, never a new object"""
+    world.create("cmk")
+    passphrase(world)
+    world.folder("data")
+    env = {"RESTIC_REPOSITORY": world.dir / "repo", "RESTIC_CACHE_DIR": world.dir / "cache"}
+    words = ["kvp11", "run", "--env", "RESTIC_PASSWORD=pass.age", "--", "restic", "-q"]
+    world.must(world.run([*words, "init"], env=env))
+    fails_closed(world, world.dir / "repo", [*words, "backup", "data"], env)
+
+
+def borg_fails_closed(world):
+    """S6: borg, the same"""
+    world.create("cmk")
+    passphrase(world)
+    world.folder("data")
+    env = {"BORG_REPO": world.dir / "repo", "BORG_BASE_DIR": world.dir / "borg"}
+    words = ["kvp11", "run", "--env", "BORG_PASSPHRASE=pass.age", "--", "borg"]
+    world.must(world.run([*words, "init", "-e", "repokey-blake2"], env=env))
+    fails_closed(world, world.dir / "repo", [*words, "create", "::{now:%s.%f}", "data"], env)
+
+
+def rclone_fails_closed(world):
+    """S6: rclone, which takes an empty passphrase for one and ends with 0: kvp11 run does not let it start"""
+    world.create("cmk")
+    passphrase(world)
+    world.folder("data")
+    env, words = rclone_setup(world)
+    fails_closed(world, world.dir / "remote", [*words, "copy", "data", "safe:"], env)
+
+
+def duplicity_fails_closed(world):
+    """S6: duplicity, the same"""
+    world.create("cmk")
+    passphrase(world)
+    world.folder("data")
+    (world.dir / "gnupg").mkdir(mode=0o700)
+    words = [*DUPLICITY, "--no-print-statistics", "--archive-dir", "archive", "-v1", "data", f"file://{world.dir}/repo"]
+    fails_closed(world, world.dir / "repo", words, {"GNUPGHOME": world.dir / "gnupg"})
+
+
+def password_commands_fail_closed(world):
+    """S6: the password commands of restic and borg, the same, and the operator reads why"""
+    world.create("cmk")
+    file = passphrase(world)
+    world.folder("data")
+    env = {"RESTIC_PASSWORD_COMMAND": f"kvp11 unwrap {file}", "RESTIC_REPOSITORY": world.dir / "repo", "RESTIC_CACHE_DIR": world.dir / "cache",
+           "BORG_PASSCOMMAND": f"kvp11 unwrap {file}", "BORG_REPO": world.dir / "borg-repo", "BORG_BASE_DIR": world.dir / "borg"}
+    world.must(world.run(["restic", "-q", "init"], env=env))
+    world.must(world.run(["borg", "init", "-e", "repokey-blake2"], env=env))
+    config = world.configure("short.conf", timeout=TIMEOUT)
+    version = world.kid_of("pass.age").rsplit("/", 1)[1]
+    before = tree(world.dir / "repo"), tree(world.dir / "borg-repo")
+    for what, fail, words in FAILURES:
+        fail(world, version)
+        for command in (["restic", "-q", "backup", "data"], ["borg", "create", "::x", "data"]):
+            note(f"{command[0]}, {what}")
+            done = world.run(command, env=env, config=config, timeout=120)
+            assert done.returncode, f"exit 0: {done}"
+            world.told(done, version, "cmk", words)
+        if fail is not missing:
+            mended(world, version)
+    assert (tree(world.dir / "repo"), tree(world.dir / "borg-repo")) == before
+
+
+SCENARIOS = (restic, borg, rclone, duplicity, luks, amanda, without_the_vault, restic_fails_closed, borg_fails_closed, rclone_fails_closed, duplicity_fails_closed,
+             password_commands_fail_closed)
