@@ -14,9 +14,9 @@
 #include "register.h"
 
 const struct kv_option kv_cmd_seal_options[] = {
-    { "-r", "RECIPIENT", "a key by its name, age1kvp11… or age1…; may repeat", .repeats = true },
+    { "-r", "RECIPIENT", "a key by its name, age1kvp11…, age1… or ssh-…; may repeat", .repeats = true },
     { "-R", "FILE", "recipients from a file, a line each; may repeat", .repeats = true },
-    { "--break-glass", "RECIPIENT", "age1…, which opens the file when no vault can; or none",
+    { "--break-glass", "RECIPIENT", "age1… or ssh-…, which opens the file when no vault can; or none",
       .repeats = true },
     { "--out", "FILE", "write this file, whole or not at all, instead of the standard output" },
     { "--register", "ID", "put the file into the version map, as a backup of this name" },

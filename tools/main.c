@@ -73,7 +73,7 @@ static const struct kv_option global_options[] = {
 static void print_options(const struct kv_option *options)
 {
     for (; options && options->name; options++)
-        printf("  %-10s %-8s %s\n", options->name, options->value ? options->value : "", options->help);
+        printf("  %-14s %-9s %s\n", options->name, options->value ? options->value : "", options->help);
 }
 
 static enum kv_status print_usage(void)

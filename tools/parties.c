@@ -1,7 +1,9 @@
 #include "parties.h"
 
+#include <stdio.h>
 #include <string.h>
 #include "age/bech32.h"
+#include "age/ssh.h"
 #include "age/x25519.h"
 #include "base/file.h"
 
@@ -24,7 +26,7 @@ void kv_parties_free(struct kv_parties *parties)
     for (size_t i = 0; i < parties->identity_count; i++)
         kv_age_identity_free(&parties->identities[i]);
     for (size_t i = 0; i < parties->outsider_count; i++)
-        free(parties->outsiders[i]);
+        free(parties->outsiders[i].text);
     kv_core_close(parties->vault.core);
     free(parties);
 }
@@ -81,14 +83,31 @@ static enum kv_status read_recipient(struct kv_parties *parties, const char *tex
                                      struct kv_age_recipient *ret, bool *ret_without_vault,
                                      struct kv_error *err)
 {
-    *ret_without_vault = starts(text, "age1") && !kv_vault_text_is(text);
-    if (starts(text, "ssh-") || (*ret_without_vault && is_of_another_kind(text)))
+    bool ssh = starts(text, "ssh-"), age = starts(text, "age1") && !kv_vault_text_is(text);
+    *ret_without_vault = ssh || age;
+    if (ssh)
+        return kv_age_ssh_recipient(text, ret, err);
+    if (age && is_of_another_kind(text))
         return kv_fail(err, KV_UNSUPPORTED,
-                       "recipient '%.40s': only 'age1…' of X25519 and keys of vaults are offered here; 'age' "
-                       "itself knows more",
+                       "recipient '%.40s': only 'age1…' of X25519, SSH keys and keys of vaults are offered "
+                       "here; 'age' itself "
+                       "knows more",
                        text);
-    return *ret_without_vault ? kv_age_x25519_recipient(text, ret, err)
-                              : vault_recipient(parties, text, ret, err);
+    return age ? kv_age_x25519_recipient(text, ret, err) : vault_recipient(parties, text, ret, err);
+}
+
+/* How the version map tells them to people. */
+static enum kv_status add_outsider(struct kv_parties *parties, const char *text, struct kv_error *err)
+{
+    struct kv_outsider *outsider = &parties->outsiders[parties->outsider_count++];
+    char fingerprint[KV_AGE_SSH_FINGERPRINT];
+    bool ssh = starts(text, "ssh-");
+    if (ssh)
+        KV_TRY(kv_age_ssh_fingerprint(text, fingerprint, err));
+    snprintf(outsider->kind, sizeof outsider->kind, "%.*s", ssh ? (int)strcspn(text, " \t") : 6,
+             ssh ? text : "x25519");
+    outsider->text = kv_text_copy(ssh ? fingerprint : text);
+    return outsider->text ? KV_OK : kv_fail(err, KV_NO_MEMORY, "out of memory");
 }
 
 enum kv_status kv_parties_recipient(struct kv_parties *parties, const char *text, struct kv_error *err)
@@ -99,8 +118,8 @@ enum kv_status kv_parties_recipient(struct kv_parties *parties, const char *text
     KV_TRY(
         read_recipient(parties, text, &parties->recipients[parties->recipient_count], &without_vault, err));
     parties->recipient_count++;
-    if (without_vault && !(parties->outsiders[parties->outsider_count++] = kv_text_copy(text)))
-        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    if (without_vault)
+        KV_TRY(add_outsider(parties, text, err));
     parties->without_vault = parties->without_vault || without_vault;
     return KV_OK;
 }
@@ -140,21 +159,18 @@ static enum kv_status each_line(struct kv_parties *parties, const char *path, st
     return found ? KV_OK : kv_fail(err, KV_BAD_DATA, "'%s' has nothing in it but comments", path);
 }
 
-static enum kv_status read_lines(struct kv_parties *parties, const char *path, bool secret, line_reader *read,
-                                 struct kv_error *err)
+static enum kv_status read_file(const char *path, bool secret, struct kv_bytes *ret, struct kv_error *err)
 {
-    KV_AUTO_BYTES struct kv_bytes text = { 0 };
     const struct kv_file_rule rule = { .secret = secret, .largest = LINES_MAX, .status = KV_DENIED };
-    enum kv_status status = kv_file_read(path, &rule, &text, err);
-    if (status == KV_NOT_FOUND)
-        status = kv_fail_in(err, KV_ARGUMENTS, "%s", secret ? "-i" : "-R");
-    KV_TRY(status);
-    return each_line(parties, path, &text, read, err);
+    enum kv_status status = kv_file_read(path, &rule, ret, err);
+    return status == KV_NOT_FOUND ? kv_fail_in(err, KV_ARGUMENTS, "%s", secret ? "-i" : "-R") : status;
 }
 
 enum kv_status kv_parties_recipients(struct kv_parties *parties, const char *path, struct kv_error *err)
 {
-    return read_lines(parties, path, false, kv_parties_recipient, err);
+    KV_AUTO_BYTES struct kv_bytes text = { 0 };
+    KV_TRY(read_file(path, false, &text, err));
+    return each_line(parties, path, &text, kv_parties_recipient, err);
 }
 
 /* ---- for whom ---- */
@@ -240,14 +256,21 @@ static enum kv_status read_identity(struct kv_parties *parties, const char *line
                        "the identities are encrypted themselves: open that file first ('age -d'), into a "
                        "file of mode 0600");
     if (starts(line, "AGE-PLUGIN-") || starts(line, "AGE-SECRET-KEY-PQ-") || starts(line, "-----BEGIN "))
-        return kv_fail(
-            err, KV_UNSUPPORTED,
-            "an identity of this kind is not offered here, only 'AGE-SECRET-KEY-1…'; 'age -d -i' knows more");
+        return kv_fail(err, KV_UNSUPPORTED,
+                       "an identity of this kind is not offered here, only 'AGE-SECRET-KEY-1…' and SSH keys "
+                       "of OpenSSH; 'age -d -i' knows more");
     KV_TRY(kv_age_x25519_identity(line, &identity, err));
     return add_identity(parties, identity, err);
 }
 
 enum kv_status kv_parties_identities(struct kv_parties *parties, const char *path, struct kv_error *err)
 {
-    return read_lines(parties, path, true, read_identity, err);
+    static const char ssh[] = "-----BEGIN OPENSSH PRIVATE KEY-----";
+    KV_AUTO_BYTES struct kv_bytes text = { 0 };
+    struct kv_age_identity identity = { 0 };
+    KV_TRY(read_file(path, true, &text, err));
+    if (!starts((char *)text.data, ssh))
+        return each_line(parties, path, &text, read_identity, err);
+    enum kv_status status = kv_age_ssh_identity((char *)text.data, &identity, err);
+    return status == KV_OK ? add_identity(parties, identity, err) : kv_fail_in(err, status, "'%s'", path);
 }

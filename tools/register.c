@@ -118,8 +118,8 @@ static enum kv_status set_recipients(struct kv_map_backup *backup, const struct 
             KV_TRY(from_stanza(&header->stanzas[i], &backup->recipients[backup->recipient_count++], err));
     for (size_t i = 0; i < parties->outsider_count; i++) {
         struct kv_map_recipient *to = &backup->recipients[backup->recipient_count++];
-        if (!kv_text_fit(to->kind, sizeof to->kind, "x25519") ||
-            !kv_text_fit(to->text, sizeof to->text, parties->outsiders[i]))
+        if (!kv_text_fit(to->kind, sizeof to->kind, parties->outsiders[i].kind) ||
+            !kv_text_fit(to->text, sizeof to->text, parties->outsiders[i].text))
             return kv_fail(err, KV_INTERNAL, "a recipient does not fit into the version map");
     }
     return KV_OK;

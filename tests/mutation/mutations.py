@@ -20,6 +20,8 @@ KEY_OPS, DECRYPT, KEY = "module/keys/key_ops.c", "module/keys/key_ops_decrypt.c"
 ATTRS, GET, VAULT_OBJECT = "module/p11/attrs.c", "module/p11/attr_get.c", "module/p11/object_vault.c"
 RETRY, REPEAT, LIMITER, REQUEST = "module/net/retry.c", "module/vault/repeat.c", "module/vault/limiter.c", "module/vault/request.c"
 CHALLENGE, TOKEN, CACHE, FILE = "module/auth/challenge.c", "module/auth/token.c", "module/auth/token_cache.c", "module/base/file.c"
+DIGEST, BACKUP, IMPORT, CHAIN = ("module/keys/version_map_digest.c", "module/keys/version_map_backup.c", "module/keys/version_map_import.c",
+                                 "module/keys/version_map_verify_journal.c")
 
 ALL = [
     # --- signatures ---
@@ -266,6 +268,47 @@ ALL = [
              "bool open = info->st_mode & (walk->rule->service ? 002 : 022) &&", "bool open = !info->st_mode &&", "test_base_file"),
     Mutation("a stranger's symbolic link is followed", FILE,
              "if (!is_ours(info->st_uid) && !walk->trouble.status)", "if (!is_ours(info->st_uid) && !walk->rule)", "test_base_file"),
+    # --- the version map's journal, backups and copies ---
+    Mutation("an entry of the journal does not cover the one before", DIGEST,
+             "put(&facts, (struct kv_view){ before, 32 });", "put(&facts, (struct kv_view){ entry->facts, 32 });", "test_keys_journal"),
+    Mutation("a version's state is no fact", DIGEST, "kv_state_name(version->state)", '"state"', "test_keys_journal"),
+    Mutation("who opens a backup is no fact", DIGEST, "i < backup->recipient_count; i++", "i > backup->recipient_count; i++", "test_keys_journal"),
+    Mutation("a journal may end too early", CHAIN, "if (walk->seq != walk->entries)", "if (walk->seq > walk->entries)", "test_keys_journal"),
+    Mutation("a row of before passes", CHAIN, "(seq <= walk->seq && (has(walk->followed, seq) ||", "(seq <= walk->seq && (has(walk->claimed, seq) ||", "test_keys_journal"),
+    Mutation("a row that is gone passes", CHAIN, "if (has(walk->followed, seq) || has(walk->claimed, seq))", "if (seq)", "test_keys_journal"),
+    Mutation("a rewrap leaves the old key in force", BACKUP, "recipient->removed = at;\n        *ret_changed", "*ret_changed", "test_keys_backup_map"),
+    Mutation("a copy shortens a backup's retention", IMPORT, "known->keep_until = later(known->keep_until, other->keep_until);",
+             "known->keep_until = later(0, other->keep_until);", "test_keys_import"),
+    Mutation("a copy may bring another key", IMPORT, "if (known->kind != version->kind ||", "if (known->kind != version->kind &&", "test_keys_import"),
+    Mutation("a copy makes its version current", IMPORT, "version->current && !taken", "version->current", "test_keys_import"),
+    Mutation("a copy is not what its last line says", "tools/kvmap/load.c", "memcmp(record->end.sha256, sha256.data, 32) != 0", "load->lines < 0", "test_tools_kvmap"),
+    Mutation("a version of a copy is not its key's", "tools/kvmap/read.c", "memcmp(spki_sha256, version->spki_sha256, sizeof spki_sha256) != 0", "!version",
+             "test_tools_kvmap"),
+    # --- the age format ---
+    Mutation("a header that was changed is believed", "tools/age/header.c", "    if (!kv_view_equal_ct((struct kv_view){ mac, sizeof mac },",
+             "    if (header->count > 9 && !kv_view_equal_ct((struct kv_view){ mac, sizeof mac },", "test_tools_age_header"),
+    Mutation("a stanza's body may lack its last line", "tools/age/stanza.c", "    *ret_whole = line.len < KV_AGE_COLUMNS;",
+             "    *ret_whole = line.len <= KV_AGE_COLUMNS;", "test_tools_age_header"),
+    Mutation("the last chunk is not told from the others", "tools/age/cipher.c", "    nonce[NONCE - 1] = last;", "    nonce[NONCE - 1] = 0;",
+             "test_tools_age_payload"),
+    Mutation("every chunk has the same number", "tools/age/cipher.c", "(unsigned char)(number >> 8 * i)", "(unsigned char)(number >> 8 * i & 0xf0)",
+             "test_tools_age_payload"),
+    Mutation("an empty chunk may end a file", "tools/age/payload.c", "(len == KV_AGE_TAG && batch->first + i)", "(len == KV_AGE_TAG && batch->first + i > 99)",
+             "test_tools_age_payload"),
+    Mutation("a file gets its end though the producer failed", "tools/age/pipeline.c",
+             "            return crew->stream->ended ? crew->stream->ended(crew->stream->state, &batch->err) : KV_OK;",
+             "            return crew->stream->ended && crew->stream->ended(crew->stream->state, &batch->err) == KV_NO_MEMORY ? KV_NO_MEMORY : KV_OK;",
+             "test_tools_age_payload"),
+    Mutation("batches are written as they come", "tools/age/pipeline.c", "    while (crew->turn * KV_AGE_BATCH != batch->first && !atomic_load(&crew->stop))",
+             "    while (crew->turn > batch->first && !atomic_load(&crew->stop))", "test_tools_age_payload"),
+    Mutation("a chunk is released that is not authentic", "tools/age/payload.c", "            tell(cipher, batch, i, last, len - KV_AGE_TAG);\n            return;",
+             "            tell(cipher, batch, i, last, len - KV_AGE_TAG);\n            add_out(batch, data, len - KV_AGE_TAG);\n            return;",
+             "test_tools_age_payload"),
+    Mutation("an X25519 share of small order is taken", "tools/age/primitives.c",
+             "    if (derived && !kv_view_equal_ct((struct kv_view){ ret, len }, (struct kv_view){ zeroes, len }))",
+             "    if (derived || zeroes[0] == 0)", "test_tools_age_x25519"),
+    Mutation("an SSH key that is no point is taken", "tools/age/ssh_keys.c", "BN_kronecker(above, field->p, c) >= 0;", "BN_kronecker(above, field->p, c) >= -1;",
+             "test_tools_age_ssh"),
     # --- envelopes ---
     Mutation("a wrong tag of a content is no matter", "tools/cms/cipher.c",
              "    if (EVP_CipherFinal_ex(opener->context, to, &len) != 1)\n", "    if (EVP_CipherFinal_ex(opener->context, to, &len) != 1 && !to)\n", "test_tools_cms"),

@@ -173,18 +173,22 @@ def refuses_another_key(tool):
     assert (row["versions"], row["locations"]) == (0, 1), row
     places = [line for line in lines_of(tool.prints("map", "export")) if line["type"] == "location"]
     assert [place["kid"] for place in places] == [moved["kid"]] and places[0]["spki_sha256"] == one["spki_sha256"]
-    other = dict(two, vault="elsewhere", name="copy", version="ff" * 16, kid=moved["kid"])
-    tool.refuses(73, [moved["kid"], "place of another key"], "map", "import", file_of(tool, "taken.kvmap", [lines[0], other]),
-                 config=seeded(tool, moved))
+    other = dict(two, vault="dr", name="copy", version="ff" * 16, kid=moved["kid"])
+    tool.refuses(73, [moved["kid"], "place of another key"], "map", "import", file_of(tool, "taken.kvmap", [lines[0], other]))
     assert json.loads(tool.prints("--json", "map", "verify"))[0]["result"] == "ok"
 
 
-def seeded(tool, version):
-    """Another map that has this version, and no other."""
-    config = other_map(tool, "seeded.conf")
-    header = lines_of(tool.prints("map", "export"))[0]
-    tool.prints("map", "import", file_of(tool, "seed.kvmap", [header, version]), config=config)
-    return config
+def trusts_no_name(tool):
+    """a copy cannot put a stranger's key into a vault that is configured here: what a version's vault is called, its kid's host says"""
+    known(tool, "k")
+    lines = lines_of(tool.prints("map", "export"))
+    version = next(line for line in lines if line["type"] == "version")
+    strange = dict(version, name="fresh", current=True, kid=f"https://evil.example/keys/fresh/{version['version']}")
+    fresh = other_map(tool)
+    tool.prints("map", "import", file_of(tool, "strange.kvmap", [lines[0], strange]), config=fresh)
+    assert json.loads(tool.prints("--json", "map", "show", config=fresh))[0]["versions"] == 0
+    there = next(line for line in lines_of(tool.prints("map", "export", config=fresh)) if line["type"] == "version")
+    assert (there["vault"], there["name"]) == ("evil.example", "fresh"), there
 
 
 def compares(tool):
@@ -304,4 +308,4 @@ def killed(tool):
     assert json.loads(tool.prints("--json", "map", "verify", config=config))[0]["backups"] == size
 
 
-SCENARIOS = (exports, travels, one_backup, refuses_what_is_not_right, refuses_another_key, compares, relocates, rebuilds, finds_tampering, killed)
+SCENARIOS = (exports, travels, one_backup, refuses_what_is_not_right, refuses_another_key, trusts_no_name, compares, relocates, rebuilds, finds_tampering, killed)

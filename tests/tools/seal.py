@@ -100,6 +100,27 @@ def is_for_many(tool):
     assert gives(tool, "open", "-i", pairs[3][0], "-i", pairs[2][0], input=file) == b"for many"
 
 
+def takes_ssh_keys(tool):
+    """SSH keys are recipients, and an Ed25519 key is an identity, as age has them; a key with a passphrase is told so"""
+    assert shutil.which("ssh-keygen"), "ssh-keygen is not installed: tools/setup test"
+    for kind, name, phrase in (("ed25519", "ed", ""), ("rsa", "rsa", ""), ("ed25519", "locked", "phrase")):
+        assert tool.vault.run(["ssh-keygen", "-q", "-t", kind, "-N", phrase, "-C", "a comment", "-f", name]).returncode == 0
+    public = (tool.vault.dir / "ed.pub").read_text().strip()
+    file = gives(tool, "seal", "-r", public, "-R", "rsa.pub", input=b"kept")
+    assert age(tool, "-d", "-i", "ed", input=file) == age(tool, "-d", "-i", "rsa", input=file) == b"kept"
+    assert gives(tool, "open", "-i", "ed", input=file) == b"kept"
+    assert gives(tool, "open", "-i", "ed", input=age(tool, "-R", "ed.pub", input=b"theirs")) == b"theirs"
+    tool.refuses(64, ["'locked'", "passphrase"], "open", "-i", "locked", input=file)
+    tool.refuses(64, ["'rsa'", "ssh-ed25519", "age -d"], "open", "-i", "rsa", input=file)
+    other = gives(tool, "seal", "-R", "locked.pub", input=b"x")
+    tool.refuses(66, ["1 recipients"], "open", "-i", "ed", input=other)
+    tool.vault.create("cmk", kty="RSA", key_size=2048)
+    gives(tool, "seal", "-r", "cmk", "--break-glass", public, "--register", "with-ssh", input=b"x")
+    backup, = [json.loads(line) for line in tool.prints("map", "export").splitlines() if '"type":"backup"' in line]
+    shown = tool.vault.run(["ssh-keygen", "-l", "-f", "ed.pub"]).stdout.decode().split()[1]
+    assert [(to["kind"], to["text"]) for to in backup["recipients"] if to["kind"] != "rsa-oaep-256"] == [("ssh-ed25519", shown)], backup
+
+
 # ---- the vault ----
 
 def opens_old_backups_after_rotations(tool):
@@ -122,7 +143,7 @@ def opens_old_backups_after_rotations(tool):
 
 
 def wants_a_way_without_the_vault(tool):
-    """without a break-glass recipient nothing is sealed, and both ways out are told; with one, the file opens when the vault is gone"""
+    """without a break-glass recipient nothing is sealed, and both ways out are told; with one, files are sealed and opened when the vault is gone"""
     identity, recipient = keygen(tool, "glass")
     tool.vault.create("cmk", kty="RSA", key_size=2048)
     marker = tool.vault.dir / "ran"
@@ -134,6 +155,8 @@ def wants_a_way_without_the_vault(tool):
     assert gives(tool, "open", "b.age") == b"kept"
     tool.vault.stop()
     tool.refuses(69, ["cmk"], "open", "b.age")
+    offline = gives(tool, "seal", "-r", "cmk", "--break-glass", recipient, input=b"sealed without a vault")
+    assert gives(tool, "open", "-i", identity, input=offline) == b"sealed without a vault"
     assert gives(tool, "open", "-i", identity, "b.age") == b"kept"
     assert age(tool, "-d", "-i", identity, "b.age") == b"kept"
 
@@ -385,7 +408,7 @@ def refuses_what_it_cannot_take(tool):
     identity, recipient = keygen(tool, "id")
     secret = re.search(r"AGE-SECRET-KEY-\w+", identity.read_text()).group()
     file = sealed(tool, recipient, 10)
-    made = {"damaged": secret[:-1] + ("Q" if secret[-1] != "Q" else "P"), "locked": "age-encryption.org/v1\n", "ssh": "-----BEGIN OPENSSH PRIVATE KEY-----\n",
+    made = {"damaged": secret[:-1] + ("Q" if secret[-1] != "Q" else "P"), "locked": "age-encryption.org/v1\n", "ssh": "-----BEGIN RSA PRIVATE KEY-----\n",
             "empty": "# nothing\n", "to": f"{recipient}\nage1damaged\n"}
     for name, text in made.items():
         (tool.vault.dir / name).touch(mode=0o600)
@@ -397,7 +420,7 @@ def refuses_what_it_cannot_take(tool):
         (65, ["age1damaged"], "seal", "-r", "age1damaged"),
         (65, ["'to', line 2"], "seal", "-R", "to"),
         (64, ["absent"], "seal", "-R", "absent"),
-        (64, ["ssh-dss", "age"], "seal", "-r", "ssh-dss AAAAB3NzaC1kc3MAAACB"),
+        (64, ["ssh-dss", "ssh-ed25519"], "seal", "-r", "ssh-dss AAAAB3NzaC1kc3MAAACB"),
         (65, ["'damaged', line 1"], "open", "-i", "damaged"),
         (64, ["encrypted"], "open", "-i", "locked"),
         (64, ["not offered"], "open", "-i", "ssh"),
@@ -416,6 +439,6 @@ def refuses_what_it_cannot_take(tool):
     tool.refuses(66, ["1 recipients"], "open", input=file)
 
 
-SCENARIOS = (age_reads_and_writes, short_reads_make_no_difference, is_for_many, opens_old_backups_after_rotations, wants_a_way_without_the_vault,
+SCENARIOS = (age_reads_and_writes, short_reads_make_no_difference, is_for_many, takes_ssh_keys, opens_old_backups_after_rotations, wants_a_way_without_the_vault,
              tells_why_a_vault_does_not_open, releases_only_what_is_authentic, makes_no_half_backup, passes_arguments_as_they_are, tells_a_full_disk,
              tells_a_reader_that_went_away, cleans_up_when_interrupted, minds_terminals, registers_backups, refuses_what_it_cannot_take)

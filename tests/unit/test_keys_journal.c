@@ -1,5 +1,6 @@
 /* The journal of the version map: what stands in it, that nothing else does, and that kv_map_verify finds whatever was done to it or to what it vouches for. */
 #include "map_help.h"
+#include "base/encode.h"
 #include "../../module/keys/version_map_verify.h"
 
 static struct kv_map_entry *journal(struct kv_map *map, size_t *ret_count)
@@ -211,6 +212,26 @@ static void whatever_is_done_to_it_is_found(void **state)
     }
 }
 
+/* One who knows how it is made: the entry fits itself and the one before it, and the next one gives it away. */
+static void a_forged_entry_does_not_fit_the_next(void **state)
+{
+    struct kv_map *map = filled();
+    struct kv_map_found found;
+    struct kv_error err = { 0 };
+    size_t length = 0;
+    KV_AUTO_FREE struct kv_map_entry *entries = journal(map, &length);
+    char hex[65];
+    entries[3].at = 1;
+    assert_int_equal(kv_map_entry_hash(&entries[3], entries[2].hash, entries[3].hash), KV_OK);
+    kv_encode_hex((struct kv_view){ entries[3].hash, 32 }, hex);
+    KV_AUTO_FREE char *sql =
+        kv_text_format(NO_TRIGGERS "UPDATE journal SET at = 1, hash = x'%s' WHERE seq = 4", hex);
+    run_sql(sql);
+    assert_int_equal(kv_map_verify(map, &found, &err), KV_MAP_CORRUPT);
+    assert_non_null(strstr(err.text, "entry 5 of its journal"));
+    kv_map_free(map);
+}
+
 static void sql_cannot_change_it(void **state)
 {
     static const char *const tries[] = {
@@ -392,6 +413,7 @@ int main(void)
         TEST(what_does_not_change_is_not_told),
         TEST(a_change_that_fails_leaves_no_entry),
         TEST(whatever_is_done_to_it_is_found),
+        TEST(a_forged_entry_does_not_fit_the_next),
         TEST(sql_cannot_change_it),
         TEST(the_vaults_word_mends),
         TEST(two_writers_make_one_chain),

@@ -122,15 +122,22 @@ static void other_lines_are_refused(void **state)
         kv_kvmap_line(&(struct kv_kvmap_record){ .type = KV_KVMAP_VERSION, .version = ec });
     for (size_t i = 0; i < COUNT(changes); i++) {
         KV_AUTO_TEXT char *changed = replaced(line, changes[i].from, changes[i].to);
-        struct kv_kvmap_record record = { 0 };
-        struct kv_error err = { 0 };
-        if (kv_kvmap_read(kv_view_text(changed), &record, &err) != KV_BAD_DATA ||
-            !strstr(err.text, changes[i].says))
-            fail_msg("%s: %s", changes[i].sentence, err.text);
-        assert_null(record.version);
+        struct kv_kvmap_record bad = { 0 };
+        struct kv_error why = { 0 };
+        if (kv_kvmap_read(kv_view_text(changed), &bad, &why) != KV_BAD_DATA ||
+            !strstr(why.text, changes[i].says))
+            fail_msg("%s: %s", changes[i].sentence, why.text);
+        assert_null(bad.version);
     }
     static const char location[] = "{\"type\":\"location\",\"spki_sha256\":\"\",\"kid\":\"https://a\","
                                    "\"first_seen\":0,\"seen\":0,\"accepted\":0}";
+    ec->spki_sha256[7] ^= 1; /* of another key, but in the right place */
+    struct kv_kvmap_record record = { 0 };
+    struct kv_error err = { 0 };
+    KV_AUTO_TEXT char *other =
+        kv_kvmap_line(&(struct kv_kvmap_record){ .type = KV_KVMAP_VERSION, .version = ec });
+    assert_int_equal(kv_kvmap_read(kv_view_text(other), &record, &err), KV_BAD_DATA);
+    assert_non_null(strstr(err.text, "'spki_sha256'"));
     static const char *const others[] = {
         "",
         "[]",
@@ -141,7 +148,6 @@ static void other_lines_are_refused(void **state)
         location,
     };
     for (size_t i = 0; i < COUNT(others); i++) {
-        struct kv_kvmap_record record = { 0 };
         assert_int_equal(kv_kvmap_read(kv_view_text(others[i]), &record, NULL), KV_BAD_DATA);
     }
 }

@@ -24,13 +24,22 @@ enum kv_status kv_age_random(unsigned char *ret, size_t len, struct kv_error *er
     return kv_fail(err, KV_INTERNAL, "no random bytes are to be had");
 }
 
+enum kv_status kv_age_sha256(struct kv_view data, unsigned char ret[KV_AGE_KEY], struct kv_error *err)
+{
+    size_t len = 0;
+    return EVP_Q_digest(kv_ossl_context(), "SHA256", NULL, data.data, data.len, ret, &len)
+               ? KV_OK
+               : fail_openssl(err);
+}
+
 enum kv_status kv_age_hmac(struct kv_view key, struct kv_view data, unsigned char ret[KV_AGE_KEY],
                            struct kv_error *err)
 {
     size_t len = 0;
     /* A NULL key would mean the one of before. */
     const void *bytes = key.len ? key.data : (const void *)"";
-    if (EVP_Q_mac(kv_ossl_context(), "HMAC", NULL, "SHA256", NULL, bytes, key.len, data.data, data.len, ret,
+    const unsigned char *from = data.len ? data.data : (const unsigned char *)"";
+    if (EVP_Q_mac(kv_ossl_context(), "HMAC", NULL, "SHA256", NULL, bytes, key.len, from, data.len, ret,
                   KV_AGE_KEY, &len) &&
         len == KV_AGE_KEY)
         return KV_OK;

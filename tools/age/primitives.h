@@ -10,6 +10,8 @@ enum { KV_AGE_KEY = 32, KV_AGE_TAG = 16, KV_AGE_POINT = 32 };
 KV_MUST_USE enum kv_status kv_age_random(unsigned char *ret, size_t len, struct kv_error *err);
 KV_MUST_USE enum kv_status kv_age_hkdf(struct kv_view ikm, struct kv_view salt, const char *info,
                                        unsigned char ret[KV_AGE_KEY], struct kv_error *err);
+KV_MUST_USE enum kv_status kv_age_sha256(struct kv_view data, unsigned char ret[KV_AGE_KEY],
+                                         struct kv_error *err);
 KV_MUST_USE enum kv_status kv_age_hmac(struct kv_view key, struct kv_view data, unsigned char ret[KV_AGE_KEY],
                                        struct kv_error *err);
 /* `ret` has room for plain.len + KV_AGE_TAG. */

@@ -49,9 +49,15 @@ static enum kv_status flush(struct load *load, struct kv_error *err)
 
 /* --- what a record becomes --- */
 
-/* The vault's name on this host: that of the section whose URL the kid begins with. */
+/* The vault's name on this host: that of the section whose URL the kid begins with, else its host's, cut to what fits. Never what the file says: it could
+ * call a stranger's vault by the name of one that is configured here. */
 static void name_vault(const struct load *load, const char *kid, char ret[33])
 {
+    const char *host = kid + strlen("https://");
+    size_t len = strcspn(host, "/:");
+
+    memset(ret, 0, 33);
+    memcpy(ret, host, len < 32 ? len : 32);
     for (size_t i = 0; i < load->config->vault_count; i++) {
         KV_AUTO_TEXT char *pattern = kv_text_format("%s/keys/*", load->config->vaults[i].url);
         if (pattern && kv_text_match(pattern, kid))
