@@ -1,5 +1,6 @@
 /* kvp11 map: what this host will not forget. */
 #include "common.h"
+#include "keys/backup_map.h"
 
 #include <string.h>
 
@@ -29,24 +30,20 @@ static enum kv_status add_vault(struct kv_tool *tool, struct kv_table *table, co
 {
     struct kv_map *map = kv_core_map(tool->core);
     KV_CLEANUP(kv_version_list_free) struct kv_version_list list = { 0 };
-    KV_AUTO_FREE struct kv_map_backup *backups = NULL;
-    size_t backup_count = 0;
-    int64_t mine = 0;
+    int64_t backups = 0;
     const struct kv_map_query query = { .vault = vault };
     KV_TRY(kv_map_find(map, &query, &list, err));
-    KV_TRY(kv_map_backups(map, NULL, &backups, &backup_count, err));
+    KV_TRY(kv_map_backup_count(map, vault, &backups, err));
     struct summary summary = { 0 };
     for (size_t i = 0; i < list.count; i++)
         count(&summary, list.items[i]);
-    for (size_t i = 0; i < backup_count; i++)
-        mine += !strcmp(backups[i].vault, vault);
     kv_table_text(table, vault);
     kv_table_int(table, summary.keys);
     kv_table_int(table, summary.versions);
     kv_table_int(table, summary.enabled);
     kv_table_int(table, summary.versions - summary.enabled);
     kv_table_int(table, summary.wraps);
-    kv_table_int(table, mine);
+    kv_table_int(table, backups);
     kv_table_time(table, summary.seen);
     return KV_OK;
 }
@@ -66,19 +63,21 @@ enum kv_status kv_cmd_map_show(struct kv_tool *tool, struct kv_error *err)
 }
 
 static const struct kv_column verify_columns[] = {
-    { "MAP", "map" },
-    { "VERSIONS", "versions" },
-    { "RESULT", "result" },
+    { "MAP", "map" },         { "VERSIONS", "versions" }, { "BACKUPS", "backups" },
+    { "JOURNAL", "entries" }, { "RESULT", "result" },
 };
 
 enum kv_status kv_cmd_map_verify(struct kv_tool *tool, struct kv_error *err)
 {
-    size_t versions = 0;
+    struct kv_map_found found = { 0 };
     KV_TRY(kv_common_open_map(tool, err));
-    KV_TRY(kv_map_verify(kv_core_map(tool->core), &versions, err));
-    KV_AUTO_TABLE struct kv_table *table = kv_table_open(verify_columns, 3);
+    KV_TRY(kv_map_verify(kv_core_map(tool->core), &found, err));
+    KV_AUTO_TABLE struct kv_table *table =
+        kv_table_open(verify_columns, sizeof(verify_columns) / sizeof(verify_columns[0]));
     kv_table_text(table, kv_core_config(tool->core)->map);
-    kv_table_int(table, (int64_t)versions);
+    kv_table_int(table, found.versions);
+    kv_table_int(table, found.backups);
+    kv_table_int(table, found.entries);
     kv_table_text(table, "ok");
     return kv_common_print(tool, table, err);
 }

@@ -5,7 +5,7 @@
 #include "core/core.h"
 #include "table.h"
 
-enum { KV_TOOL_WORDS = 2, KV_TOOL_OPTIONS = 12, KV_TOOL_REPEATS = 256 };
+enum { KV_TOOL_WORDS = 64, KV_TOOL_OPTIONS = 12, KV_TOOL_REPEATS = 256 };
 
 struct kv_option {
     const char *name;  /* "--size"; NULL ends the list */
@@ -104,15 +104,25 @@ enum kv_status kv_cmd_mechs(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_create(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_rotate(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_resolve(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_sync(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_recipient(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_wrap(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_unwrap(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_run(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_identity(struct kv_tool *tool, struct kv_error *err);
+extern const struct kv_option kv_cmd_cms_open_options[], kv_cmd_cms_seal_options[];
+enum kv_status kv_cmd_cms_seal(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_cms_open(struct kv_tool *tool, struct kv_error *err);
 extern const struct kv_option kv_cmd_seal_options[], kv_cmd_open_options[];
 enum kv_status kv_cmd_seal(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_open(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_map_show(struct kv_tool *tool, struct kv_error *err);
+extern const struct kv_option kv_cmd_map_export_options[], kv_cmd_map_relocate_options[];
+enum kv_status kv_cmd_map_export(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_map_import(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_map_compare(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_map_relocate(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_map_rebuild(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_map_verify(struct kv_tool *tool, struct kv_error *err);
 
 #endif

@@ -5,13 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/encode.h"
+#include "keys/backup_map.h"
 
 struct kv_versions {
     struct kv_tool *tool;
     struct kv_table *table;
     bool roles;
-    struct kv_map_backup *backups; /* of every version: one look at the map */
-    size_t backup_count;
+    struct kv_error
+        failed; /* a version whose dependants could not be counted: nothing is printed, for 0 would be a lie */
 };
 
 /* In the order of the cells of kv_versions_add; tables without roles leave the first out. What scripts paste ends the line. */
@@ -66,9 +67,6 @@ struct kv_versions *kv_versions_open(struct kv_tool *tool, bool roles, struct kv
         (void)!kv_fail(err, KV_NO_MEMORY, "out of memory");
         return NULL;
     }
-    struct kv_map *map = kv_core_map(tool->core);
-    if (kv_map_backups(map, NULL, &versions->backups, &versions->backup_count, err) != KV_OK)
-        return NULL;
     return kv_take(versions);
 }
 
@@ -77,19 +75,16 @@ void kv_versions_free(struct kv_versions *versions)
     if (!versions)
         return;
     kv_table_free(versions->table);
-    free(versions->backups);
     free(versions);
 }
 
-static int64_t backups_of(const struct kv_versions *versions, const struct kv_version *version)
+static int64_t backups_of(struct kv_versions *versions, const struct kv_version *version)
 {
-    int64_t count = 0;
-    for (size_t i = 0; i < versions->backup_count; i++) {
-        const struct kv_map_backup *backup = &versions->backups[i];
-        count += !strcmp(backup->vault, version->vault) && !strcmp(backup->name, version->name) &&
-                 !strcmp(backup->version, version->version);
-    }
-    return count;
+    struct kv_map_dependants needed = { 0 };
+    if (!versions->failed.status)
+        (void)!kv_map_dependants(kv_core_map(versions->tool->core), kv_map_key_of(version), false, &needed,
+                                 &versions->failed);
+    return needed.backups;
 }
 
 static char *key_text(const struct kv_version *version)
@@ -162,5 +157,9 @@ void kv_versions_add(struct kv_versions *versions, const char *role, const struc
 
 enum kv_status kv_versions_print(struct kv_versions *versions, struct kv_error *err)
 {
+    if (versions->failed.status) {
+        *err = versions->failed;
+        return err->status;
+    }
     return kv_common_print(versions->tool, versions->table, err);
 }

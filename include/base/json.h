@@ -26,6 +26,7 @@ const struct kv_json *kv_json_at(const struct kv_json *array, size_t i);
 
 /* Takes a member out of its object, with its whole tree; NULL: there is none. */
 struct kv_json *kv_json_take(struct kv_json *object, const char *name);
+bool kv_json_is_empty(const struct kv_json *object); /* an object, and nothing is left in it */
 
 /* Builders: a NULL tree or memory that ran out makes every later call a no-op and kv_json_print return NULL. `kv_json_put` and
  * `kv_json_append` take over the child. */

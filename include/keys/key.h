@@ -44,9 +44,10 @@ struct kv_version {
     int64_t nbf, exp, created; /* unix seconds, 0: absent */
     int64_t first_seen, seen;  /* when the vault last spoke of it */
     int64_t first_wrap, last_wrap, last_unwrap;
-    int64_t wraps; /* ledger entries that depend on it */
+    int64_t wraps;                                 /* ledger entries that depend on it */
+    int64_t state_since, last_drill, retire_after; /* the map's own; 0: not known, never, not planned */
 
-    int64_t row;           /* of the map; 0: not stored */
+    int64_t row, entry;    /* of the map, 0: not stored; of its journal */
     unsigned references;   /* atomic; private to key.c */
     struct kv_public *key; /* parsed at first use; private to key.c */
 };

@@ -11,8 +11,7 @@ struct kv_key_use {
     const struct kv_mech_use *mech;
     const struct kv_task *task;
     bool trial; /* a proof: nothing will depend on these bytes, so the ledger is not told of them */
-    bool
-        exact; /* the data say which version they need: it alone opens them, whatever ledger and decrypt_fallback would try */
+    bool exact; /* the data name this version: no other is tried, whatever ledger and settings say */
 };
 
 /* `digest`: the bare digest the row's algorithm takes (for KV_DIGESTINFO the whole DigestInfo). EC: raw r‖s. Remote, one request. */

@@ -88,6 +88,15 @@ KV_MUST_USE enum kv_status kv_keyring_update(struct kv_keyring *keyring, const s
 KV_MUST_USE enum kv_status kv_keyring_disable(struct kv_keyring *keyring, const struct kv_version *version,
                                               const struct kv_task *task, struct kv_version **ret,
                                               struct kv_error *err);
+/* What became of a key that the vault no longer shows. Where neither it nor a deleted one is there, and that for longer than a deletion takes, its versions are
+ * purged from now on. */
+struct kv_keyring_deleted {
+    bool recoverable;
+    int64_t deleted, purge; /* unix seconds; 0: not told */
+};
+KV_MUST_USE enum kv_status kv_keyring_deleted(struct kv_keyring *keyring, const char *name,
+                                              const struct kv_task *task, struct kv_keyring_deleted *ret,
+                                              struct kv_error *err);
 /* A new key made by the service (operator's work). KV_CONFLICT when the name exists. */
 KV_MUST_USE enum kv_status kv_keyring_create(struct kv_keyring *keyring, const struct kv_vault_create *create,
                                              const struct kv_task *task, struct kv_version **ret,

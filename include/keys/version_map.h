@@ -27,7 +27,8 @@ struct kv_map_query {
 };
 KV_MUST_USE enum kv_status kv_map_find(struct kv_map *map, const struct kv_map_query *query,
                                        struct kv_version_list *ret, struct kv_error *err);
-/* Stores what merge decided: inserts or updates by (vault, name, version); never deletes; never lowers first_seen or wraps. */
+/* Stores what merge decided: inserts or updates by (vault, name, version); never deletes; never lowers first_seen or wraps. What changes of a fact stands in the
+ * journal, in the same transaction and with `seen` as its time; hints (seen, the ledger's counts and dates) do not. */
 KV_MUST_USE enum kv_status kv_map_store(struct kv_map *map, struct kv_version *const *versions, size_t count,
                                         struct kv_error *err);
 
@@ -79,20 +80,11 @@ KV_MUST_USE enum kv_status kv_map_certify(struct kv_map *map, const struct kv_ma
 /* Is it a file that this process can write, so that what it learns outlives it? */
 bool kv_map_lasts(const struct kv_map *map);
 
-/* Backup sets that somebody registered. */
-struct kv_map_backup {
-    char id[128], store[512];
-    char vault[33], name[KV_NAME_SIZE], version[KV_VERSION_SIZE];
-    int64_t created, keep_until, drilled;
-    char drill_result[64];
+/* Integrity of the file: SQLite's own check, schema, every row's identity and certificate against its public key, the journal's chain, and that versions,
+ * backups and accepted locations are what the journal says of them. KV_MAP_CORRUPT names the first that is bad, and what to do. Others may write meanwhile. */
+struct kv_map_found {
+    int64_t versions, backups, entries;
 };
-KV_MUST_USE enum kv_status kv_map_backup_put(struct kv_map *map, const struct kv_map_backup *backup,
-                                             struct kv_error *err);
-KV_MUST_USE enum kv_status kv_map_backups(struct kv_map *map, const struct kv_version *version,
-                                          struct kv_map_backup **ret, size_t *ret_count,
-                                          struct kv_error *err); /* version NULL: all; free() the array */
-
-/* Integrity of the file: SQLite's own check, schema, and every row's identity and certificate against its public key. KV_MAP_CORRUPT names the first bad row. */
-KV_MUST_USE enum kv_status kv_map_verify(struct kv_map *map, size_t *ret_versions, struct kv_error *err);
+KV_MUST_USE enum kv_status kv_map_verify(struct kv_map *map, struct kv_map_found *ret, struct kv_error *err);
 
 #endif

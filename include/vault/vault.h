@@ -86,6 +86,14 @@ KV_MUST_USE enum kv_status kv_vault_get_certificate(struct kv_vault *vault, cons
                                                     const char *version, const struct kv_task *task,
                                                     struct kv_vault_certificate *ret, struct kv_error *err);
 
+/* A key in soft delete (contract §5.1 row 9, §10). KV_NOT_FOUND: it is purged, or its deletion is still under way. */
+struct kv_vault_deleted {
+    int64_t deleted, purge; /* unix seconds, 0: not told */
+};
+KV_MUST_USE enum kv_status kv_vault_get_deleted(struct kv_vault *vault, const char *name,
+                                                const struct kv_task *task, struct kv_vault_deleted *ret,
+                                                struct kv_error *err);
+
 /* Changes. Never repeated blindly: after a lost reply the error says so (`maybe_done`, and its text) and the caller lists. */
 struct kv_vault_create {
     const char *name;

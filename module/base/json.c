@@ -180,6 +180,11 @@ struct kv_json *kv_json_take(struct kv_json *object, const char *name)
     return (struct kv_json *)cJSON_DetachItemFromObjectCaseSensitive(own_node_of(object), name);
 }
 
+bool kv_json_is_empty(const struct kv_json *object)
+{
+    return kv_json_is_object(object) && !node_of(object)->child;
+}
+
 /* --- building --- */
 
 struct kv_json *kv_json_object(void)

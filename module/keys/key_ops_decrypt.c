@@ -296,8 +296,11 @@ static enum kv_status open_blob(struct opening *opening, const struct kv_version
     enum kv_status status = try_version(opening, named, ret, err);
     if (status == KV_OK)
         note_opened(opening, named, NULL);
-    if (!is_bad_data(status) || opening->use->exact)
+    if (!is_bad_data(status))
         return status;
+    if (opening->use->exact)
+        return kv_fail_in(err, status, "version '%s', which the data name, cannot open them",
+                          kv_key_ops_name(named, name));
     if (opening->use->keyring->parts.config->decrypt_fallback && !is_guesswork(opening)) {
         struct kv_error why = { 0 };
         enum kv_status others = try_others(opening, ret, &why);

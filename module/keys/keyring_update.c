@@ -1,6 +1,8 @@
 /* Changes to a version that exists: its state, its dates, what it may do. */
 #include "keyring_private.h"
 
+#include "keys/backup_map.h"
+
 /* The row as the map has it now: what was handed out may be older than the last wrap. */
 static enum kv_status look_up(struct kv_keyring *keyring, const struct kv_version *version,
                               struct kv_version **ret, struct kv_error *err)
@@ -31,19 +33,22 @@ static enum kv_status check_wraps(const struct kv_version *row, struct kv_error 
 static enum kv_status check_backups(struct kv_keyring *keyring, const struct kv_version *row,
                                     struct kv_error *err)
 {
-    KV_AUTO_FREE struct kv_map_backup *backups = NULL;
-    size_t count = 0;
+    KV_CLEANUP(kv_map_backup_list_free) struct kv_map_backup_list first = { 0 };
+    const struct kv_map_backup_query query = { .key = kv_map_key_of(row), .limit = 1 };
+    struct kv_map_dependants needed = { 0 };
     char since[21];
 
-    KV_TRY(kv_map_backups(keyring->parts.map, row, &backups, &count, err));
-    if (!count)
+    KV_TRY(kv_map_backup_page(keyring->parts.map, &query, &first, err));
+    if (!first.count)
         return KV_OK;
-    kv_clock_text(backups[0].created, since);
+    KV_TRY(kv_map_dependants(keyring->parts.map, query.key, false, &needed, err));
+    kv_clock_text(first.items[0].created, since);
     return kv_fail(
         err, KV_DEPENDED,
-        "version '%s' of key '%s/%s' is needed by %zu backups, such as '%.60s' in '%.100s' since '%s': "
+        "version '%s' of key '%s/%s' is needed by %lld backups, such as '%.60s' in '%.100s' since '%s': "
         "see `kvp11 --vault %s map show`",
-        row->version, row->vault, row->name, count, backups[0].id, backups[0].store, since, row->vault);
+        row->version, row->vault, row->name, (long long)needed.backups, first.items[0].id,
+        first.items[0].store, since, row->vault);
 }
 
 static enum kv_status send(struct kv_keyring *keyring, const struct kv_vault_update *update,

@@ -38,8 +38,10 @@ static void close_db(struct kv_map *map)
 static enum kv_status open_db(struct kv_map *map, struct kv_error *err)
 {
     int flags = map->writable ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
-    int code = sqlite3_open_v2(map->file ? map->file : ":memory:", &map->db,
-                               flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL);
+    int code = sqlite3_open_v2(map->scratch ? ""
+                               : map->file  ? map->file
+                                            : ":memory:",
+                               &map->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL);
 
     if (code != SQLITE_OK)
         return kv_map_failed(map, code, err);
@@ -50,6 +52,8 @@ static enum kv_status open_db(struct kv_map *map, struct kv_error *err)
                        "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL;"
                        "PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF",
                        err));
+    if (map->scratch) /* filled at one go, in the order of a file and not of its indexes */
+        KV_TRY(kv_map_exec(map, "PRAGMA cache_size = -16384", err));
     return kv_map_migrate(map, err);
 }
 
@@ -82,13 +86,14 @@ static enum kv_status open_any(struct kv_map *map, struct kv_error *err)
     return map->path && !map->health.status ? KV_OK : open_memory(map, err);
 }
 
-enum kv_status kv_map_open(const char *path, struct kv_map **ret, struct kv_error *err)
+static enum kv_status open_as(const char *path, bool scratch, struct kv_map **ret, struct kv_error *err)
 {
     struct kv_map *map = calloc(1, sizeof *map);
 
     if (!map)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
     pthread_mutex_init(&map->lock, NULL);
+    map->scratch = scratch;
     if (path && strcmp(path, "none")) {
         map->path = kv_text_copy(path);
         if (!map->path) {
@@ -105,6 +110,16 @@ enum kv_status kv_map_open(const char *path, struct kv_map **ret, struct kv_erro
     }
     *ret = map;
     return kv_map_health(map, err);
+}
+
+enum kv_status kv_map_open(const char *path, struct kv_map **ret, struct kv_error *err)
+{
+    return open_as(path, false, ret, err);
+}
+
+enum kv_status kv_map_scratch(struct kv_map **ret, struct kv_error *err)
+{
+    return open_as(NULL, true, ret, err);
 }
 
 void kv_map_free(struct kv_map *map)

@@ -1,4 +1,4 @@
-/* What the map knows beside versions: visits, challenges, the ledger of wraps, backups. */
+/* What the map knows beside versions: visits, challenges, the ledger of wraps, certificates. */
 #include "version_map_private.h"
 
 #include <string.h>
@@ -190,12 +190,9 @@ enum kv_status kv_map_certificate(struct kv_map *map, struct kv_map_certificate 
     return KV_OK;
 }
 
-enum kv_status kv_map_certify(struct kv_map *map, const struct kv_map_certificate *certificate,
-                              struct kv_error *err)
+enum kv_status kv_map_certify_row(struct kv_map *map, const struct kv_map_certificate *certificate,
+                                  struct kv_error *err)
 {
-    KV_MAP_LOCK(map);
-    if (!map->writable)
-        return kv_map_begin(map, err);
     KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_CERTIFY, &statement, err));
     bind_certificate(statement, certificate);
@@ -204,61 +201,9 @@ enum kv_status kv_map_certify(struct kv_map *map, const struct kv_map_certificat
     return kv_map_step_done(map, statement, err);
 }
 
-enum kv_status kv_map_backup_put(struct kv_map *map, const struct kv_map_backup *backup, struct kv_error *err)
+enum kv_status kv_map_certify(struct kv_map *map, const struct kv_map_certificate *certificate,
+                              struct kv_error *err)
 {
     KV_MAP_LOCK(map);
-    if (!map->writable)
-        return kv_map_begin(map, err);
-    KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
-    KV_TRY(kv_map_statement(map, KV_SQL_BACKUP_PUT, &statement, err));
-    kv_map_bind_text(statement, ":id", backup->id);
-    kv_map_bind_text(statement, ":store", backup->store);
-    kv_map_bind_text(statement, ":vault", backup->vault);
-    kv_map_bind_text(statement, ":name", backup->name);
-    kv_map_bind_text(statement, ":version", backup->version);
-    kv_map_bind_int(statement, ":created", backup->created);
-    kv_map_bind_int(statement, ":keep_until", backup->keep_until);
-    kv_map_bind_int(statement, ":drilled", backup->drilled);
-    kv_map_bind_text(statement, ":drill_result", backup->drill_result);
-    return kv_map_step_done(map, statement, err);
-}
-
-static void read_backup(sqlite3_stmt *row, struct kv_map_backup *ret)
-{
-    kv_map_text(row, 0, ret->id, sizeof ret->id);
-    kv_map_text(row, 1, ret->store, sizeof ret->store);
-    kv_map_text(row, 2, ret->vault, sizeof ret->vault);
-    kv_map_text(row, 3, ret->name, sizeof ret->name);
-    kv_map_text(row, 4, ret->version, sizeof ret->version);
-    ret->created = sqlite3_column_int64(row, 5);
-    ret->keep_until = sqlite3_column_int64(row, 6);
-    ret->drilled = sqlite3_column_int64(row, 7);
-    kv_map_text(row, 8, ret->drill_result, sizeof ret->drill_result);
-}
-
-enum kv_status kv_map_backups(struct kv_map *map, const struct kv_version *version,
-                              struct kv_map_backup **ret, size_t *ret_count, struct kv_error *err)
-{
-    KV_AUTO_FREE struct kv_map_backup *backups = NULL;
-    size_t count = 0;
-    int code;
-
-    KV_MAP_LOCK(map);
-    KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
-    KV_TRY(kv_map_statement(map, KV_SQL_BACKUPS, &statement, err));
-    kv_map_bind_text(statement, ":vault", version ? version->vault : NULL);
-    kv_map_bind_text(statement, ":name", version ? version->name : NULL);
-    kv_map_bind_text(statement, ":version", version ? version->version : NULL);
-    while ((code = kv_map_step(statement)) == SQLITE_ROW) {
-        struct kv_map_backup *more = reallocarray(backups, count + 1, sizeof *more);
-        if (!more)
-            return kv_fail(err, KV_NO_MEMORY, "out of memory");
-        backups = more;
-        read_backup(statement, &backups[count++]);
-    }
-    if (code != SQLITE_DONE)
-        return kv_map_failed(map, code, err);
-    *ret = kv_take(backups);
-    *ret_count = count;
-    return KV_OK;
+    return map->writable ? kv_map_certify_row(map, certificate, err) : kv_map_begin(map, err);
 }

@@ -83,6 +83,7 @@ static enum kv_status take_steps(struct kv_map *map, struct kv_error *err)
         KV_TRY(keep_copy(map, stamp.steps, err));
     for (int i = stamp.steps; i < kv_map_step_count; i++)
         KV_TRY(kv_map_exec(map, kv_map_steps[i], err));
+    KV_TRY(kv_map_note_all(map, err));
     snprintf(done, sizeof done, "PRAGMA application_id = %d; PRAGMA user_version = %d", APPLICATION_ID,
              kv_map_step_count);
     return kv_map_exec(map, done, err);

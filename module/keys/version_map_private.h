@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 #include <sqlite3.h>
-#include "keys/version_map.h"
+#include "keys/backup_map.h"
 
 extern const char *const kv_map_steps[];
 extern const int kv_map_step_count;
@@ -19,8 +19,24 @@ enum kv_map_sql {
     KV_SQL_FIND_NAME,
     KV_SQL_FIND_ALL,
     KV_SQL_STORE,
+    KV_SQL_VERSION_ROW,
+    KV_SQL_VERSION_PAGE,
+    KV_SQL_VERSION_HINTS,
+    KV_SQL_VERSION_ENTRY,
+    KV_SQL_VERSION_PLAN,
+    KV_SQL_VERSIONS_UNWRITTEN,
     KV_SQL_UNCURRENT,
     KV_SQL_LOCATE,
+    KV_SQL_LOCATIONS,
+    KV_SQL_LOCATIONS_ALL,
+    KV_SQL_LOCATIONS_OF_KID,
+    KV_SQL_LOCATIONS_ACCEPTED,
+    KV_SQL_LOCATION_PUT,
+    KV_SQL_JOURNAL_HEAD,
+    KV_SQL_JOURNAL_SEAL,
+    KV_SQL_JOURNAL_ADD,
+    KV_SQL_JOURNAL_ENTRY,
+    KV_SQL_JOURNAL_PAGE,
     KV_SQL_VISITED,
     KV_SQL_VISIT,
     KV_SQL_CHALLENGE,
@@ -31,10 +47,35 @@ enum kv_map_sql {
     KV_SQL_UNWRAPPED,
     KV_SQL_CERTIFICATE,
     KV_SQL_CERTIFY,
+    KV_SQL_CERTIFICATES_ALL,
     KV_SQL_CERTIFICATES,
+    KV_SQL_BACKUP_FIND,
     KV_SQL_BACKUP_PUT,
-    KV_SQL_BACKUPS,
+    KV_SQL_BACKUP_PAGE,
+    KV_SQL_BACKUP_PAGE_ID,
+    KV_SQL_BACKUP_PAGE_STORE,
+    KV_SQL_BACKUP_PAGE_OPENER,
+    KV_SQL_BACKUPS_UNWRITTEN,
+    KV_SQL_BACKUP_ENTRY,
+    KV_SQL_BACKUP_ROW,
+    KV_SQL_BACKUP_COUNT,
+    KV_SQL_BACKUP_COUNT_VAULT,
+    KV_SQL_OPENERS,
+    KV_SQL_OPENER_PUT,
+    KV_SQL_RECIPIENT_FIND,
+    KV_SQL_RECIPIENTS,
+    KV_SQL_RECIPIENT_PUT,
+    KV_SQL_DEPENDANTS,
+    KV_SQL_SOLE,
     KV_SQL_COUNT
+};
+extern const char *const kv_map_texts[KV_SQL_COUNT];
+
+/* Where the journal ends, during a transaction. */
+struct kv_journal_head {
+    bool known, moved;
+    int64_t entries;
+    unsigned char hash[32];
 };
 
 struct kv_map {
@@ -43,8 +84,10 @@ struct kv_map {
     sqlite3 *db;        /* NULL: SQLite may not be called, or the handle was forgotten */
     sqlite3 *inherited; /* a parent's: never to be touched, but not lost sight of */
     bool writable;
+    bool scratch; /* in a file without a name, that nobody else sees and that goes with the handle */
     struct kv_error health; /* status KV_OK: it is the file */
     pthread_mutex_t lock;
+    struct kv_journal_head head;
     sqlite3_stmt *statements[KV_SQL_COUNT];
 };
 
@@ -102,6 +145,62 @@ void kv_map_bind_blob(sqlite3_stmt *statement, const char *name,
                       struct kv_view value); /* empty: zero-length */
 /* Column texts into bounded arrays. */
 void kv_map_text(sqlite3_stmt *statement, int column, char *ret, size_t size);
+
+/* --- pieces of larger changes; inside kv_map_begin and kv_map_end --- */
+/* Inserts or updates, takes `current` from the others when it has it, and notes it. */
+KV_MUST_USE enum kv_status kv_map_store_one(struct kv_map *map, const struct kv_version *version, int64_t at,
+                                            const char *kind, struct kv_error *err);
+KV_MUST_USE enum kv_status
+kv_map_certify_row(struct kv_map *map, const struct kv_map_certificate *certificate, struct kv_error *err);
+/* ret->row is 0 when there is none. */
+KV_MUST_USE enum kv_status kv_map_backup_find(struct kv_map *map, const char *id, const char *store,
+                                              struct kv_map_backup *ret, struct kv_error *err);
+KV_MUST_USE enum kv_status kv_map_backup_check(const struct kv_map_backup *backup, struct kv_error *err);
+struct kv_map_recipient *kv_map_backup_recipient(const struct kv_map_backup *backup,
+                                                 const struct kv_map_recipient *recipient);
+KV_MUST_USE enum kv_status kv_map_backup_add(struct kv_map_backup *backup,
+                                             const struct kv_map_recipient *recipient, struct kv_error *err);
+
+/* --- the journal (version_map_journal.c); inside kv_map_begin and kv_map_end --- */
+/* What is now known of a row is written down, unless its last entry says the same. kind NULL: what became of it is told by the two.
+ * They also set the row's `entry`. */
+KV_MUST_USE enum kv_status kv_map_note_version(struct kv_map *map, int64_t row, int64_t at, const char *kind,
+                                               struct kv_error *err);
+KV_MUST_USE enum kv_status kv_map_note_backup(struct kv_map *map, int64_t row, int64_t at, const char *kind,
+                                              struct kv_error *err);
+/* The entry for a location that is about to be written, with `before` its last one. */
+KV_MUST_USE enum kv_status kv_map_note_location(struct kv_map *map, const struct kv_map_location *location,
+                                                int64_t before, int64_t *ret_entry, struct kv_error *err);
+/* Every row that stands in no journal yet: those of a file that was made before there was one. */
+KV_MUST_USE enum kv_status kv_map_note_all(struct kv_map *map, struct kv_error *err);
+/* Before COMMIT: the head goes where the journal ends. */
+KV_MUST_USE enum kv_status kv_map_journal_seal(struct kv_map *map, struct kv_error *err);
+void kv_map_read_entry(sqlite3_stmt *row, struct kv_map_entry *ret);
+/* What an entry's hash has to be, behind `before`. */
+KV_MUST_USE enum kv_status kv_map_entry_hash(const struct kv_map_entry *entry, const unsigned char before[32],
+                                             unsigned char ret[32]);
+/* --- digests of all that is known, and the names in the journal (version_map_digest.c) --- */
+KV_MUST_USE enum kv_status kv_map_digest_version(const struct kv_version *version, unsigned char ret[32]);
+KV_MUST_USE enum kv_status kv_map_digest_backup(const struct kv_map_backup *backup, unsigned char ret[32]);
+KV_MUST_USE enum kv_status kv_map_digest_location(const struct kv_map_location *location,
+                                                  unsigned char ret[32]);
+enum { KV_SUBJECT_SIZE = sizeof((struct kv_map_entry *)0)->subject };
+void kv_map_subject_version(const struct kv_version *version, char ret[KV_SUBJECT_SIZE]);
+void kv_map_subject_backup(const struct kv_map_backup *backup, char ret[KV_SUBJECT_SIZE]);
+void kv_map_subject_location(const struct kv_map_location *location, char ret[KV_SUBJECT_SIZE]);
+
+/* --- backups (version_map_backup_rows.c); the map's lock is held --- */
+/* The row that a statement of BACKUP_COLUMNS stands on, with its recipients; freed by kv_map_backup_list_free in a list of one, or by this. KV_BAD_DATA as kv_map_row. */
+KV_MUST_USE enum kv_status kv_map_backup_row(struct kv_map *map, sqlite3_stmt *row, struct kv_map_backup *ret,
+                                             struct kv_error *err);
+void kv_map_backup_free(struct kv_map_backup *backup);
+/* All of it as it is given, with the recipients' dates, and its entry of this kind; sets backup->row. */
+KV_MUST_USE enum kv_status kv_map_backup_write(struct kv_map *map, struct kv_map_backup *backup, int64_t at,
+                                               const char *kind, struct kv_error *err);
+KV_MUST_USE enum kv_status kv_map_locate_row(struct kv_map *map, const struct kv_map_location *location,
+                                             struct kv_error *err);
+void kv_map_location_row(sqlite3_stmt *row, struct kv_map_location *ret);
+bool kv_map_blob_fixed(sqlite3_stmt *row, int column, unsigned char *ret, int size);
 
 /* The row that a find statement stands on; one reference for the caller. KV_BAD_DATA: a value out of its range. KV_NO_MEMORY. */
 KV_MUST_USE enum kv_status kv_map_row(sqlite3_stmt *statement, struct kv_version **ret);

@@ -31,10 +31,14 @@ enum column {
     COL_LAST_UNWRAP,
     COL_WRAPS,
     COL_MANAGED,
-    COL_HSM_PLATFORM
+    COL_HSM_PLATFORM,
+    COL_STATE_SINCE,
+    COL_LAST_DRILL,
+    COL_RETIRE_AFTER,
+    COL_ENTRY
 };
 
-static bool read_fixed(sqlite3_stmt *row, int column, unsigned char *ret, int size)
+bool kv_map_blob_fixed(sqlite3_stmt *row, int column, unsigned char *ret, int size)
 {
     const void *data = sqlite3_column_blob(row, column);
 
@@ -63,6 +67,10 @@ static void read_numbers(sqlite3_stmt *row, struct kv_version *version)
     version->last_unwrap = sqlite3_column_int64(row, COL_LAST_UNWRAP);
     version->wraps = sqlite3_column_int64(row, COL_WRAPS);
     version->managed = sqlite3_column_int(row, COL_MANAGED);
+    version->state_since = sqlite3_column_int64(row, COL_STATE_SINCE);
+    version->last_drill = sqlite3_column_int64(row, COL_LAST_DRILL);
+    version->retire_after = sqlite3_column_int64(row, COL_RETIRE_AFTER);
+    version->entry = sqlite3_column_int64(row, COL_ENTRY);
 }
 
 enum kv_status kv_map_row(sqlite3_stmt *row, struct kv_version **ret)
@@ -82,8 +90,8 @@ enum kv_status kv_map_row(sqlite3_stmt *row, struct kv_version **ret)
     kv_map_text(row, COL_HSM_PLATFORM, version->hsm_platform, sizeof version->hsm_platform);
     struct kv_view spki = { sqlite3_column_blob(row, COL_SPKI), (size_t)sqlite3_column_bytes(row, COL_SPKI) };
     if (version->kind > KV_OCT || !version->name[0] || !kv_state_from_name(state, &version->state) ||
-        !read_fixed(row, COL_ID, version->id, sizeof version->id) ||
-        !read_fixed(row, COL_SPKI_SHA256, version->spki_sha256, sizeof version->spki_sha256))
+        !kv_map_blob_fixed(row, COL_ID, version->id, sizeof version->id) ||
+        !kv_map_blob_fixed(row, COL_SPKI_SHA256, version->spki_sha256, sizeof version->spki_sha256))
         return KV_BAD_DATA;
     KV_TRY(kv_bytes_copy(spki, &version->spki));
     kv_version_relabel(version);
@@ -147,7 +155,35 @@ enum kv_status kv_map_find(struct kv_map *map, const struct kv_map_query *query,
     return KV_OK;
 }
 
-static enum kv_status store_row(struct kv_map *map, const struct kv_version *version, struct kv_error *err)
+/* For the rows that a change answers with. */
+static enum kv_status note_rows(struct kv_map *map, sqlite3_stmt *change, int64_t at, const char *kind,
+                                struct kv_error *err)
+{
+    int code;
+
+    while ((code = kv_map_step(change)) == SQLITE_ROW)
+        KV_TRY(kv_map_note_version(map, sqlite3_column_int64(change, 0), at, kind, err));
+    return code == SQLITE_DONE ? KV_OK : kv_map_failed(map, code, err);
+}
+
+enum kv_status kv_map_version_page(struct kv_map *map, int64_t after, size_t limit,
+                                   struct kv_version_list *ret, struct kv_error *err)
+{
+    KV_CLEANUP(kv_version_list_free) struct kv_version_list found = { 0 };
+
+    KV_MAP_LOCK(map);
+    KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_VERSION_PAGE, &statement, err));
+    kv_map_bind_int(statement, ":after", after);
+    kv_map_bind_int(statement, ":limit", limit ? (int64_t)limit : KV_BACKUP_PAGE);
+    KV_TRY(collect(map, statement, &found, err));
+    *ret = found;
+    found = (struct kv_version_list){ 0 };
+    return KV_OK;
+}
+
+static enum kv_status store_row(struct kv_map *map, const struct kv_version *version, int64_t at,
+                                const char *kind, struct kv_error *err)
 {
     KV_AUTO_STATEMENT sqlite3_stmt *store = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_STORE, &store, err));
@@ -171,6 +207,9 @@ static enum kv_status store_row(struct kv_map *map, const struct kv_version *ver
         { ":last_unwrap", version->last_unwrap },
         { ":wraps", version->wraps },
         { ":managed", version->managed },
+        { ":state_since", version->state_since },
+        { ":last_drill", version->last_drill },
+        { ":retire_after", version->retire_after },
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         kv_map_bind_int(store, numbers[i].name, numbers[i].value);
@@ -185,18 +224,19 @@ static enum kv_status store_row(struct kv_map *map, const struct kv_version *ver
     kv_map_bind_blob(store, ":spki_sha256",
                      (struct kv_view){ version->spki_sha256, sizeof version->spki_sha256 });
     kv_map_bind_blob(store, ":spki", KV_VIEW(version->spki));
-    return kv_map_step_done(map, store, err);
+    return note_rows(map, store, at, kind, err);
 }
 
 /* One version of a name is current: whoever becomes it takes it from the others. */
-static enum kv_status take_current(struct kv_map *map, const struct kv_version *version, struct kv_error *err)
+static enum kv_status take_current(struct kv_map *map, const struct kv_version *version, int64_t at,
+                                   struct kv_error *err)
 {
     KV_AUTO_STATEMENT sqlite3_stmt *others = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_UNCURRENT, &others, err));
     kv_map_bind_text(others, ":vault", version->vault);
     kv_map_bind_text(others, ":name", version->name);
     kv_map_bind_text(others, ":version", version->version);
-    return kv_map_step_done(map, others, err);
+    return note_rows(map, others, at, NULL, err);
 }
 
 static enum kv_status locate(struct kv_map *map, const struct kv_version *version, struct kv_error *err)
@@ -210,16 +250,20 @@ static enum kv_status locate(struct kv_map *map, const struct kv_version *versio
     return kv_map_step_done(map, place, err);
 }
 
+enum kv_status kv_map_store_one(struct kv_map *map, const struct kv_version *version, int64_t at,
+                                const char *kind, struct kv_error *err)
+{
+    KV_TRY(store_row(map, version, at, kind, err));
+    if (version->current)
+        KV_TRY(take_current(map, version, at, err));
+    return version->kind == KV_OCT ? KV_OK : locate(map, version, err);
+}
+
 static enum kv_status store_all(struct kv_map *map, struct kv_version *const *versions, size_t count,
                                 struct kv_error *err)
 {
-    for (size_t i = 0; i < count; i++) {
-        KV_TRY(store_row(map, versions[i], err));
-        if (versions[i]->current)
-            KV_TRY(take_current(map, versions[i], err));
-        if (versions[i]->kind != KV_OCT)
-            KV_TRY(locate(map, versions[i], err));
-    }
+    for (size_t i = 0; i < count; i++)
+        KV_TRY(kv_map_store_one(map, versions[i], versions[i]->seen, NULL, err));
     return KV_OK;
 }
 
@@ -231,4 +275,51 @@ enum kv_status kv_map_store(struct kv_map *map, struct kv_version *const *versio
     KV_MAP_LOCK(map);
     KV_TRY(kv_map_begin(map, err));
     return kv_map_end(map, store_all(map, versions, count, err), err);
+}
+
+struct plan {
+    const char *kind;
+    const int64_t *drilled, *retire_after; /* NULL: left as it is */
+    int64_t at;
+};
+
+static enum kv_status plan_row(struct kv_map *map, const struct kv_version *version, const struct plan *plan,
+                               struct kv_error *err)
+{
+    KV_AUTO_STATEMENT sqlite3_stmt *change = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_VERSION_PLAN, &change, err));
+    kv_map_bind_text(change, ":vault", version->vault);
+    kv_map_bind_text(change, ":name", version->name);
+    kv_map_bind_text(change, ":version", version->version);
+    if (plan->drilled)
+        kv_map_bind_int(change, ":drilled", *plan->drilled);
+    if (plan->retire_after)
+        kv_map_bind_int(change, ":retire_after", *plan->retire_after);
+    int code = kv_map_step(change);
+    if (code == SQLITE_DONE)
+        return kv_fail(err, KV_NOT_FOUND, "version '%s/%s@%s' is not in the version map", version->vault,
+                       version->name, version->version);
+    if (code != SQLITE_ROW)
+        return kv_map_failed(map, code, err);
+    return kv_map_note_version(map, sqlite3_column_int64(change, 0), plan->at, plan->kind, err);
+}
+
+static enum kv_status set_plan(struct kv_map *map, const struct kv_version *version, const struct plan *plan,
+                               struct kv_error *err)
+{
+    KV_MAP_LOCK(map);
+    KV_TRY(kv_map_begin(map, err));
+    return kv_map_end(map, plan_row(map, version, plan, err), err);
+}
+
+enum kv_status kv_map_drilled(struct kv_map *map, const struct kv_version *version, int64_t at,
+                              struct kv_error *err)
+{
+    return set_plan(map, version, &(struct plan){ "drilled", &at, NULL, at }, err);
+}
+
+enum kv_status kv_map_retire_after(struct kv_map *map, const struct kv_version *version, int64_t retire_after,
+                                   int64_t at, struct kv_error *err)
+{
+    return set_plan(map, version, &(struct plan){ "planned", NULL, &retire_after, at }, err);
 }

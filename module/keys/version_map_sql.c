@@ -1,91 +1,7 @@
-/* The statements of the version map and the few lines around them. */
+/* The few lines around the statements of the version map. */
 #include "version_map_private.h"
 
 #include <string.h>
-
-#define VERSION_COLUMNS                                                                                      \
-    "SELECT id, vault, name, version, kid, current, kind, hsm, bits, curve, operations, cka_id, "            \
-    "spki_sha256, spki, state, enabled,"                                                                     \
-    " nbf, exp, created, first_seen, seen, first_wrap, last_wrap, last_unwrap, wraps, managed,"              \
-    " hsm_platform FROM version "
-#define VERSION_REST                                                                                         \
-    " AND (:vault IS NULL OR vault = :vault) AND (:version IS NULL OR version = :version) AND (:current = "  \
-    "0 OR current = 1)"                                                                                      \
-    " ORDER BY name, created DESC, version LIMIT :limit"
-
-static const char *const sql[KV_SQL_COUNT] = {
-    [KV_SQL_BEGIN] = "BEGIN IMMEDIATE",
-    [KV_SQL_COMMIT] = "COMMIT",
-    [KV_SQL_ROLLBACK] = "ROLLBACK",
-    [KV_SQL_FIND_ID] = VERSION_COLUMNS "WHERE cka_id = :id AND (:name IS NULL OR name = :name)" VERSION_REST,
-    [KV_SQL_FIND_SPKI] =
-        VERSION_COLUMNS "WHERE spki_sha256 = :spki AND (:name IS NULL OR name = :name)" VERSION_REST,
-    [KV_SQL_FIND_NAME] =
-        VERSION_COLUMNS "WHERE vault = :vault AND name = :name AND (:version IS NULL OR version = :version)"
-                        " AND (:current = 0 OR current = 1) ORDER BY created DESC, version LIMIT :limit",
-    [KV_SQL_FIND_ALL] = VERSION_COLUMNS "WHERE (:name IS NULL OR name = :name)" VERSION_REST,
-    [KV_SQL_STORE] =
-        "INSERT INTO version (vault, name, version, kid, current, kind, hsm, bits, curve, operations, "
-        "cka_id, spki_sha256, spki, state,"
-        " enabled, nbf, exp, created, first_seen, seen, first_wrap, last_wrap, last_unwrap, wraps, managed,"
-        " hsm_platform)"
-        " VALUES (:vault, :name, :version, :kid, :current, :kind, :hsm, :bits, :curve, :operations, :id, "
-        ":spki_sha256, :spki, :state,"
-        " :enabled, :nbf, :exp, :created, :first_seen, :seen, :first_wrap, :last_wrap, :last_unwrap, :wraps,"
-        " :managed, :hsm_platform)"
-        " ON CONFLICT (vault, name, version) DO UPDATE SET kid = excluded.kid, current = excluded.current, "
-        "kind = excluded.kind,"
-        " hsm = excluded.hsm, bits = excluded.bits, curve = excluded.curve, operations = "
-        "excluded.operations, cka_id = excluded.cka_id,"
-        " spki_sha256 = excluded.spki_sha256, spki = excluded.spki, state = excluded.state, enabled = "
-        "excluded.enabled,"
-        " nbf = excluded.nbf, exp = excluded.exp, created = excluded.created,"
-        " first_seen = iif(first_seen = 0, excluded.first_seen, min(first_seen, excluded.first_seen)), seen "
-        "= max(seen, excluded.seen),"
-        " first_wrap = iif(first_wrap = 0, excluded.first_wrap, first_wrap), last_wrap = max(last_wrap, "
-        "excluded.last_wrap),"
-        " last_unwrap = max(last_unwrap, excluded.last_unwrap), wraps = max(wraps, excluded.wraps),"
-        " managed = max(managed, excluded.managed),"
-        " hsm_platform = iif(excluded.hsm_platform = '', hsm_platform, excluded.hsm_platform)",
-    [KV_SQL_UNCURRENT] = "UPDATE version SET current = 0 WHERE vault = :vault AND name = :name AND version "
-                         "<> :version AND current = 1",
-    [KV_SQL_LOCATE] =
-        "INSERT INTO location (spki_sha256, kid, first_seen, seen) VALUES (:spki_sha256, :kid, :seen, :seen)"
-        " ON CONFLICT (spki_sha256, kid) DO UPDATE SET seen = max(seen, excluded.seen)",
-    [KV_SQL_VISITED] = "SELECT at, status FROM visit WHERE vault = :vault AND name = :name",
-    [KV_SQL_VISIT] =
-        "INSERT OR REPLACE INTO visit (vault, name, at, status) VALUES (:vault, :name, :at, :status)",
-    [KV_SQL_CHALLENGE] = "SELECT authority, tenant, scope FROM challenge WHERE host = :host",
-    [KV_SQL_LEARN] = "INSERT OR REPLACE INTO challenge (host, authority, tenant, scope) VALUES (:host, "
-                     ":authority, :tenant, :scope)",
-    [KV_SQL_WRAPPED] = "INSERT OR IGNORE INTO wrap (digest, vault, name, version, at, program)"
-                       " VALUES (:digest, :vault, :name, :version, :at, :program)",
-    [KV_SQL_WRAPPED_VERSION] =
-        "UPDATE version SET wraps = wraps + 1, first_wrap = iif(first_wrap = 0, :at, min(first_wrap, :at)),"
-        " last_wrap = max(last_wrap, :at) WHERE vault = :vault AND name = :name AND version = :version",
-    [KV_SQL_WHO_WRAPPED] = "SELECT vault, name, version, at, program FROM wrap WHERE digest = :digest",
-    [KV_SQL_UNWRAPPED] = "UPDATE version SET last_unwrap = max(last_unwrap, :at) WHERE vault = :vault AND "
-                         "name = :name AND version = :version",
-    [KV_SQL_CERTIFICATE] =
-        "SELECT der, at FROM certificate"
-        " WHERE vault = :vault AND name = :name AND version = :version AND source = :source",
-    /* One that is known is never replaced: a certificate of a version does not change; that there is none may. */
-    [KV_SQL_CERTIFY] =
-        "INSERT INTO certificate (vault, name, version, source, der, at)"
-        " VALUES (:vault, :name, :version, :source, :der, :at)"
-        " ON CONFLICT (vault, name, version, source) DO UPDATE SET der = excluded.der, at = excluded.at"
-        " WHERE length(der) = 0",
-    [KV_SQL_CERTIFICATES] = "SELECT c.der, v.spki, c.vault, c.name, c.version FROM certificate c"
-                            " LEFT JOIN version v USING (vault, name, version) WHERE length(c.der) > 0",
-    [KV_SQL_BACKUP_PUT] =
-        "INSERT OR REPLACE INTO backup (id, store, vault, name, version, created, keep_until, drilled, "
-        "drill_result)"
-        " VALUES (:id, :store, :vault, :name, :version, :created, :keep_until, :drilled, :drill_result)",
-    [KV_SQL_BACKUPS] =
-        "SELECT id, store, vault, name, version, created, keep_until, drilled, drill_result FROM backup"
-        " WHERE :name IS NULL OR (vault = :vault AND name = :name AND version = :version) ORDER BY created, "
-        "id",
-};
 
 /* A value that could not be bound for lack of memory would be NULL, and NULL asks for everything: such a statement is not run. */
 static _Thread_local const sqlite3_stmt *unbound;
@@ -98,8 +14,9 @@ enum kv_status kv_map_statement(struct kv_map *map, enum kv_map_sql which, sqlit
                                        : kv_fail(err, KV_IO, "the version map is not used in this process");
 
     sqlite3_stmt **kept = &map->statements[which];
-    int code = *kept ? SQLITE_OK
-                     : sqlite3_prepare_v3(map->db, sql[which], -1, SQLITE_PREPARE_PERSISTENT, kept, NULL);
+    int code =
+        *kept ? SQLITE_OK
+              : sqlite3_prepare_v3(map->db, kv_map_texts[which], -1, SQLITE_PREPARE_PERSISTENT, kept, NULL);
 
     if (code != SQLITE_OK)
         return kv_map_failed(map, code, err);
@@ -151,11 +68,14 @@ enum kv_status kv_map_begin(struct kv_map *map, struct kv_error *err)
     if (!map->writable)
         return kv_fail(err, KV_READ_ONLY, "version map '%s' is read-only: nothing was written to it",
                        map->path);
+    map->head = (struct kv_journal_head){ 0 }; /* another process may have written since */
     return kv_map_run(map, KV_SQL_BEGIN, err);
 }
 
 enum kv_status kv_map_end(struct kv_map *map, enum kv_status status, struct kv_error *err)
 {
+    if (!status)
+        status = kv_map_journal_seal(map, err);
     if (!status)
         status = kv_map_run(map, KV_SQL_COMMIT, err);
     /* A failed COMMIT and some failed statements leave the transaction open, others have rolled it back already. */

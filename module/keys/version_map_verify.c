@@ -1,5 +1,5 @@
 /* Is the file whole, and does every row say of its public key what is true of it? */
-#include "version_map_private.h"
+#include "version_map_verify.h"
 
 #include <string.h>
 #include "mech/certificate.h"
@@ -27,8 +27,20 @@ static enum kv_status check_pages(struct kv_map *map, struct kv_error *err)
     return status;
 }
 
-static enum kv_status check_row(struct kv_map *map, sqlite3_stmt *row, struct kv_error *err)
+static enum kv_status claim(struct kv_map_walk *walk, const struct kv_version *version, struct kv_error *err)
 {
+    char subject[KV_SUBJECT_SIZE];
+    unsigned char facts[32];
+
+    if (kv_map_digest_version(version, facts))
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    kv_map_subject_version(version, subject);
+    return kv_map_walk_claim(walk, version->entry, subject, facts, err);
+}
+
+static enum kv_status check_row(struct kv_map_walk *walk, sqlite3_stmt *row, struct kv_error *err)
+{
+    struct kv_map *map = walk->map;
     KV_AUTO_VERSION struct kv_version *version = NULL;
     enum kv_status status = kv_map_row(row, &version);
     KV_AUTO_VERSION struct kv_version *again = version ? kv_version_copy(version) : NULL;
@@ -47,7 +59,7 @@ static enum kv_status check_row(struct kv_map *map, sqlite3_stmt *row, struct kv
                        "version map '%s': the identity of '%s/%s@%s' is not that of its public key: restore "
                        "a copy of the map",
                        path, version->vault, version->name, version->version);
-    return KV_OK;
+    return claim(walk, version, err);
 }
 
 static struct kv_view blob_of(sqlite3_stmt *row, int column)
@@ -74,23 +86,27 @@ static enum kv_status check_certificates(struct kv_map *map, struct kv_error *er
     return code == SQLITE_DONE ? KV_OK : kv_map_failed(map, code, err);
 }
 
-enum kv_status kv_map_verify(struct kv_map *map, size_t *ret_versions, struct kv_error *err)
+static enum kv_status check_all(struct kv_map *map, struct kv_map_found *ret, struct kv_error *err)
 {
-    size_t count = 0;
-    int code;
+    static const struct kv_map_walk_table versions = { KV_SQL_VERSION_PAGE, check_row, true };
+    KV_CLEANUP(kv_map_walk_free) struct kv_map_walk walk = { .map = map };
+
+    KV_TRY(check_pages(map, err));
+    KV_TRY(check_certificates(map, err));
+    KV_TRY(kv_map_walk_chain(&walk, err));
+    KV_TRY(kv_map_walk_rows(&walk, &versions, &ret->versions, err));
+    KV_TRY(kv_map_walk_end(&walk, &ret->backups, err));
+    ret->entries = walk.seq;
+    return KV_OK;
+}
+
+enum kv_status kv_map_verify(struct kv_map *map, struct kv_map_found *ret, struct kv_error *err)
+{
+    struct kv_map_found found = { 0 };
 
     KV_TRY(kv_map_health(map, err));
     KV_MAP_LOCK(map);
-    KV_TRY(check_pages(map, err));
-    KV_TRY(check_certificates(map, err));
-    KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
-    KV_TRY(kv_map_statement(map, KV_SQL_FIND_ALL, &statement, err));
-    kv_map_bind_int(statement, ":current", 0);
-    kv_map_bind_int(statement, ":limit", -1);
-    for (; (code = kv_map_step(statement)) == SQLITE_ROW; count++)
-        KV_TRY(check_row(map, statement, err));
-    if (code != SQLITE_DONE)
-        return kv_map_failed(map, code, err);
-    *ret_versions = count;
+    KV_TRY(check_all(map, &found, err));
+    *ret = found;
     return KV_OK;
 }

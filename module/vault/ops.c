@@ -139,6 +139,28 @@ enum kv_status kv_vault_get_certificate(struct kv_vault *vault, const char *name
     return status == KV_OK ? KV_OK : in_reply(vault, &request, status, err);
 }
 
+enum kv_status kv_vault_get_deleted(struct kv_vault *vault, const char *name, const struct kv_task *task,
+                                    struct kv_vault_deleted *ret, struct kv_error *err)
+{
+    KV_TRY(check_target(name, NULL, err));
+    KV_AUTO_FREE char *url = make_url_of(vault, "/deletedkeys", name, NULL, NULL);
+    KV_AUTO_JSON struct kv_json *document = NULL;
+    struct kv_request request = {
+        .method = "GET",
+        .url = url,
+        .idempotent = true,
+        .operation = "get deleted key",
+        .name = name,
+        .cost = least,
+        .task = task,
+    };
+    if (!url)
+        return kv_fail(err, KV_NO_MEMORY, "no memory for a request");
+    KV_TRY(kv_request_send(vault, &request, &document, err));
+    enum kv_status status = kv_codec_read_deleted(document, name, ret, err);
+    return status == KV_OK ? KV_OK : in_reply(vault, &request, status, err);
+}
+
 enum kv_status kv_vault_list_page(struct kv_vault *vault, const struct kv_vault_list *list,
                                   const struct kv_task *task, struct kv_vault_page *ret, struct kv_error *err)
 {

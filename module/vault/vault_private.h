@@ -46,6 +46,9 @@ KV_MUST_USE enum kv_status kv_codec_read_key(const struct kv_json *bundle, struc
 /* `name` NULL: a list of keys, items without version; else versions of that key. nextLink is kept as sent. */
 KV_MUST_USE enum kv_status kv_codec_read_page(const struct kv_json *document, const char *name,
                                               struct kv_vault_page *ret, struct kv_error *err);
+/* KV_WRONG_KEY: of another name. */
+KV_MUST_USE enum kv_status kv_codec_read_deleted(const struct kv_json *bundle, const char *name,
+                                                 struct kv_vault_deleted *ret, struct kv_error *err);
 /* id, kid and sid must name this name and version. */
 KV_MUST_USE enum kv_status kv_codec_read_certificate(const struct kv_json *bundle, const char *name,
                                                      const char *version, struct kv_vault_certificate *ret,

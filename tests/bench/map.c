@@ -1,5 +1,6 @@
-/* Makes a version map as years would: kvp11-bench-map MAP VAULT URL KEYS VERSIONS. Every version has an elliptic key of its own; the last one of each
- * name is current, and the vault was asked about all of them just now. */
+/* Makes a version map as years would: kvp11-bench-map MAP VAULT URL KEYS VERSIONS [BACKUPS]. Every version has an elliptic key of its own; the last one of
+ * each name is current, and the vault was asked about all of them just now. Of the backups every tenth is opened by the very first version, the others by one
+ * after the other; all of them by one break-glass key, too. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,7 @@
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
-#include "keys/version_map.h"
+#include "keys/backup_map.h"
 
 _Noreturn static void die(const char *what, const struct kv_error *err)
 {
@@ -87,18 +88,62 @@ static void fill(struct kv_map *map, const struct place *place, long keys)
         die("kv_map_visit", &err);
 }
 
+static void make_backup(struct kv_map_backup *backup, const struct kv_version *version, long number,
+                        int64_t now)
+{
+    snprintf(backup->id, sizeof backup->id, "pg-main/%08ld", number);
+    snprintf(backup->object, sizeof backup->object, "2026/%08ld.age", number);
+    (void)kv_text_fit(backup->store, sizeof backup->store, "azblob:account/container");
+    memcpy(backup->header_sha256, &number, sizeof number);
+    backup->has_header = true;
+    backup->size = 1000000 + number;
+    backup->created = now - number;
+    backup->keep_until = now + number;
+    backup->recipient_count = 2;
+    if (!kv_map_recipient_of(version, "rsa-oaep-256", NULL, &backup->recipients[0]) ||
+        !kv_text_fit(backup->recipients[1].kind, sizeof backup->recipients[1].kind, "x25519") ||
+        !kv_text_fit(backup->recipients[1].text, sizeof backup->recipients[1].text, "age1breakglass"))
+        die("a recipient is too long", NULL);
+}
+
+static void fill_backups(struct kv_map *map, const struct place *place, long backups)
+{
+    static struct kv_map_backup batch[BATCH];
+    static struct kv_map_recipient recipients[BATCH][2];
+    struct kv_version_list versions = { 0 };
+    struct kv_error err = { 0 };
+    size_t count = 0;
+    if (kv_map_find(map, &(struct kv_map_query){ .vault = place->vault }, &versions, &err) || !versions.count)
+        die("kv_map_find", &err);
+    for (long number = 0; number < backups; number++) {
+        size_t at = number % 10 ? (size_t)(number / 10 * 9 + number % 10) % versions.count : 0;
+        batch[count].recipients = recipients[count];
+        make_backup(&batch[count++], versions.items[at], number, place->now);
+        if (count < BATCH && number + 1 < backups)
+            continue;
+        if (kv_map_backup_put(map, batch, count, place->now, &err))
+            die("kv_map_backup_put", &err);
+        count = 0;
+    }
+    kv_version_list_free(&versions);
+}
+
 int main(int argc, char **argv)
 {
     struct kv_map *map = NULL;
     struct kv_error err = { 0 };
-    long keys = argc == 6 ? strtol(argv[4], NULL, 10) : 0, versions = keys ? strtol(argv[5], NULL, 10) : 0;
+    bool enough = argc == 6 || argc == 7;
+    long keys = enough ? strtol(argv[4], NULL, 10) : 0, versions = keys ? strtol(argv[5], NULL, 10) : 0;
     if (keys < 1 || versions < 1) {
-        fprintf(stderr, "usage: kvp11-bench-map MAP VAULT URL KEYS VERSIONS\n");
+        fprintf(stderr, "usage: kvp11-bench-map MAP VAULT URL KEYS VERSIONS [BACKUPS]\n");
         return 64;
     }
     if (kv_map_open(argv[1], &map, &err))
         die(argv[1], &err);
-    fill(map, &(struct place){ argv[2], argv[3], versions, time(NULL) }, keys);
+    const struct place place = { argv[2], argv[3], versions, time(NULL) };
+    fill(map, &place, keys);
+    if (argc == 7)
+        fill_backups(map, &place, strtol(argv[6], NULL, 10));
     kv_map_free(map);
     return 0;
 }

@@ -1,6 +1,6 @@
 /* What applications may do to versions that are there: disable one that nobody needs, change its dates and its permissions, and nothing else. */
 #include "manage_help.h"
-#include "keys/version_map.h"
+#include "keys/backup_map.h"
 
 static CK_SESSION_HANDLE session;
 static char old_version[65], new_version[65];
@@ -95,17 +95,24 @@ static void test_not_what_a_wrapped_key_needs(void **state)
 
 static void test_not_what_a_backup_needs(void **state)
 {
-    struct kv_map_backup backup = {
-        .id = "set-7", .store = "/backups/7", .vault = "prod", .name = "kek", .created = 1700000000
-    };
+    struct kv_map_recipient recipient;
+    struct kv_map_backup backup = { .id = "set-7",
+                                    .store = "/backups/7",
+                                    .created = 1700000000,
+                                    .recipients = &recipient,
+                                    .recipient_count = 1 };
+    const struct kv_map_query query = { .vault = "prod", .name = "kek", .version = old_version };
+    KV_CLEANUP(kv_version_list_free) struct kv_version_list versions = { 0 };
     struct kv_map *map = NULL;
     char path[96];
     with_map("backups.db", "manage = yes");
     CK_OBJECT_HANDLE old = key_at(CKO_PRIVATE_KEY, old_version);
-    kv_text_fit(backup.version, sizeof backup.version, old_version);
     snprintf(path, sizeof path, "%s/backups.db", world.dir);
     assert_int_equal(kv_map_open(path, &map, NULL), KV_OK);
-    assert_int_equal(kv_map_backup_put(map, &backup, NULL), KV_OK);
+    assert_int_equal(kv_map_find(map, &query, &versions, NULL), KV_OK);
+    assert_int_equal(versions.count, 1);
+    assert_true(kv_map_recipient_of(versions.items[0], "rsa-oaep-256", NULL, &recipient));
+    assert_int_equal(kv_map_backup_put(map, &backup, 1, 1700000001, NULL), KV_OK);
     kv_map_free(map);
     clear_log();
     expect(CKR_ACTION_PROHIBITED, world.p11->C_DestroyObject(session, old));

@@ -160,6 +160,16 @@ enum kv_status kv_vault_get_key(struct kv_vault *vault, const char *name, const 
     return KV_OK;
 }
 
+enum kv_status kv_vault_get_deleted(struct kv_vault *vault, const char *name, const struct kv_task *task,
+                                    struct kv_vault_deleted *ret, struct kv_error *err)
+{
+    KV_TRY(request(vault, "DELETED", name, NULL, err));
+    if (!vault->purge)
+        return kv_fail(err, KV_NOT_FOUND, "no such deleted key");
+    *ret = (struct kv_vault_deleted){ 1, vault->purge };
+    return KV_OK;
+}
+
 enum kv_status kv_vault_get_certificate(struct kv_vault *vault, const char *name, const char *version,
                                         const struct kv_task *task, struct kv_vault_certificate *ret,
                                         struct kv_error *err)

@@ -1,4 +1,5 @@
 #include "keyring_help.h"
+#include "keys/backup_map.h"
 
 struct rotation {
     const char *text;
@@ -230,15 +231,17 @@ static void test_what_is_needed_stays(void **state)
     struct kv_task task = world_task(world);
     struct kv_error err = { 0 };
     struct kv_map_wrap wrap = { { 1 }, "prod", "kek", "a2", 1700000000, "test" };
+    struct kv_map_recipient recipient;
     struct kv_map_backup backup = {
-        .id = "set-7", .store = "/b", .vault = "prod", .name = "sig", .version = "b1", .created = 1700000000
+        .id = "set-7", .store = "/b", .created = 1700000000, .recipients = &recipient, .recipient_count = 1
     };
 
     fill(world);
     KV_AUTO_VERSION struct kv_version *kek = current(world, "kek"), *sig = current(world, "sig"),
                                       *after = NULL;
     assert_int_equal(kv_map_wrapped(world->map, &wrap, 1, &err), KV_OK); /* by another process, say */
-    assert_int_equal(kv_map_backup_put(world->map, &backup, &err), KV_OK);
+    assert_true(kv_map_recipient_of(sig, "rsa-oaep-256", NULL, &recipient));
+    assert_int_equal(kv_map_backup_put(world->map, &backup, 1, 1700000001, &err), KV_OK);
     world->vault.log[0] = 0;
     assert_int_equal(kv_keyring_disable(world->keyring, kek, &task, &after, &err), KV_DEPENDED);
     assert_non_null(strstr(err.text, "is needed by 1 wrapped keys"));

@@ -213,50 +213,20 @@ static void the_ledger_counts_each_blob_once(void **state)
     kv_map_free(map);
 }
 
-static void backups(void **state)
-{
-    struct kv_map *map = open_map();
-    struct kv_map_backup first = {
-        .id = "one", .store = "/srv/a", .vault = "prod", .name = "k", .created = 10
-    };
-    struct kv_map_backup *list = NULL;
-    size_t length = 99;
-    KV_AUTO_VERSION struct kv_version *version = make_version("k", 1, true),
-                                      *other = make_version("k", 2, true);
-    kv_text_fit(first.version, sizeof first.version, version->version);
-    assert_int_equal(kv_map_backup_put(map, &first, NULL), KV_OK);
-    first.drilled = 77;
-    kv_text_fit(first.drill_result, sizeof first.drill_result, "identical");
-    assert_int_equal(kv_map_backup_put(map, &first, NULL), KV_OK);
-    assert_int_equal(kv_map_backups(map, version, &list, &length, NULL), KV_OK);
-    assert_int_equal(length, 1);
-    assert_string_equal(list[0].store, "/srv/a");
-    assert_string_equal(list[0].drill_result, "identical");
-    assert_int_equal(list[0].drilled, 77);
-    free(list);
-    assert_int_equal(kv_map_backups(map, other, &list, &length, NULL), KV_OK);
-    assert_int_equal(length, 0);
-    free(list);
-    assert_int_equal(kv_map_backups(map, NULL, &list, &length, NULL), KV_OK);
-    assert_int_equal(length, 1);
-    free(list);
-    kv_map_free(map);
-}
-
 static void damage_is_found_and_named(void **state)
 {
     struct kv_map *map = open_map();
-    size_t versions = 0;
+    struct kv_map_found found = { 0 };
     struct kv_error err = { 0 };
     for (int i = 0; i < 50; i++)
         store(map, "k", i, i == 49);
-    assert_int_equal(kv_map_verify(map, &versions, NULL), KV_OK);
-    assert_int_equal(versions, 50);
+    assert_int_equal(kv_map_verify(map, &found, NULL), KV_OK);
+    assert_int_equal(found.versions, 50);
     run_sql("UPDATE version SET cka_id = zeroblob(20) WHERE created = 1030");
-    assert_int_equal(kv_map_verify(map, &versions, &err), KV_MAP_CORRUPT);
+    assert_int_equal(kv_map_verify(map, &found, &err), KV_MAP_CORRUPT);
     assert_non_null(strstr(err.text, "prod/k@0000000000000000000000000000001e"));
     run_sql("UPDATE version SET cka_id = x'00' WHERE created = 1030");
-    assert_int_equal(kv_map_verify(map, &versions, &err), KV_MAP_CORRUPT);
+    assert_int_equal(kv_map_verify(map, &found, &err), KV_MAP_CORRUPT);
     assert_int_equal(count(map, &(struct kv_map_query){ 0 }), 49); /* and hides no other */
     kv_map_free(map);
 }
@@ -333,15 +303,15 @@ static void a_certificate_once_known_stays(void **state)
 static void a_certificate_of_another_key_is_found(void **state)
 {
     struct kv_map *map = open_map();
-    size_t versions = 0;
+    struct kv_map_found found = { 0 };
     struct kv_error err = { 0 };
     store(map, "k", 1, true);
     struct kv_map_certificate row =
         certificate_row("00000000000000000000000000000001", kv_view_text("0 certificate"), 1);
-    assert_int_equal(kv_map_verify(map, &versions, &err), KV_OK);
+    assert_int_equal(kv_map_verify(map, &found, &err), KV_OK);
     assert_int_equal(kv_map_certify(map, &row, NULL), KV_OK);
     kv_bytes_free(&row.der);
-    assert_int_equal(kv_map_verify(map, &versions, &err), KV_MAP_CORRUPT);
+    assert_int_equal(kv_map_verify(map, &found, &err), KV_MAP_CORRUPT);
     assert_non_null(strstr(err.text, "the certificate of 'prod/k@"));
     kv_map_free(map);
 }
@@ -356,7 +326,6 @@ int main(void)
         TEST(visits),
         TEST(challenges),
         TEST(the_ledger_counts_each_blob_once),
-        TEST(backups),
         TEST(lookups_scan_nothing),
         TEST(damage_is_found_and_named),
         TEST(a_certificate_once_known_stays),

@@ -1,0 +1,171 @@
+/* The statements of the version map. */
+#include "version_map_private.h"
+
+#define VERSION_COLUMNS                                                                                      \
+    "SELECT id, vault, name, version, kid, current, kind, hsm, bits, curve, operations, cka_id, "            \
+    "spki_sha256, spki, state, enabled,"                                                                     \
+    " nbf, exp, created, first_seen, seen, first_wrap, last_wrap, last_unwrap, wraps, managed,"              \
+    " hsm_platform, state_since, last_drill, retire_after, entry FROM version "
+#define VERSION_REST                                                                                         \
+    " AND (:vault IS NULL OR vault = :vault) AND (:version IS NULL OR version = :version) AND (:current = "  \
+    "0 OR current = 1)"                                                                                      \
+    " ORDER BY name, created DESC, version LIMIT :limit"
+
+#define LOCATION_COLUMNS "spki_sha256, kid, first_seen, seen, accepted, entry"
+#define JOURNAL_COLUMNS  "seq, at, before, program, kind, subject, detail, facts, hash"
+#define BACKUP_FIELDS                                                                                        \
+    "b.row, id, store, object, header_sha256, b.size, created, b.keep_until, drilled, drill_result,"         \
+    " retired, entry"
+#define BACKUP_COLUMNS "SELECT " BACKUP_FIELDS " FROM backup b "
+#define BACKUP_REST    " AND (retired = 0 OR :retired = 1) ORDER BY b.row LIMIT :limit"
+
+const char *const kv_map_texts[KV_SQL_COUNT] = {
+    [KV_SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [KV_SQL_COMMIT] = "COMMIT",
+    [KV_SQL_ROLLBACK] = "ROLLBACK",
+    [KV_SQL_FIND_ID] = VERSION_COLUMNS "WHERE cka_id = :id AND (:name IS NULL OR name = :name)" VERSION_REST,
+    [KV_SQL_FIND_SPKI] =
+        VERSION_COLUMNS "WHERE spki_sha256 = :spki AND (:name IS NULL OR name = :name)" VERSION_REST,
+    [KV_SQL_FIND_NAME] =
+        VERSION_COLUMNS "WHERE vault = :vault AND name = :name AND (:version IS NULL OR version = :version)"
+                        " AND (:current = 0 OR current = 1) ORDER BY created DESC, version LIMIT :limit",
+    [KV_SQL_FIND_ALL] = VERSION_COLUMNS "WHERE (:name IS NULL OR name = :name)" VERSION_REST,
+    [KV_SQL_STORE] =
+        "INSERT INTO version (vault, name, version, kid, current, kind, hsm, bits, curve, operations, "
+        "cka_id, spki_sha256, spki, state,"
+        " enabled, nbf, exp, created, first_seen, seen, first_wrap, last_wrap, last_unwrap, wraps, managed,"
+        " hsm_platform, state_since, last_drill, retire_after)"
+        " VALUES (:vault, :name, :version, :kid, :current, :kind, :hsm, :bits, :curve, :operations, :id, "
+        ":spki_sha256, :spki, :state,"
+        " :enabled, :nbf, :exp, :created, :first_seen, :seen, :first_wrap, :last_wrap, :last_unwrap, :wraps,"
+        " :managed, :hsm_platform, iif(:state_since = 0, :seen, :state_since), :last_drill, :retire_after)"
+        " ON CONFLICT (vault, name, version) DO UPDATE SET kid = excluded.kid, current = excluded.current, "
+        "kind = excluded.kind,"
+        " hsm = excluded.hsm, bits = excluded.bits, curve = excluded.curve, operations = "
+        "excluded.operations, cka_id = excluded.cka_id,"
+        " spki_sha256 = excluded.spki_sha256, spki = excluded.spki, state = excluded.state, enabled = "
+        "excluded.enabled,"
+        " nbf = excluded.nbf, exp = excluded.exp, created = excluded.created,"
+        " first_seen = iif(first_seen = 0, excluded.first_seen, min(first_seen, excluded.first_seen)), seen "
+        "= max(seen, excluded.seen),"
+        " first_wrap = iif(first_wrap = 0, excluded.first_wrap, first_wrap), last_wrap = max(last_wrap, "
+        "excluded.last_wrap),"
+        " last_unwrap = max(last_unwrap, excluded.last_unwrap), wraps = max(wraps, excluded.wraps),"
+        " managed = max(managed, excluded.managed),"
+        " hsm_platform = iif(excluded.hsm_platform = '', hsm_platform, excluded.hsm_platform),"
+        " state_since = iif(state = excluded.state, state_since, excluded.seen), last_drill = "
+        "max(last_drill, "
+        "excluded.last_drill)"
+        " RETURNING id",
+    [KV_SQL_VERSION_ROW] = VERSION_COLUMNS "WHERE id = :row",
+    [KV_SQL_VERSION_PAGE] = VERSION_COLUMNS "WHERE id > :after ORDER BY id LIMIT :limit",
+    [KV_SQL_VERSION_HINTS] =
+        "UPDATE version SET"
+        " first_seen = iif(:first_seen > 0 AND :first_seen < first_seen, :first_seen, first_seen),"
+        " first_wrap = iif(:first_wrap > 0 AND (first_wrap = 0 OR :first_wrap < first_wrap), :first_wrap,"
+        " first_wrap), last_wrap = max(last_wrap, :last_wrap), last_unwrap = max(last_unwrap, :last_unwrap),"
+        " wraps = max(wraps, :wraps), last_drill = max(last_drill, :last_drill),"
+        " retire_after = iif(retire_after = 0, :retire_after, retire_after) WHERE id = :row",
+    [KV_SQL_VERSION_ENTRY] = "UPDATE version SET entry = :entry WHERE id = :row",
+    [KV_SQL_VERSION_PLAN] =
+        "UPDATE version SET retire_after = iif(:retire_after IS NULL, retire_after, :retire_after),"
+        " last_drill = iif(:drilled IS NULL, last_drill, max(last_drill, :drilled))"
+        " WHERE vault = :vault AND name = :name AND version = :version RETURNING id",
+    [KV_SQL_VERSIONS_UNWRITTEN] = "SELECT id, seen FROM version WHERE entry = 0 ORDER BY id",
+    [KV_SQL_UNCURRENT] = "UPDATE version SET current = 0 WHERE vault = :vault AND name = :name AND version "
+                         "<> :version AND current = 1 RETURNING id",
+    [KV_SQL_LOCATE] =
+        "INSERT INTO location (spki_sha256, kid, first_seen, seen) VALUES (:spki_sha256, :kid, :seen, :seen)"
+        " ON CONFLICT (spki_sha256, kid) DO UPDATE SET seen = max(seen, excluded.seen)",
+    [KV_SQL_LOCATIONS] = "SELECT " LOCATION_COLUMNS " FROM location WHERE spki_sha256 = :spki ORDER BY kid",
+    [KV_SQL_LOCATIONS_ALL] = "SELECT " LOCATION_COLUMNS " FROM location",
+    [KV_SQL_LOCATIONS_OF_KID] = "SELECT " LOCATION_COLUMNS " FROM location WHERE kid = :kid",
+    [KV_SQL_LOCATIONS_ACCEPTED] = "SELECT " LOCATION_COLUMNS " FROM location WHERE accepted > 0",
+    [KV_SQL_LOCATION_PUT] = "INSERT INTO location (spki_sha256, kid, first_seen, seen, accepted, entry)"
+                            " VALUES (:spki, :kid, :first_seen, :seen, :accepted, :entry)"
+                            " ON CONFLICT (spki_sha256, kid) DO UPDATE SET seen = max(seen, excluded.seen),"
+                            " first_seen = iif(first_seen = 0, excluded.first_seen, first_seen),"
+                            " accepted = excluded.accepted, entry = excluded.entry",
+    [KV_SQL_JOURNAL_HEAD] = "SELECT entries, hash FROM journal_head WHERE id = 1",
+    [KV_SQL_JOURNAL_SEAL] = "UPDATE journal_head SET entries = :entries, hash = :hash WHERE id = 1",
+    [KV_SQL_JOURNAL_ADD] =
+        "INSERT INTO journal (seq, at, program, kind, subject, detail, before, facts, hash)"
+        " VALUES (:seq, :at, :program, :kind, :subject, :detail, :before, :facts, :hash)",
+    [KV_SQL_JOURNAL_ENTRY] = "SELECT " JOURNAL_COLUMNS " FROM journal WHERE seq = :seq",
+    [KV_SQL_JOURNAL_PAGE] =
+        "SELECT " JOURNAL_COLUMNS " FROM journal WHERE seq > :after ORDER BY seq LIMIT :limit",
+    [KV_SQL_VISITED] = "SELECT at, status FROM visit WHERE vault = :vault AND name = :name",
+    [KV_SQL_VISIT] =
+        "INSERT OR REPLACE INTO visit (vault, name, at, status) VALUES (:vault, :name, :at, :status)",
+    [KV_SQL_CHALLENGE] = "SELECT authority, tenant, scope FROM challenge WHERE host = :host",
+    [KV_SQL_LEARN] = "INSERT OR REPLACE INTO challenge (host, authority, tenant, scope) VALUES (:host, "
+                     ":authority, :tenant, :scope)",
+    [KV_SQL_WRAPPED] = "INSERT OR IGNORE INTO wrap (digest, vault, name, version, at, program)"
+                       " VALUES (:digest, :vault, :name, :version, :at, :program)",
+    [KV_SQL_WRAPPED_VERSION] =
+        "UPDATE version SET wraps = wraps + 1, first_wrap = iif(first_wrap = 0, :at, min(first_wrap, :at)),"
+        " last_wrap = max(last_wrap, :at) WHERE vault = :vault AND name = :name AND version = :version",
+    [KV_SQL_WHO_WRAPPED] = "SELECT vault, name, version, at, program FROM wrap WHERE digest = :digest",
+    [KV_SQL_UNWRAPPED] = "UPDATE version SET last_unwrap = max(last_unwrap, :at) WHERE vault = :vault AND "
+                         "name = :name AND version = :version",
+    [KV_SQL_CERTIFICATE] =
+        "SELECT der, at FROM certificate"
+        " WHERE vault = :vault AND name = :name AND version = :version AND source = :source",
+    /* One that is known is never replaced: a certificate of a version does not change; that there is none may. */
+    [KV_SQL_CERTIFY] =
+        "INSERT INTO certificate (vault, name, version, source, der, at)"
+        " VALUES (:vault, :name, :version, :source, :der, :at)"
+        " ON CONFLICT (vault, name, version, source) DO UPDATE SET der = excluded.der, at = excluded.at"
+        " WHERE length(der) = 0",
+    [KV_SQL_CERTIFICATES_ALL] =
+        "SELECT vault, name, version, source, der, at FROM certificate WHERE length(der) > 0",
+    [KV_SQL_CERTIFICATES] = "SELECT c.der, v.spki, c.vault, c.name, c.version FROM certificate c"
+                            " LEFT JOIN version v USING (vault, name, version) WHERE length(c.der) > 0",
+    [KV_SQL_BACKUP_FIND] = BACKUP_COLUMNS "WHERE id = :id AND store = :store",
+    [KV_SQL_BACKUP_PUT] =
+        "INSERT INTO backup (id, store, object, header_sha256, size, created, keep_until, drilled,"
+        " drill_result, retired, entry)"
+        " VALUES (:id, :store, :object, :header, :size, :created, :keep_until, :drilled, :drill_result,"
+        " :retired, :entry)"
+        " ON CONFLICT (id, store) DO UPDATE SET object = excluded.object, header_sha256 ="
+        " excluded.header_sha256, size = excluded.size, created = excluded.created, keep_until ="
+        " excluded.keep_until, drilled = excluded.drilled, drill_result = excluded.drill_result, retired ="
+        " excluded.retired, entry = excluded.entry RETURNING row",
+    [KV_SQL_BACKUP_PAGE] = BACKUP_COLUMNS "WHERE b.row > :after" BACKUP_REST,
+    [KV_SQL_BACKUP_PAGE_ID] =
+        BACKUP_COLUMNS "WHERE id = :id AND (:store IS NULL OR store = :store) AND b.row > :after" BACKUP_REST,
+    [KV_SQL_BACKUP_PAGE_STORE] = BACKUP_COLUMNS "WHERE store = :store AND b.row > :after" BACKUP_REST,
+    [KV_SQL_BACKUP_PAGE_OPENER] =
+        "SELECT " BACKUP_FIELDS " FROM backup_recipient o CROSS JOIN backup b ON b.row = o.backup"
+        " WHERE o.recipient = :recipient AND o.backup > :after AND (o.removed = 0 OR :retired = 1)"
+        " AND (:store IS NULL OR store = :store) AND (:id IS NULL OR id = :id)"
+        " AND (retired = 0 OR :retired = 1) ORDER BY o.backup LIMIT :limit",
+    [KV_SQL_BACKUPS_UNWRITTEN] = "SELECT row, created FROM backup WHERE entry = 0 ORDER BY row",
+    [KV_SQL_BACKUP_ENTRY] = "UPDATE backup SET entry = :entry WHERE row = :row",
+    [KV_SQL_BACKUP_ROW] = BACKUP_COLUMNS "WHERE row = :row",
+    [KV_SQL_BACKUP_COUNT] = "SELECT count(*) FROM backup WHERE retired = 0",
+    [KV_SQL_BACKUP_COUNT_VAULT] =
+        "SELECT count(DISTINCT o.backup) FROM version v JOIN recipient r"
+        " ON r.key = iif(v.kind = 2, v.cka_id, v.spki_sha256)"
+        " CROSS JOIN backup_recipient o ON o.recipient = r.id AND o.removed = 0 WHERE v.vault = :vault",
+    [KV_SQL_OPENERS] =
+        "SELECT r.kind, r.key, r.text, o.added, o.removed FROM backup_recipient o JOIN recipient r ON r.id ="
+        " o.recipient WHERE o.backup = :row ORDER BY r.kind, r.key, r.text",
+    [KV_SQL_RECIPIENT_FIND] = "SELECT id FROM recipient WHERE kind = :kind AND key = :key"
+                              " AND (length(:key) > 0 OR text = :text)",
+    [KV_SQL_RECIPIENTS] = "SELECT id FROM recipient WHERE key = :key",
+    [KV_SQL_RECIPIENT_PUT] =
+        "INSERT INTO recipient (kind, key, text) VALUES (:kind, :key, :text) RETURNING id",
+    [KV_SQL_OPENER_PUT] =
+        "INSERT INTO backup_recipient (recipient, backup, added, removed, keep_until, size)"
+        " VALUES (:recipient, :row, :added, :removed, :keep_until, :size)"
+        " ON CONFLICT (recipient, backup) DO UPDATE SET added = excluded.added, removed = excluded.removed,"
+        " keep_until = excluded.keep_until, size = excluded.size",
+    [KV_SQL_DEPENDANTS] =
+        "SELECT count(*), coalesce(sum(size), 0), coalesce(max(keep_until), 0) FROM backup_recipient"
+        " WHERE recipient = :recipient AND removed = 0",
+    [KV_SQL_SOLE] =
+        "SELECT count(*) FROM backup_recipient o WHERE recipient = :recipient AND removed = 0 AND NOT EXISTS"
+        " (SELECT 1 FROM backup_recipient x JOIN recipient r ON r.id = x.recipient"
+        " WHERE x.backup = o.backup AND x.removed = 0 AND r.key IS NOT :key)",
+};

@@ -1,0 +1,86 @@
+"""kvp11 sync: what changed in the vaults, and what is about to be lost."""
+import json
+
+from map import backup_of, file_of, known, lines_of
+
+
+def found(tool, code, **options):
+    done = tool.run("--json", "sync", **options)
+    assert done.returncode == code, f"exit {done.returncode} instead of {code}: {done.stdout.decode()}{done.stderr.decode()}"
+    return json.loads(done.stdout)
+
+
+def with_backup(tool, name):
+    """A key of two versions, a backup that needs the older one; (old, new)."""
+    old, new = known(tool, name)[name]
+    lines = lines_of(tool.prints("map", "export"))
+    header, version = lines[0], next(line for line in lines if line.get("version") == old)
+    tool.prints("map", "import", file_of(tool, "backup.kvmap", [header, version, backup_of([version], "b1")]))
+    return old, new
+
+
+def tells_what_changed(tool):
+    """sync tells new and promoted versions once, and nothing of what stayed"""
+    first = tool.vault.create("k", kty="EC")
+    rows = found(tool, 0)
+    assert [(row["level"], row["version"]) for row in rows] == [("ok", f"k@{first}")] and rows[0]["found"].startswith("appeared: enabled, current"), rows
+    assert found(tool, 0) == []
+    second = tool.vault.rotate("k")
+    rows = found(tool, 0)
+    assert {(row["version"], row["found"].split(":")[0]) for row in rows} == {(f"k@{first}", "demoted"), (f"k@{second}", "appeared")}, rows
+    assert tool.prints("sync").splitlines()[1:] == []
+
+
+def tells_disabled(tool):
+    """a disabled version is critical where a backup needs it, with the number and the remedy; else it is told as a change and no more"""
+    old, new = with_backup(tool, "k")
+    other, _ = known(tool, "other")["other"]
+    tool.vault.control("PATCH", f"/vaults/prod/keys/other/{other}", {"enabled": False})
+    assert {row["level"] for row in found(tool, 0)} == {"ok"}
+    tool.vault.control("PATCH", f"/vaults/prod/keys/k/{old}", {"enabled": False})
+    rows = [row for row in found(tool, 2) if row["level"] != "ok"]
+    assert [(row["level"], row["version"], row["state"], row["backups"], row["bytes"]) for row in rows] == [("critical", f"k@{old}", "disabled", 1, 4000)], rows
+    assert "--enabled true" in rows[0]["next"] and "1 backups need it" in rows[0]["found"]
+    assert [row["level"] for row in found(tool, 2)] == ["critical"], "it is told as long as it is so"
+    tool.vault.control("PATCH", f"/vaults/prod/keys/k/{old}", {"enabled": True})
+    tool.vault.control("PATCH", f"/vaults/prod/keys/k/{new}", {"enabled": False})
+    rows = [row for row in found(tool, 1) if row["level"] != "ok"]
+    assert [(row["level"], row["version"]) for row in rows] == [("warning", f"k@{new}")], rows
+
+
+def tells_deleted(tool):
+    """a key in soft delete is told with the days that are left, critical where something needs it; recovered, all is well again"""
+    old, new = with_backup(tool, "k")
+    tool.vault.control("POST", "/vaults/prod/keys/k/delete")
+    rows = {row["version"]: row for row in found(tool, 2) if row["level"] != "ok"}
+    assert rows[f"k@{old}"]["level"] == "critical" and rows[f"k@{new}"]["level"] == "warning", rows
+    assert 6 <= rows[f"k@{old}"]["days_left"] <= 90 and "az keyvault key recover" in rows[f"k@{old}"]["next"], rows
+    asked = [r["path"] for r in tool.vault.requests() if r["path"].startswith("/deletedkeys")]
+    assert asked == ["/deletedkeys/k"], asked
+    tool.vault.control("POST", "/vaults/prod/keys/k/recover")
+    found(tool, 0)
+    assert found(tool, 0) == []
+
+
+def tells_made_anew(tool):
+    """a key that was purged and made anew under its name: the version that backups need is missing, and that is critical"""
+    old, _ = with_backup(tool, "k")
+    tool.vault.control("POST", "/vaults/prod/keys/k/delete")
+    tool.vault.control("POST", "/vaults/prod/keys/k/purge")
+    fresh = tool.vault.create("k", kty="EC")
+    rows = {row["version"]: row for row in found(tool, 2) if row["level"] == "critical"}
+    assert list(rows) == [f"k@{old}"] and rows[f"k@{old}"]["state"] == "missing" and "made anew" in rows[f"k@{old}"]["found"], rows
+    lines = lines_of(tool.prints("map", "export"))
+    assert {line["version"]: line["current"] for line in lines if line["type"] == "version"}[fresh] is True
+
+
+def tells_unreachable(tool):
+    """a vault that does not answer is unknown (exit 3), and nothing of it is forgotten or told as lost"""
+    with_backup(tool, "k")
+    found(tool, 0)
+    tool.vault.stop()
+    rows = found(tool, 3, config=tool.vault.configure("short.conf", timeout=2))
+    assert [(row["level"], row["version"]) for row in rows] == [("unknown", None)] and "doctor" in rows[0]["next"], rows
+
+
+SCENARIOS = (tells_what_changed, tells_disabled, tells_deleted, tells_made_anew, tells_unreachable)

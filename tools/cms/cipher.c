@@ -1,0 +1,186 @@
+#include "cipher.h"
+
+#include <openssl/evp.h>
+#include <string.h>
+#include "base/ossl.h"
+#include "mech/local.h"
+
+enum { GMAC_NONCE = 12, GMAC_TAG = 16, GMAC_KEY = 32 };
+
+struct kv_cms_opener {
+    EVP_CIPHER_CTX *context;
+    const struct kv_cms_cipher *cipher;
+    uint64_t taken;
+};
+
+static enum kv_status broken(struct kv_error *err)
+{
+    return kv_fail(err, KV_INTERNAL, "OpenSSL failed");
+}
+
+static EVP_CIPHER_CTX *start(const char *evp, const unsigned char *key, struct kv_view nonce, bool encrypt)
+{
+    EVP_CIPHER *cipher = EVP_CIPHER_fetch(kv_ossl_context(), evp, NULL);
+    EVP_CIPHER_CTX *context = cipher ? EVP_CIPHER_CTX_new() : NULL;
+    bool good = context && EVP_CipherInit_ex2(context, cipher, NULL, NULL, encrypt, NULL) == 1;
+    if (good && EVP_CIPHER_get_mode(cipher) == EVP_CIPH_GCM_MODE)
+        good = EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_IVLEN, (int)nonce.len, NULL) == 1;
+    good = good && EVP_CipherInit_ex2(context, NULL, key, nonce.data, encrypt, NULL) == 1;
+    EVP_CIPHER_free(cipher); /* the context has its own reference */
+    if (good)
+        return context;
+    EVP_CIPHER_CTX_free(context);
+    return NULL;
+}
+
+enum kv_status kv_cms_opener_new(const struct kv_cms_content *content, struct kv_view key,
+                                 struct kv_view covered, struct kv_cms_opener **ret, struct kv_error *err)
+{
+    int len = 0;
+    KV_AUTO_CMS_OPENER struct kv_cms_opener *opener = calloc(1, sizeof(*opener));
+    if (!opener)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    opener->cipher = content->cipher;
+    if (key.len != content->cipher->key_len)
+        return kv_fail(err, KV_INTERNAL, "a key of %zu bytes for %s", key.len, content->cipher->name);
+    opener->context =
+        start(content->cipher->evp, key.data, (struct kv_view){ content->nonce, content->nonce_len }, false);
+    if (!opener->context)
+        return broken(err);
+    if (covered.len && EVP_CipherUpdate(opener->context, NULL, &len, covered.data, (int)covered.len) != 1)
+        return broken(err);
+    *ret = kv_take(opener);
+    return KV_OK;
+}
+
+void kv_cms_opener_free(struct kv_cms_opener *opener)
+{
+    if (opener)
+        EVP_CIPHER_CTX_free(opener->context);
+    free(opener);
+}
+
+enum kv_status kv_cms_opener_update(struct kv_cms_opener *opener, struct kv_view in, unsigned char *to,
+                                    size_t *ret_len, struct kv_error *err)
+{
+    int len = 0;
+    opener->taken += in.len;
+    if (opener->cipher->authenticated && opener->taken > KV_CMS_GCM_MAX)
+        return kv_fail(err, KV_DATA_LENGTH, "the content is longer than AES-GCM can protect (64 GiB)");
+    if (in.len && EVP_CipherUpdate(opener->context, to, &len, in.data, (int)in.len) != 1)
+        return broken(err);
+    *ret_len = (size_t)len;
+    return KV_OK;
+}
+
+/* A wrong key, a changed content, a changed tag: whoever feeds us chosen envelopes is told them apart by nothing. */
+enum kv_status kv_cms_opener_end(struct kv_cms_opener *opener, struct kv_view tag, unsigned char *to,
+                                 size_t *ret_len, struct kv_error *err)
+{
+    int len = 0;
+    if (opener->cipher->authenticated &&
+        EVP_CIPHER_CTX_ctrl(opener->context, EVP_CTRL_AEAD_SET_TAG, (int)tag.len, (void *)tag.data) != 1)
+        return broken(err);
+    if (EVP_CipherFinal_ex(opener->context, to, &len) != 1)
+        return kv_fail(
+            err, KV_BAD_CIPHERTEXT,
+            "the content is not what its sender wrote, or its key is another: the file was changed "
+            "or is damaged");
+    *ret_len = (size_t)len;
+    return KV_OK;
+}
+
+enum kv_status kv_cms_seal_content(struct kv_view key, const unsigned char *nonce, struct kv_view plain,
+                                   unsigned char *to, unsigned char *ret_tag, struct kv_error *err)
+{
+    int len = 0;
+    EVP_CIPHER_CTX *context =
+        start(kv_cms_aes256_gcm.evp, key.data, (struct kv_view){ nonce, GMAC_NONCE }, true);
+    bool good = context &&
+                (!plain.len || EVP_CipherUpdate(context, to, &len, plain.data, (int)plain.len) == 1) &&
+                EVP_CipherFinal_ex(context, to + len, &len) == 1 &&
+                EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, KV_CMS_TAG_MAX, ret_tag) == 1;
+    EVP_CIPHER_CTX_free(context);
+    return good ? KV_OK : broken(err);
+}
+
+/* --- two readings --- */
+struct kv_cms_witness {
+    EVP_CIPHER_CTX *context;
+    unsigned char (*tags)[GMAC_TAG];
+    size_t count, room;
+};
+
+enum kv_status kv_cms_witness_new(struct kv_cms_witness **ret, struct kv_error *err)
+{
+    static const unsigned char nonce[GMAC_NONCE];
+    unsigned char key[GMAC_KEY];
+    KV_AUTO_CMS_WITNESS struct kv_cms_witness *witness = calloc(1, sizeof(*witness));
+    if (!witness)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    if (kv_random_bytes(key, sizeof(key)) != KV_OK)
+        return kv_fail(err, KV_INTERNAL, "no random bytes");
+    witness->context = start("AES-256-GCM", key, (struct kv_view){ nonce, sizeof(nonce) }, true);
+    kv_wipe(key, sizeof(key));
+    if (!witness->context)
+        return broken(err);
+    *ret = kv_take(witness);
+    return KV_OK;
+}
+
+void kv_cms_witness_free(struct kv_cms_witness *witness)
+{
+    if (!witness)
+        return;
+    EVP_CIPHER_CTX_free(witness->context);
+    free(witness->tags);
+    free(witness);
+}
+
+/* Each number's tag is asked for twice at the most, and the second is only compared: no nonce gives two of them away. */
+static bool tag_of(struct kv_cms_witness *witness, size_t number, struct kv_view piece,
+                   unsigned char ret[GMAC_TAG])
+{
+    unsigned char nonce[GMAC_NONCE] = { 0 };
+    int len = 0;
+    uint64_t big = number;
+    for (size_t i = 0; i < sizeof(big); i++)
+        nonce[GMAC_NONCE - 1 - i] = (unsigned char)(big >> (8 * i));
+    return EVP_CipherInit_ex2(witness->context, NULL, NULL, nonce, 1, NULL) == 1 &&
+           EVP_CipherUpdate(witness->context, NULL, &len, piece.data, (int)piece.len) == 1 &&
+           EVP_CipherFinal_ex(witness->context, ret, &len) == 1 &&
+           EVP_CIPHER_CTX_ctrl(witness->context, EVP_CTRL_AEAD_GET_TAG, GMAC_TAG, ret) == 1;
+}
+
+enum kv_status kv_cms_witness_add(struct kv_cms_witness *witness, struct kv_view piece, struct kv_error *err)
+{
+    if (witness->count == witness->room) {
+        size_t room = witness->room ? 2 * witness->room : 64;
+        void *tags = reallocarray(witness->tags, room, sizeof(*witness->tags));
+        if (!tags)
+            return kv_fail(err, KV_NO_MEMORY, "out of memory");
+        witness->tags = tags;
+        witness->room = room;
+    }
+    return tag_of(witness, witness->count, piece, witness->tags[witness->count]) ? (witness->count++, KV_OK)
+                                                                                 : broken(err);
+}
+
+enum kv_status kv_cms_witness_check(struct kv_cms_witness *witness, size_t number, struct kv_view piece,
+                                    struct kv_error *err)
+{
+    unsigned char tag[GMAC_TAG];
+    if (number < witness->count && !tag_of(witness, number, piece, tag))
+        return broken(err);
+    if (number >= witness->count || !kv_view_equal_ct((struct kv_view){ tag, sizeof(tag) },
+                                                      (struct kv_view){ witness->tags[number], GMAC_TAG }))
+        return kv_fail(
+            err, KV_BAD_CIPHERTEXT,
+            "the file was changed while it was read: it is not the content that was authenticated");
+    return KV_OK;
+}
+
+size_t kv_cms_witness_count(const struct kv_cms_witness *witness)
+{
+    return witness->count;
+}

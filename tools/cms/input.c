@@ -1,0 +1,207 @@
+#include "input.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum kv_status kv_cms_input_open(const char *path, struct kv_cms_input *ret, struct kv_error *err)
+{
+    struct kv_cms_input input = { .name = "the standard input", .fd = STDIN_FILENO, .copy = -1 };
+    struct stat stat_of;
+    if (path && strcmp(path, "-") != 0) {
+        input.name = path;
+        input.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        if (input.fd < 0)
+            return kv_fail(err, KV_ARGUMENTS, "cannot read '%s': %m", path);
+    }
+    if (fstat(input.fd, &stat_of) == 0 && S_ISREG(stat_of.st_mode)) {
+        input.start = lseek(input.fd, 0, SEEK_CUR);
+        input.seekable = input.start >= 0;
+        posix_fadvise(input.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    }
+    input.data = input.window = malloc(KV_CMS_WINDOW);
+    if (!input.window) {
+        kv_cms_input_close(&input);
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    }
+    *ret = input;
+    return KV_OK;
+}
+
+void kv_cms_input_memory(struct kv_view bytes, struct kv_cms_input *ret)
+{
+    *ret =
+        (struct kv_cms_input){ .name = "memory", .fd = -1, .copy = -1, .data = bytes.data, .end = bytes.len };
+}
+
+void kv_cms_input_close(struct kv_cms_input *input)
+{
+    if (input->fd > STDIN_FILENO)
+        close(input->fd);
+    if (input->copy >= 0 && input->copy != input->fd)
+        close(input->copy);
+    if (input->window)
+        kv_wipe(input->window, KV_CMS_WINDOW); /* of what is to be sealed it is plaintext */
+    free(input->window);
+    *input = (struct kv_cms_input){ .fd = -1, .copy = -1 };
+}
+
+static enum kv_status write_copy(struct kv_cms_input *input, struct kv_view bytes, struct kv_error *err)
+{
+    while (input->copy >= 0 && input->copy != input->fd && bytes.len) {
+        ssize_t done = write(input->copy, bytes.data, bytes.len);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return kv_fail(err, KV_IO,
+                           "cannot keep a copy of '%s' for the second reading: %m: give a file instead of a "
+                           "pipe, or set TMPDIR to a folder with more room",
+                           input->name);
+        bytes = (struct kv_view){ bytes.data + done, bytes.len - (size_t)done };
+    }
+    return KV_OK;
+}
+
+/* One read into `to`; 0 bytes: the end. */
+static enum kv_status read_more(struct kv_cms_input *input, unsigned char *to, size_t room, size_t *ret,
+                                struct kv_error *err)
+{
+    ssize_t done = 0;
+    while (input->fd >= 0 && (done = read(input->fd, to, room)) < 0 && errno == EINTR)
+        ;
+    if (done < 0)
+        return kv_fail(err, KV_IO, "cannot read '%s': %m", input->name);
+    *ret = (size_t)done;
+    return write_copy(input, (struct kv_view){ to, (size_t)done }, err);
+}
+
+enum kv_status kv_cms_input_fill(struct kv_cms_input *input, bool *ret_end, struct kv_error *err)
+{
+    if (input->at == input->end && input->fd >= 0) {
+        size_t done = 0;
+        KV_TRY(read_more(input, input->window, KV_CMS_WINDOW, &done, err));
+        input->at = 0;
+        input->end = done;
+    }
+    *ret_end = input->at == input->end;
+    return KV_OK;
+}
+
+enum kv_status kv_cms_input_peek(struct kv_cms_input *input, size_t len, struct kv_view *ret,
+                                 struct kv_error *err)
+{
+    size_t done = 1;
+    if (input->fd >= 0 && input->end - input->at < len) {
+        memmove(input->window, input->window + input->at, input->end - input->at);
+        input->end -= input->at;
+        input->at = 0;
+    }
+    while (input->fd >= 0 && input->end < len && done) {
+        KV_TRY(read_more(input, input->window + input->end, KV_CMS_WINDOW - input->end, &done, err));
+        input->end += done;
+    }
+    size_t there = input->end - input->at;
+    *ret = (struct kv_view){ input->data + input->at, there < len ? there : len };
+    return KV_OK;
+}
+
+static enum kv_status cut_short(const struct kv_cms_input *input, struct kv_error *err)
+{
+    return kv_fail(err, KV_BAD_DATA, "'%s' ends after %llu bytes, in the middle of the envelope: it was cut",
+                   input->name, (unsigned long long)input->position);
+}
+
+enum kv_status kv_cms_input_byte(struct kv_cms_input *input, unsigned char *ret, struct kv_error *err)
+{
+    if (input->at == input->end) {
+        bool end = false;
+        KV_TRY(kv_cms_input_fill(input, &end, err));
+        if (end)
+            return cut_short(input, err);
+    }
+    *ret = input->data[input->at++];
+    input->position++;
+    return KV_OK;
+}
+
+enum kv_status kv_cms_input_some(struct kv_cms_input *input, unsigned char *to, size_t room, size_t *ret,
+                                 struct kv_error *err)
+{
+    size_t len = 0;
+    if (input->at == input->end && input->fd >= 0 && to && room >= KV_CMS_WINDOW) {
+        KV_TRY(read_more(input, to, room, &len, err)); /* past the window: nothing is copied twice */
+    } else {
+        bool end = false;
+        KV_TRY(kv_cms_input_fill(input, &end, err));
+        len = input->end - input->at;
+        len = len < room ? len : room;
+        if (to && len)
+            memcpy(to, input->data + input->at, len);
+        input->at += len;
+    }
+    if (!len)
+        return cut_short(input, err);
+    input->position += len;
+    *ret = len;
+    return KV_OK;
+}
+
+/* Never where /tmp is memory: a backup may be larger than that. */
+static int make_copy(void)
+{
+    const char *folder = getenv("TMPDIR");
+    if (!folder || !*folder)
+        folder = "/var/tmp";
+    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        return fd;
+    KV_AUTO_TEXT char *path = kv_text_format("%s/kvp11-XXXXXX", folder);
+    fd = path ? mkostemp(path, O_CLOEXEC) : -1;
+    if (fd >= 0)
+        unlink(path);
+    return fd;
+}
+
+enum kv_status kv_cms_input_keep(struct kv_cms_input *input, struct kv_error *err)
+{
+    if (kv_cms_input_can_return(input))
+        return KV_OK;
+    input->copy = make_copy();
+    if (input->copy < 0)
+        return kv_fail(err, KV_IO,
+                       "'%s' must be read twice, and no file for a copy can be made: %m: give a file instead "
+                       "of a pipe, or set TMPDIR",
+                       input->name);
+    input->start = -(int64_t)input->position;
+    return write_copy(input, (struct kv_view){ input->data + input->at, input->end - input->at }, err);
+}
+
+bool kv_cms_input_is_file(const struct kv_cms_input *input)
+{
+    return input->seekable || (input->fd >= 0 && input->fd == input->copy);
+}
+
+bool kv_cms_input_can_return(const struct kv_cms_input *input)
+{
+    return input->fd < 0 || input->seekable || input->copy >= 0;
+}
+
+enum kv_status kv_cms_input_return(struct kv_cms_input *input, uint64_t position, struct kv_error *err)
+{
+    if (input->fd < 0) {
+        input->at = (size_t)position;
+        input->position = position;
+        return KV_OK;
+    }
+    if (input->copy >= 0 && input->fd != input->copy) {
+        if (input->fd > STDIN_FILENO)
+            close(input->fd);
+        input->fd = input->copy;
+    }
+    if (lseek(input->fd, (int64_t)position + input->start, SEEK_SET) < 0)
+        return kv_fail(err, KV_IO, "cannot read '%s' again: %m", input->name);
+    input->at = input->end = 0;
+    input->position = position;
+    return KV_OK;
+}

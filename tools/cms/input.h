@@ -1,0 +1,50 @@
+/* Bytes of an envelope, read from the front: a file, a pipe or memory, through a window of fixed size. Where they must be read twice, a pipe is copied on its
+ * way into a file without a name. Positions count from the first byte. One thread. */
+#ifndef KV_TOOLS_CMS_INPUT_H
+#define KV_TOOLS_CMS_INPUT_H
+
+#include "base/bytes.h"
+
+enum { KV_CMS_WINDOW = 1 << 18 };
+
+struct kv_cms_input {
+    const char *name; /* for messages; borrowed */
+    int fd;           /* -1: memory */
+    bool seekable;
+    int64_t start; /* where in fd position 0 is; of a pipe that is kept, where in `copy` minus what was not */
+    int copy;      /* what a pipe gave since kv_cms_input_keep; -1: not kept */
+    const unsigned char *data; /* the window, or all of it */
+    unsigned char *window;
+    size_t at, end;
+    uint64_t position; /* of data[at] */
+};
+
+/* `path` NULL or "-": the standard input. KV_ARGUMENTS: cannot be opened. */
+KV_MUST_USE enum kv_status kv_cms_input_open(const char *path, struct kv_cms_input *ret,
+                                             struct kv_error *err);
+void kv_cms_input_memory(struct kv_view bytes, struct kv_cms_input *ret); /* borrowed */
+void kv_cms_input_close(struct kv_cms_input *input);                      /* contents */
+#define KV_AUTO_CMS_INPUT KV_CLEANUP(kv_cms_input_close)
+
+/* Makes sure that there is a byte in the window; *ret_end: there is none any more. KV_IO. */
+KV_MUST_USE enum kv_status kv_cms_input_fill(struct kv_cms_input *input, bool *ret_end, struct kv_error *err);
+/* The next bytes without taking them, as many as there are up to `len`, at most half a window. */
+KV_MUST_USE enum kv_status kv_cms_input_peek(struct kv_cms_input *input, size_t len, struct kv_view *ret,
+                                             struct kv_error *err);
+/* One byte. KV_BAD_DATA: the end. */
+KV_MUST_USE enum kv_status kv_cms_input_byte(struct kv_cms_input *input, unsigned char *ret,
+                                             struct kv_error *err);
+/* Up to `room` bytes, at least one; `to` NULL passes over them. KV_BAD_DATA: the end. */
+KV_MUST_USE enum kv_status kv_cms_input_some(struct kv_cms_input *input, unsigned char *to, size_t room,
+                                             size_t *ret, struct kv_error *err);
+
+/* From here on the input can be read again. Nothing to do for a file. KV_IO. */
+KV_MUST_USE enum kv_status kv_cms_input_keep(struct kv_cms_input *input, struct kv_error *err);
+/* Is it read from a file now, so that no read waits for somebody else? */
+bool kv_cms_input_is_file(const struct kv_cms_input *input);
+bool kv_cms_input_can_return(const struct kv_cms_input *input);
+/* Back to a position since kv_cms_input_keep (of a file: any). */
+KV_MUST_USE enum kv_status kv_cms_input_return(struct kv_cms_input *input, uint64_t position,
+                                               struct kv_error *err);
+
+#endif

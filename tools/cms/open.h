@@ -1,0 +1,22 @@
+/* Opening an envelope: its head is read, somebody gets its key, then the content goes to an output. Nothing of an authenticated content is released before its tag is
+ * seen to be right: an output that holds everything back gets it in one reading, a stream in the second of two. Memory does not grow with the content, but for
+ * 16 bytes a piece. One thread. */
+#ifndef KV_TOOLS_CMS_OPEN_H
+#define KV_TOOLS_CMS_OPEN_H
+
+#include "envelope.h"
+#include "output.h"
+
+struct kv_cms_opening {
+    struct kv_ber ber;
+    struct kv_cms_envelope envelope;
+};
+/* The head; KV_UNSUPPORTED with the option's name when the content is not authenticated and that is not allowed. */
+KV_MUST_USE enum kv_status kv_cms_open_head(struct kv_cms_input *input, bool unauthenticated,
+                                            struct kv_cms_opening *ret, struct kv_error *err);
+void kv_cms_opening_free(struct kv_cms_opening *opening); /* contents */
+/* The content. The caller commits the output. */
+KV_MUST_USE enum kv_status kv_cms_open_content(struct kv_cms_opening *opening, struct kv_view key,
+                                               struct kv_output *output, struct kv_error *err);
+
+#endif
