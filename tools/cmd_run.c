@@ -37,6 +37,7 @@ struct run {
     size_t count;
     const char *paths[GIFTS]; /* that exist: borrowed from gifts */
     struct kv_run_files files;
+    struct kv_run_signals held; /* when there are to be files */
 };
 
 static void run_free(struct run **run)
@@ -148,6 +149,18 @@ static void end_like(int how)
     _exit(WIFEXITED(how) ? WEXITSTATUS(how) : 128 + WTERMSIG(how));
 }
 
+static enum kv_status give_all(struct run *run, struct kv_error *err)
+{
+    bool holds = false;
+    for (size_t i = 0; i < run->count && !holds; i++)
+        holds = run->gifts[i].to[0] == '/';
+    if (holds)
+        kv_run_hold(&run->held);
+    for (size_t i = 0; i < run->count; i++)
+        KV_TRY(give(run, &run->gifts[i], err));
+    return KV_OK;
+}
+
 static enum kv_status start(struct run *run, struct kv_error *err)
 {
     char *const *argv = run->tool->program;
@@ -158,7 +171,7 @@ static enum kv_status start(struct run *run, struct kv_error *err)
         kv_common_note("%s", err->text);
         _exit(code);
     }
-    enum kv_status status = kv_run_wait(argv, &run->files, &how, err);
+    enum kv_status status = kv_run_wait(argv, &run->held, &run->files, &how, err);
     run->files.count = 0;
     KV_TRY(status);
     end_like(how);
@@ -170,11 +183,11 @@ enum kv_status kv_cmd_run(struct kv_tool *tool, struct kv_error *err)
     KV_CLEANUP(run_free) struct run *run = calloc(1, sizeof(*run));
     if (!run || !(run->parties = kv_parties_begin(tool)))
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    signal(SIGCHLD, SIG_DFL); /* who started this may have ignored it, and then nobody could be waited for */
     run->tool = tool;
     run->files.paths = run->paths;
     KV_TRY(read_options(run, err));
     KV_TRY(unwrap_all(run, err));
-    for (size_t i = 0; i < run->count; i++)
-        KV_TRY(give(run, &run->gifts[i], err));
+    KV_TRY(give_all(run, err));
     return start(run, err);
 }

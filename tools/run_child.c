@@ -227,13 +227,13 @@ int kv_run_become(char *const *argv, struct kv_error *err)
 static const int handed_on[] = { SIGHUP,  SIGINT,  SIGQUIT,  SIGTERM, SIGUSR1,
                                  SIGUSR2, SIGCONT, SIGWINCH, SIGALRM };
 
-static void watch(sigset_t *ret_old, sigset_t *ret_watched)
+void kv_run_hold(struct kv_run_signals *ret)
 {
-    sigemptyset(ret_watched);
-    sigaddset(ret_watched, SIGCHLD);
+    sigemptyset(&ret->watched);
+    sigaddset(&ret->watched, SIGCHLD);
     for (size_t i = 0; i < sizeof(handed_on) / sizeof(handed_on[0]); i++)
-        sigaddset(ret_watched, handed_on[i]);
-    sigprocmask(SIG_BLOCK, ret_watched, ret_old);
+        sigaddset(&ret->watched, handed_on[i]);
+    sigprocmask(SIG_BLOCK, &ret->watched, &ret->before);
 }
 
 static int wait_and_hand_on(pid_t pid, const sigset_t *watched)
@@ -251,17 +251,15 @@ static int wait_and_hand_on(pid_t pid, const sigset_t *watched)
     }
 }
 
-enum kv_status kv_run_wait(char *const *argv, const struct kv_run_files *files, int *ret_how,
-                           struct kv_error *err)
+enum kv_status kv_run_wait(char *const *argv, const struct kv_run_signals *held,
+                           const struct kv_run_files *files, int *ret_how, struct kv_error *err)
 {
-    sigset_t old, watched;
     pid_t pid = 0;
-    watch(&old, &watched);
-    int failed = spawn(&(struct start){ argv, -1, -1, &old }, &pid), how = 0;
+    int failed = spawn(&(struct start){ argv, -1, -1, &held->before }, &pid), how = 0;
     if (!failed)
-        how = wait_and_hand_on(pid, &watched);
+        how = wait_and_hand_on(pid, &held->watched);
     kv_run_remove(files);
-    sigprocmask(SIG_SETMASK, &old, NULL);
+    sigprocmask(SIG_SETMASK, &held->before, NULL);
     if (failed)
         return kv_fail(err, KV_INPUT, "'%s' cannot be started: %s", argv[0], strerror(failed));
     if (how == -1)

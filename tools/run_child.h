@@ -2,6 +2,7 @@
 #ifndef KV_TOOLS_RUN_CHILD_H
 #define KV_TOOLS_RUN_CHILD_H
 
+#include <signal.h>
 #include "base/bytes.h"
 
 /* Everything that the secret goes through before it is handed over: `command` is split at blanks and run without a shell; the secret is its standard input, and what it
@@ -15,13 +16,19 @@ KV_MUST_USE enum kv_status kv_run_file(const char *path, struct kv_view secret, 
 
 /* Becomes the tool; returns only when it cannot be started, 127 (it is not there) or 126. */
 int kv_run_become(char *const *argv, struct kv_error *err);
-/* Runs the tool to its end, handing on the signals that people and service managers send, then removes the files. *ret_how is as waitpid tells it. KV_INPUT. */
+
+/* Signals that people and service managers send wait from now on, so that none of them ends this process while a secret's file is there. */
+struct kv_run_signals {
+    sigset_t before, watched;
+};
+void kv_run_hold(struct kv_run_signals *ret);
 struct kv_run_files {
     const char *const *paths;
     size_t count;
 };
 void kv_run_remove(const struct kv_run_files *files);
-KV_MUST_USE enum kv_status kv_run_wait(char *const *argv, const struct kv_run_files *files, int *ret_how,
-                                       struct kv_error *err);
+/* Runs the tool to its end, handing on the signals that were held and that come, then removes the files. *ret_how is as waitpid tells it. KV_INPUT. */
+KV_MUST_USE enum kv_status kv_run_wait(char *const *argv, const struct kv_run_signals *held,
+                                       const struct kv_run_files *files, int *ret_how, struct kv_error *err);
 
 #endif

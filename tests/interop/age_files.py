@@ -184,6 +184,27 @@ def moved_to_another_vault(world):
     assert world.unwrapped_by() == [], "a version that the file does not name was tried"
 
 
+def relocated(world):
+    """S10: the old vault is gone, and the key is in another one under another name: after `kvp11 map relocate` the file opens; a different key is refused"""
+    jwk = world.own_key()
+    old = world.bring_in("prod", "cmk", jwk)
+    world.must(world.kvp11("keys", "cmk", "--refresh"))
+    world.must(world.sh(f"printf x | age -r {world.text('recipient', 'cmk')} > f.age"))
+    world.must(world.run(["openssl", "rsa", "-in", "own.pem", "-pubout", "-out", "own.pub"]))
+    there = f"{world.ready['vaults']['dr']}/keys/renamed/{world.bring_in('dr', 'renamed', jwk)}"
+    other = f"{world.ready['vaults']['dr']}/keys/other/{world.create('other', vault='dr')}"
+    version = next(row for row in json.loads(world.must(world.kvp11("--json", "keys", "--all"))) if row["version"] == old)
+    both = world.configure("both.conf", vaults=("prod", "dr"))
+    world.refused(world.kvp11("map", "relocate", version["kid"], other, config=both), "another key")
+    # Shown by its public key, while the new vault is not configured; that comes later, and without the old one.
+    world.must(world.kvp11("map", "relocate", version["kid"], there, "--public-key", "own.pub"))
+    elsewhere = world.configure("elsewhere.conf", vaults=("dr",))
+    world.requests()
+    assert world.must(world.run(["age", "-d", "-j", "kvp11", "f.age"], config=elsewhere)) == b"x"
+    assert world.unwrapped_by() == [there.rsplit("/", 1)[1]]
+    assert [r["path"] for r in world.requests() if r["kind"] == "vault" and r["status"] == 404] == [], "it was looked for where it is not"
+
+
 def tampered_with(world):
     """a header that was changed opens nothing: another kid, another digest, another file's stanza"""
     world.create("cmk")
@@ -283,4 +304,4 @@ def wrong_recipients(world):
 
 
 SCENARIOS = (restores_after_rotations, one_line_for_ever, encrypts_offline, opens_without_the_vault, read_by_the_others, says_what_is_wrong,
-             goes_on_to_the_next_stanza, without_a_map, without_a_configuration, moved_to_another_vault, tampered_with, one_version_alone, many_files, managed_hsm, wrong_recipients)
+             goes_on_to_the_next_stanza, without_a_map, without_a_configuration, moved_to_another_vault, relocated, tampered_with, one_version_alone, many_files, managed_hsm, wrong_recipients)

@@ -91,7 +91,7 @@ class World(Emulator):
     def create(self, name, vault="prod", **body):
         body = body or {"kty": "RSA", "key_size": 2048}
         version = super().create(name, vault, **body)
-        if vault != "hsm":
+        if vault == "prod":
             self.must(self.kvp11("keys", name, "--refresh"))
         return version
 

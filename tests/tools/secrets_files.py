@@ -134,6 +134,15 @@ def signals_are_handed_on(tool):
         assert not path.exists()
 
 
+def whoever_started_it(tool):
+    """run where the caller ignores SIGCHLD, as some daemons do: with a filter, with a file, the exit code is the program's"""
+    file = wrapped(tool)
+    path = pathlib.Path(f"/dev/shm/kvp11-test-{os.getpid()}")
+    done = tool.run("run", "--file", f"{path}={file}", "--filter", "cat", "--", "sh", "-c", f"cat {path}; exit 5", timeout=30,
+                    preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+    assert (done.returncode, done.stdout) == (5, SECRET), done
+
+
 def never_starts_without(tool):
     """whatever is wrong with a secret or where it should go: the program is not started, stdout stays empty, the reason is told"""
     good = wrapped(tool)
@@ -209,5 +218,5 @@ def keeps_for_a_while(tool):
     assert time.monotonic() < end, "it is kept for ever"
 
 
-SCENARIOS = (comes_back, age_reads_it, refuses_what_is_no_secret, notices_changes, by_environment, by_file, signals_are_handed_on, never_starts_without,
+SCENARIOS = (comes_back, age_reads_it, refuses_what_is_no_secret, notices_changes, by_environment, by_file, signals_are_handed_on, whoever_started_it, never_starts_without,
              filters, keeps_for_a_while)

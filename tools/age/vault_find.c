@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include "base/encode.h"
+#include "keys/backup_map.h"
 
 enum kv_status kv_age_vault_index(const struct kv_age_vault *vault, const char *name, size_t *ret,
                                   struct kv_error *err)
@@ -129,6 +130,26 @@ static void look_everywhere(struct search *search)
     }
 }
 
+/* Where an operator has shown that the key is (`kvp11 map relocate`), or where it was once seen: a vault that was configured since. */
+static void look_at_locations(struct search *search)
+{
+    const struct kv_config *config = kv_core_config(search->vault->core);
+    KV_AUTO_FREE struct kv_map_location *places = NULL;
+    struct kv_view digest = { search->stanza->digest, KV_VAULT_DIGEST };
+    size_t count = 0;
+    if (search->stanza->kind != KV_RSA ||
+        kv_map_locations(kv_core_map(search->vault->core), digest, &places, &count, NULL) != KV_OK)
+        return;
+    for (size_t i = 0; i < count && !search->found.count; i++) {
+        if (kv_kid_parse(places[i].kid, &search->kid, NULL) != KV_OK || !search->kid.version[0])
+            continue;
+        for (size_t j = 0; j < config->vault_count && !search->found.count; j++) {
+            if (kv_text_equal_case(config->vaults[j].host, search->kid.host))
+                (void)look_at_kid(search, j);
+        }
+    }
+}
+
 static void vault_names(const struct kv_config *config, struct kv_buffer *ret)
 {
     for (size_t i = 0; i < config->vault_count; i++) {
@@ -168,7 +189,8 @@ enum kv_status kv_age_vault_ask(const struct kv_age_vault *vault, const struct k
             *err = vault->why;
         return vault->why.status;
     }
-    if (stanza->kid[0]) {
+    look_at_locations(&search);
+    if (stanza->kid[0] && !search.found.count) {
         KV_TRY(kv_kid_parse(stanza->kid, &search.kid, err));
         look_everywhere(&search);
     }

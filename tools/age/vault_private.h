@@ -10,7 +10,7 @@
 KV_MUST_USE enum kv_status kv_age_vault_known(const struct kv_age_vault *vault,
                                               const struct kv_vault_stanza *stanza,
                                               struct kv_version_list *ret, struct kv_error *err);
-/* Asked for: at the place that the kid names, then among the versions of the key of that name. KV_NOT_FOUND, or why nobody could be asked. */
+/* Asked for: at the places that the map knows of this key, then at that which the kid names, then among the versions of the key of that name. KV_NOT_FOUND, or why nobody could be asked. */
 KV_MUST_USE enum kv_status kv_age_vault_ask(const struct kv_age_vault *vault,
                                             const struct kv_vault_stanza *stanza, struct kv_version_list *ret,
                                             struct kv_error *err);
