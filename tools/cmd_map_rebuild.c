@@ -1,5 +1,14 @@
-/* kvp11 map rebuild: every version that the vaults still have, into the map. */
-#include "common.h"
+/* kvp11 map rebuild: every version that the vaults still have, and every backup in stores, into the map. */
+#include "scan.h"
+#include "scan_row.h"
+
+const struct kv_option kv_cmd_map_rebuild_options[] = {
+    { "--scan", "STORE", "then register the backups of this store, as `kvp11 scan` does; may repeat",
+      .repeats = true },
+    { "--name", "NAME", "what the map calls the store" },
+    { "--retain-until", "DATE|AGE", "how long its backups are kept" },
+    { NULL, NULL, NULL },
+};
 
 static const struct kv_column columns[] = {
     { "VAULT", "vault" },
@@ -35,13 +44,42 @@ static enum kv_status rebuild(struct kv_tool *tool, size_t vault, struct kv_tabl
     return KV_OK;
 }
 
+static enum kv_status check(const struct kv_tool *tool, struct kv_error *err)
+{
+    bool named = kv_common_option(tool, "--name"),
+         of_scan = named || kv_common_option(tool, "--retain-until");
+    if (of_scan && !tool->repeated_count)
+        return kv_fail(err, KV_ARGUMENTS, "--name and --retain-until are of a store: give it with --scan");
+    if (named && tool->repeated_count > 1)
+        return kv_fail(err, KV_ARGUMENTS, "--name is the name of one store, and %zu are given",
+                       tool->repeated_count);
+    return KV_OK;
+}
+
+/* One result can be printed: that of the vaults goes to people, the findings to everybody. */
+static enum kv_status scan_stores(struct kv_tool *tool, struct kv_table *versions, struct kv_error *err)
+{
+    KV_AUTO_TABLE struct kv_table *table = kv_table_open(kv_scan_columns, KV_SCAN_COLUMNS);
+    struct kv_findings findings = { .table = table };
+    KV_AUTO_SCAN struct kv_scan *scan = kv_scan_new(tool, &findings);
+    const char *store;
+    if (!scan)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    for (size_t at = 0; (store = kv_common_each(tool, "--scan", &at));)
+        KV_TRY(kv_scan_store(scan, store, err));
+    if (!tool->json)
+        KV_TRY(kv_common_print(tool, versions, err));
+    return kv_findings_end(tool, &findings, err);
+}
+
 enum kv_status kv_cmd_map_rebuild(struct kv_tool *tool, struct kv_error *err)
 {
     size_t first = 0, end = 0;
     KV_AUTO_TABLE struct kv_table *table = kv_table_open(columns, sizeof(columns) / sizeof(columns[0]));
+    KV_TRY(check(tool, err));
     KV_TRY(kv_common_open_map(tool, err));
     KV_TRY(kv_common_vaults(tool, &first, &end, err));
     for (size_t i = first; i < end; i++)
         KV_TRY(rebuild(tool, i, table, err));
-    return kv_common_print(tool, table, err);
+    return tool->repeated_count ? scan_stores(tool, table, err) : kv_common_print(tool, table, err);
 }

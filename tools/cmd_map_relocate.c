@@ -6,6 +6,7 @@
 #include "base/encode.h"
 #include "base/file.h"
 #include "keys/backup_map.h"
+#include "which.h"
 
 const struct kv_option kv_cmd_map_relocate_options[] = {
     { "--public-key", "FILE", "the public key from there (PEM or DER), where its vault is not configured" },
@@ -19,37 +20,6 @@ static const struct kv_column columns[] = {
 };
 
 enum { FILE_MAX = 65536 };
-
-/* --- which version --- */
-
-static enum kv_status find_by(struct kv_tool *tool, const struct kv_map_query *query,
-                              struct kv_version_list *ret, struct kv_error *err)
-{
-    return kv_map_find(kv_core_map(tool->core), query, ret, err);
-}
-
-/* SPKI SHA-256 or CKA_ID in hexadecimal, name@version, or a kid. */
-static enum kv_status find_version(struct kv_tool *tool, const char *word, struct kv_version_list *ret,
-                                   struct kv_error *err)
-{
-    KV_AUTO_BYTES struct kv_bytes hex = { 0 };
-    KV_AUTO_TEXT char *text = kv_text_copy(word);
-    if (!text)
-        return kv_fail(err, KV_NO_MEMORY, "out of memory");
-    if (!kv_decode_hex(word, &hex) && hex.len == 32)
-        return find_by(tool, &(struct kv_map_query){ .spki_sha256 = KV_VIEW(hex) }, ret, err);
-    if (hex.len == KV_ID_SIZE)
-        return find_by(tool, &(struct kv_map_query){ .id = KV_VIEW(hex) }, ret, err);
-    char *name = strstr(text, "/keys/"), *at = strpbrk(name ? name + strlen("/keys/") : text, "@/");
-    name = name ? name + strlen("/keys/") : text;
-    if (!at || !at[1])
-        return kv_fail(
-            err, KV_ARGUMENTS,
-            "'%s' names no version: give name@version, its kid, or its ID as `kvp11 keys` shows it", word);
-    *at = '\0';
-    return find_by(tool, &(struct kv_map_query){ .vault = tool->vault, .name = name, .version = at + 1 }, ret,
-                   err);
-}
 
 /* --- the key that is there --- */
 
@@ -153,9 +123,7 @@ enum kv_status kv_cmd_map_relocate(struct kv_tool *tool, struct kv_error *err)
 {
     KV_CLEANUP(kv_version_list_free) struct kv_version_list list = { 0 };
     KV_TRY(kv_common_open_map(tool, err));
-    KV_TRY(find_version(tool, tool->words[0], &list, err));
-    if (!list.count)
-        return kv_fail(err, KV_NOT_FOUND, "no version '%s' is in the version map", tool->words[0]);
+    KV_TRY(kv_which_versions(tool, tool->words[0], &list, err));
     const struct kv_version *version = list.items[0];
     KV_TRY(accept(tool, version, tool->words[1], err));
     KV_AUTO_TABLE struct kv_table *table = kv_table_open(columns, sizeof(columns) / sizeof(columns[0]));

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include "keys/backup_map.h"
+#include "keys/coverage.h"
 
 static const struct kv_column columns[] = {
     { "LEVEL", "level" }, { "VAULT", "vault" }, { "VERSION", "version" }, { "FOUND", "found" },
@@ -50,6 +50,7 @@ struct row {
     const char *next;
     int64_t days_left; /* -1: nothing runs out */
     struct kv_map_dependants needed;
+    int64_t wraps; /* that stand in none of these backups */
 };
 
 static void add_row(struct sync *sync, struct row row)
@@ -69,7 +70,7 @@ static void add_row(struct sync *sync, struct row row)
         kv_table_text(table, NULL);
     else
         kv_table_int(table, row.days_left);
-    kv_table_int(table, version ? version->wraps : 0);
+    kv_table_int(table, row.wraps);
     kv_table_int(table, row.needed.backups);
     kv_table_int(table, row.needed.bytes);
     kv_table_time(table, row.needed.keep_until);
@@ -178,9 +179,9 @@ static int64_t days_left(struct sync *sync, const struct kv_version *version)
 static char *found_text(const struct kv_version *version, const struct row *row)
 {
     char needs[96] = "", days[48] = "";
-    if (version->wraps || row->needed.backups)
-        snprintf(needs, sizeof(needs), ", and %" PRId64 " wraps and %" PRId64 " backups need it",
-                 version->wraps, row->needed.backups);
+    if (row->wraps || row->needed.backups)
+        snprintf(needs, sizeof(needs), ", and %" PRId64 " wraps and %" PRId64 " backups need it", row->wraps,
+                 row->needed.backups);
     if (row->days_left >= 0)
         snprintf(days, sizeof(days), ", %" PRId64 " days left to recover it", row->days_left);
     const char *why = version->state == KV_STATE_MISSING ? " from a key that is there, or was made anew" : "";
@@ -193,7 +194,8 @@ static enum kv_status look_at_state(struct sync *sync, const struct kv_version *
     if (version->state == KV_STATE_ENABLED)
         return KV_OK;
     KV_TRY(kv_map_dependants(kv_core_map(sync->tool->core), kv_map_key_of(version), false, &row.needed, err));
-    row.level = level_of(version, version->wraps || row.needed.backups);
+    KV_TRY(kv_map_wraps_left(kv_core_map(sync->tool->core), version, &row.wraps, err));
+    row.level = level_of(version, row.wraps || row.needed.backups);
     if (row.level == LEVEL_OK)
         return KV_OK;
     row.days_left = days_left(sync, version);

@@ -116,8 +116,16 @@ enum kv_status kv_cmd_cms_open(struct kv_tool *tool, struct kv_error *err);
 extern const struct kv_option kv_cmd_seal_options[], kv_cmd_open_options[];
 enum kv_status kv_cmd_seal(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_open(struct kv_tool *tool, struct kv_error *err);
+extern const struct kv_option kv_cmd_scan_options[], kv_cmd_retire_check_options[];
+extern const struct kv_option kv_cmd_coverage_options[], kv_cmd_drill_options[];
+enum kv_status kv_cmd_scan(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_retire_check(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_retire(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_coverage(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_drill(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_map_show(struct kv_tool *tool, struct kv_error *err);
-extern const struct kv_option kv_cmd_map_export_options[], kv_cmd_map_relocate_options[];
+extern const struct kv_option kv_cmd_map_export_options[], kv_cmd_map_relocate_options[],
+    kv_cmd_map_rebuild_options[];
 enum kv_status kv_cmd_map_export(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_map_import(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_map_compare(struct kv_tool *tool, struct kv_error *err);

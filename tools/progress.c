@@ -43,14 +43,22 @@ static void bar_text(const struct kv_progress *progress, int64_t ms, char *ret, 
              (long long)left % 60);
 }
 
+static void amount_text(const struct kv_progress *progress, double amount, char *ret, size_t size)
+{
+    if (progress->unit)
+        snprintf(ret, size, "%.0f %s", amount, progress->unit);
+    else
+        size_text(amount, ret, size);
+}
+
 static void show(const struct kv_progress *progress, int64_t now)
 {
     char done[32], rate[32], bar[80], line[2 * WIDTH];
     struct winsize window;
     int64_t ms = now - progress->began;
     int width = ioctl(STDERR_FILENO, TIOCGWINSZ, &window) || !window.ws_col ? WIDTH : window.ws_col;
-    size_text((double)progress->done, done, sizeof done);
-    size_text(ms ? (double)progress->done * 1000 / (double)ms : 0, rate, sizeof rate);
+    amount_text(progress, (double)progress->done, done, sizeof done);
+    amount_text(progress, ms ? (double)progress->done * 1000 / (double)ms : 0, rate, sizeof rate);
     bar_text(progress, ms, bar, sizeof bar);
     snprintf(line, sizeof line, "%s%s, %s/s", bar, done, rate);
     /* The last column stays free: some terminals would begin a new line. */
@@ -61,7 +69,7 @@ static void show(const struct kv_progress *progress, int64_t now)
 void kv_progress_begin(struct kv_progress *progress, uint64_t total)
 {
     int64_t now = now_ms();
-    *progress = (struct kv_progress){ isatty(STDERR_FILENO), total, 0, now, now };
+    *progress = (struct kv_progress){ isatty(STDERR_FILENO), total, 0, now, now, NULL };
 }
 
 void kv_progress_add(struct kv_progress *progress, uint64_t bytes)

@@ -9,6 +9,7 @@ struct kv_progress {
     bool shown;
     uint64_t total, done; /* bytes; total 0: nobody knows */
     int64_t began, told;  /* ms of the monotonic clock */
+    const char *unit;     /* "files", set after the beginning: what is counted instead of bytes */
 };
 
 /* `total` 0: not known. */

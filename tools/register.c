@@ -2,10 +2,11 @@
 
 #include <limits.h>
 #include <string.h>
-#include <time.h>
 #include "age/vault_stanza.h"
 #include "base/clock.h"
+#include "keys/coverage.h"
 #include "mech/local.h"
+#include "when.h"
 
 void kv_register_free(struct kv_register *registration)
 {
@@ -15,32 +16,13 @@ void kv_register_free(struct kv_register *registration)
 
 /* ---- before ---- */
 
-/* "2033-11-23", to its last second, or "2033-11-23T12:00:00Z". A day that there is not is refused: what is read must be what is written again. */
-static bool read_date(const char *text, int64_t *ret)
-{
-    enum { DAY = 24 * 60 * 60, DATE_LEN = 10 };
-    struct tm parts = { 0 };
-    char again[21];
-    bool whole = strchr(text, 'T');
-    const char *end = strptime(text, whole ? "%Y-%m-%dT%H:%M:%SZ" : "%Y-%m-%d", &parts);
-    if (!end || *end)
-        return false;
-    int64_t at = timegm(&parts);
-    kv_clock_text(at, again);
-    if (strncmp(again, text, whole ? sizeof again : DATE_LEN) != 0)
-        return false;
-    *ret = whole ? at : at + DAY - 1;
-    return true;
-}
-
 static enum kv_status set_date(const struct kv_tool *tool, struct kv_map_backup *backup, struct kv_error *err)
 {
     const char *date = kv_common_option(tool, "--retain-until");
     backup->created = kv_clock_system.unix_seconds(&kv_clock_system);
     if (!date)
         return KV_OK;
-    if (!read_date(date, &backup->keep_until))
-        return kv_fail(err, KV_ARGUMENTS, "--retain-until '%s' is no date: write it as 2033-11-23", date);
+    KV_TRY(kv_when_until(date, backup->created, &backup->keep_until, err));
     if (backup->keep_until <= backup->created)
         return kv_fail(err, KV_ARGUMENTS, "--retain-until '%s' is past", date);
     return KV_OK;
@@ -93,8 +75,8 @@ enum kv_status kv_register_begin(const struct kv_tool *tool, struct kv_parties *
 
 /* ---- after ---- */
 
-static enum kv_status from_stanza(const struct kv_age_stanza *stanza, struct kv_map_recipient *ret,
-                                  struct kv_error *err)
+enum kv_status kv_register_recipient(const struct kv_age_stanza *stanza, struct kv_map_recipient *ret,
+                                     struct kv_error *err)
 {
     struct kv_vault_stanza read = { 0 };
     KV_TRY(kv_vault_stanza_read(stanza, &read, err));
@@ -115,7 +97,8 @@ static enum kv_status set_recipients(struct kv_map_backup *backup, const struct 
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
     for (size_t i = 0; i < header->count; i++)
         if (kv_vault_stanza_is(&header->stanzas[i]))
-            KV_TRY(from_stanza(&header->stanzas[i], &backup->recipients[backup->recipient_count++], err));
+            KV_TRY(kv_register_recipient(&header->stanzas[i], &backup->recipients[backup->recipient_count++],
+                                         err));
     for (size_t i = 0; i < parties->outsider_count; i++) {
         struct kv_map_recipient *to = &backup->recipients[backup->recipient_count++];
         if (!kv_text_fit(to->kind, sizeof to->kind, parties->outsiders[i].kind) ||
@@ -123,6 +106,24 @@ static enum kv_status set_recipients(struct kv_map_backup *backup, const struct 
             return kv_fail(err, KV_INTERNAL, "a recipient does not fit into the version map");
     }
     return KV_OK;
+}
+
+/* What the ledger has noted of this file's keys is now noted as the backup. */
+static enum kv_status settle(const struct kv_register *registration, const struct kv_parties *parties,
+                             const struct kv_age_header *header, struct kv_error *err)
+{
+    unsigned char digests[KV_AGE_STANZAS_MAX][32];
+    size_t count = 0;
+    for (size_t i = 0; i < kv_core_vault_count(parties->vault.core); i++)
+        kv_keyring_flush(kv_core_keyring(parties->vault.core, i));
+    for (size_t i = 0; i < header->count; i++) {
+        KV_AUTO_BYTES struct kv_bytes digest = { 0 };
+        if (!kv_vault_stanza_is(&header->stanzas[i]))
+            continue;
+        KV_TRY(kv_digest_once("SHA2-256", KV_VIEW(header->stanzas[i].body), &digest));
+        memcpy(digests[count++], digest.data, sizeof digests[0]);
+    }
+    return kv_map_wraps_settle(registration->map, digests, count, registration->backup.created, err);
 }
 
 enum kv_status kv_register_done(struct kv_register *registration, const struct kv_parties *parties,
@@ -140,9 +141,13 @@ enum kv_status kv_register_done(struct kv_register *registration, const struct k
     backup->size = (int64_t)size;
     KV_TRY(set_recipients(backup, parties, &read, err));
     enum kv_status status = kv_map_backup_put(registration->map, backup, 1, backup->created, err);
+    if (status == KV_OK)
+        status = settle(registration, parties, &read, err);
     return status == KV_OK
                ? KV_OK
-               : kv_fail_in(err, status,
-                            "the file is sealed and whole, but backup '%s' is not in the version map",
-                            backup->id);
+               : kv_fail_in(
+                     err, status,
+                     "the file is sealed and whole, but backup '%s' is not in the version map: mend that, "
+                     "then: kvp11 scan %s",
+                     backup->id, backup->object[0] ? backup->store : "STORE");
 }

@@ -61,6 +61,7 @@ KV_MUST_USE enum kv_status kv_map_backup_retire(struct kv_map *map, const char *
 /* A page of backups with their recipients, in the order in which they were registered. NULL and empty members do not select. */
 struct kv_map_backup_query {
     const char *id, *store;
+    const char *object; /* selects where id and key do not */
     struct kv_view key; /* those that this key opens now: kv_map_key_of */
     bool retired;       /* also those that are gone (then `key` also selects what it once opened) */
     int64_t after;      /* `row` of the last one seen; 0: from the first */

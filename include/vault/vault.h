@@ -173,6 +173,11 @@ enum { KV_VAULT_RANDOM_MAX = 128 };
 KV_MUST_USE enum kv_status kv_vault_random(struct kv_vault *vault, size_t len, const struct kv_task *task,
                                            struct kv_bytes *ret, struct kv_error *err);
 
+/* What one operation takes of the quota of a vault (contract §9.1), in transactions with a software RSA key of 2048 bits; and the quota in force, in ten seconds, by the
+ * vault's settings; 0: there is none, as of a Managed HSM. */
+int64_t kv_vault_weight(enum kv_kind kind, unsigned bits, bool hsm);
+int64_t kv_vault_quota(const struct kv_vault_config *config);
+
 /* "https://host/keys/name/version" → its parts, each checked against the grammar of contract §2.2; version may be absent (""). KV_PROTOCOL. */
 struct kv_kid {
     char host[256];

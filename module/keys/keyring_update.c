@@ -1,7 +1,7 @@
 /* Changes to a version that exists: its state, its dates, what it may do. */
 #include "keyring_private.h"
 
-#include "keys/backup_map.h"
+#include "keys/coverage.h"
 
 /* The row as the map has it now: what was handed out may be older than the last wrap. */
 static enum kv_status look_up(struct kv_keyring *keyring, const struct kv_version *version,
@@ -15,11 +15,14 @@ static enum kv_status look_up(struct kv_keyring *keyring, const struct kv_versio
     return KV_OK;
 }
 
-static enum kv_status check_wraps(const struct kv_version *row, struct kv_error *err)
+static enum kv_status check_wraps(struct kv_keyring *keyring, const struct kv_version *row,
+                                  struct kv_error *err)
 {
     char first[21], last[21];
+    int64_t wraps = 0;
 
-    if (!row->wraps)
+    KV_TRY(kv_map_wraps_left(keyring->parts.map, row, &wraps, err));
+    if (!wraps)
         return KV_OK;
     kv_clock_text(row->first_wrap, first);
     kv_clock_text(row->last_wrap, last);
@@ -27,7 +30,7 @@ static enum kv_status check_wraps(const struct kv_version *row, struct kv_error 
         err, KV_DEPENDED,
         "version '%s' of key '%s/%s' is needed by %lld wrapped keys or ciphertexts that the map knows "
         "of, since '%s', last '%s': see `kvp11 --vault %s keys %s`",
-        row->version, row->vault, row->name, (long long)row->wraps, first, last, row->vault, row->name);
+        row->version, row->vault, row->name, (long long)wraps, first, last, row->vault, row->name);
 }
 
 static enum kv_status check_backups(struct kv_keyring *keyring, const struct kv_version *row,
@@ -99,7 +102,7 @@ enum kv_status kv_keyring_disable(struct kv_keyring *keyring, const struct kv_ve
 
     kv_ledger_flush(keyring->ledger);
     KV_TRY(look_up(keyring, version, &row, err));
-    KV_TRY(check_wraps(row, err));
+    KV_TRY(check_wraps(keyring, row, err));
     KV_TRY(check_backups(keyring, row, err));
     const struct kv_vault_update update = { .name = row->name, .version = row->version, .enabled = &enabled };
     return send(keyring, &update, task, ret, err);

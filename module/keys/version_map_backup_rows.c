@@ -92,8 +92,8 @@ enum kv_status kv_map_backup_row(struct kv_map *map, sqlite3_stmt *row, struct k
     return status;
 }
 
-static enum kv_status collect(struct kv_map *map, sqlite3_stmt *rows, struct kv_map_backup_list *to,
-                              struct kv_error *err)
+enum kv_status kv_map_backup_collect(struct kv_map *map, sqlite3_stmt *rows, struct kv_map_backup_list *to,
+                                     struct kv_error *err)
 {
     int code;
 
@@ -118,11 +118,12 @@ static enum kv_status page_of(struct kv_map *map, enum kv_map_sql which,
     KV_TRY(kv_map_statement(map, which, &rows, err));
     kv_map_bind_text(rows, ":id", query->id && *query->id ? query->id : NULL);
     kv_map_bind_text(rows, ":store", query->store && *query->store ? query->store : NULL);
+    kv_map_bind_text(rows, ":object", query->object);
     kv_map_bind_int(rows, ":recipient", recipient);
     kv_map_bind_int(rows, ":after", query->after);
     kv_map_bind_int(rows, ":retired", query->retired);
     kv_map_bind_int(rows, ":limit", query->limit ? (int64_t)query->limit : KV_BACKUP_PAGE);
-    return collect(map, rows, to, err);
+    return kv_map_backup_collect(map, rows, to, err);
 }
 
 static int by_row(const void *a, const void *b)
@@ -189,6 +190,8 @@ enum kv_status kv_map_backup_page(struct kv_map *map, const struct kv_map_backup
         KV_TRY(page_of_key(map, query, &list, err));
     else if (query->id && *query->id)
         KV_TRY(page_of(map, KV_SQL_BACKUP_PAGE_ID, query, 0, &list, err));
+    else if (query->object && *query->object)
+        KV_TRY(page_of(map, KV_SQL_BACKUP_PAGE_OBJECT, query, 0, &list, err));
     else
         KV_TRY(page_of(map, query->store && *query->store ? KV_SQL_BACKUP_PAGE_STORE : KV_SQL_BACKUP_PAGE,
                        query, 0, &list, err));

@@ -67,6 +67,14 @@ enum kv_map_sql {
     KV_SQL_RECIPIENT_PUT,
     KV_SQL_DEPENDANTS,
     KV_SQL_SOLE,
+    KV_SQL_BACKUP_PAGE_OBJECT,
+    KV_SQL_SETTLE,
+    KV_SQL_SETTLED,
+    KV_SQL_COVERAGE,
+    KV_SQL_COVERAGE_KEYS,
+    KV_SQL_UNCOVERED,
+    KV_SQL_RESTORE_COST,
+    KV_SQL_SAMPLE,
     KV_SQL_COUNT
 };
 extern const char *const kv_map_texts[KV_SQL_COUNT];
@@ -194,6 +202,9 @@ void kv_map_subject_location(const struct kv_map_location *location, char ret[KV
 KV_MUST_USE enum kv_status kv_map_backup_row(struct kv_map *map, sqlite3_stmt *row, struct kv_map_backup *ret,
                                              struct kv_error *err);
 void kv_map_backup_free(struct kv_map_backup *backup);
+/* The rest of what such a statement answers with, appended; rows that cannot be read are passed over. */
+KV_MUST_USE enum kv_status kv_map_backup_collect(struct kv_map *map, sqlite3_stmt *rows,
+                                                 struct kv_map_backup_list *to, struct kv_error *err);
 /* All of it as it is given, with the recipients' dates, and its entry of this kind; sets backup->row. */
 KV_MUST_USE enum kv_status kv_map_backup_write(struct kv_map *map, struct kv_map_backup *backup, int64_t at,
                                                const char *kind, struct kv_error *err);

@@ -156,6 +156,11 @@ const char *const kv_map_steps[] = {
     " SELECT r.id, b.row, o.created, 0, o.keep_until, 0 FROM opener o JOIN recipient r USING (kind, key, text) JOIN backup b USING (id, store);"
     "DROP TABLE opener;"
     "DROP TABLE backup_of_one;",
+
+    /* 5: backups by their place; wraps that stand in a backup of this map and count as that backup from then on */
+    "ALTER TABLE wrap ADD COLUMN settled INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX wrap_by_settled ON wrap (vault, name, version) WHERE settled <> 0;"
+    "CREATE INDEX backup_by_object ON backup (object, store);",
 };
 /* clang-format on */
 const int kv_map_step_count = sizeof kv_map_steps / sizeof *kv_map_steps;

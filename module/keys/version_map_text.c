@@ -19,6 +19,19 @@
 #define BACKUP_COLUMNS "SELECT " BACKUP_FIELDS " FROM backup b "
 #define BACKUP_REST    " AND (retired = 0 OR :retired = 1) ORDER BY b.row LIMIT :limit"
 
+/* Versions that open old data now, as the last sync saw them: of a recipient r, in vaults between line feeds. */
+#define OPENS                                                                                                \
+    "((v.kind <> 2 AND v.spki_sha256 = r.key) OR (v.kind = 2 AND v.cka_id = r.key))"                         \
+    " AND v.state IN ('enabled', 'expired', 'not-yet-valid') AND (v.operations & :open) <> 0"                \
+    " AND (:vaults IS NULL OR instr(:vaults, char(10) || v.vault || char(10)) > 0)"
+/* Recipients that open without any vault of ours: what nobody knows is none. */
+#define GLASS "(length(r.key) = 0 AND r.kind NOT IN ('unknown', 'cms-unknown', 'vault-key'))"
+#define CAN                                                                                                  \
+    "WITH can AS MATERIALIZED (SELECT r.id AS id, length(r.key) > 0 AND EXISTS (SELECT 1 FROM version v "    \
+    "WHERE " OPENS ") AS vault, " GLASS " AS glass, length(r.key) > 0 AND NOT EXISTS (SELECT 1 FROM version" \
+    " v WHERE (v.kind <> 2 AND v.spki_sha256 = r.key) OR (v.kind = 2 AND v.cka_id = r.key))"                 \
+    " OR r.kind IN ('cms-unknown', 'vault-key') AS unmapped FROM recipient r) "
+
 const char *const kv_map_texts[KV_SQL_COUNT] = {
     [KV_SQL_BEGIN] = "BEGIN IMMEDIATE",
     [KV_SQL_COMMIT] = "COMMIT",
@@ -168,4 +181,48 @@ const char *const kv_map_texts[KV_SQL_COUNT] = {
         "SELECT count(*) FROM backup_recipient o WHERE recipient = :recipient AND removed = 0 AND NOT EXISTS"
         " (SELECT 1 FROM backup_recipient x JOIN recipient r ON r.id = x.recipient"
         " WHERE x.backup = o.backup AND x.removed = 0 AND r.key IS NOT :key)",
+    [KV_SQL_BACKUP_PAGE_OBJECT] = BACKUP_COLUMNS
+    "WHERE object = :object AND (:store IS NULL OR store = :store) AND b.row > :after" BACKUP_REST,
+    [KV_SQL_SETTLE] = "UPDATE wrap SET settled = :at WHERE digest = :digest AND settled = 0",
+    [KV_SQL_SETTLED] = "SELECT count(*) FROM wrap WHERE vault = :vault AND name = :name COLLATE NOCASE"
+                       " AND version = :version COLLATE NOCASE AND settled <> 0",
+    [KV_SQL_COVERAGE] = CAN
+    "SELECT count(*), total(size), total(vault), total(glass), total(NOT vault AND NOT glass),"
+    " total(iif(vault OR glass, 0, size)), total(NOT glass), total(iif(glass, 0, size)), total(unmapped)"
+    " FROM (SELECT b.size AS size, coalesce(max(c.vault), 0) AS vault, coalesce(max(c.glass), 0) AS glass,"
+    " coalesce(max(c.unmapped), 0) AS unmapped FROM backup b"
+    " LEFT JOIN backup_recipient o ON o.backup = b.row AND o.removed = 0 LEFT JOIN can c ON c.id ="
+    " o.recipient WHERE b.retired = 0 AND (:store IS NULL OR b.store = :store) GROUP BY b.row)",
+    /* A recipient stands once a kind: a key that opens a backup as two kinds counts once. */
+    [KV_SQL_COVERAGE_KEYS] = CAN
+    "SELECT key, max(text), count(*), total(size), max(keep_until), total(sole) FROM (SELECT r.key AS key,"
+    " r.text AS text, b.size AS size, b.keep_until AS keep_until, NOT EXISTS (SELECT 1 FROM"
+    " backup_recipient x JOIN recipient y ON y.id = x.recipient JOIN can c ON c.id = x.recipient"
+    " WHERE x.backup = b.row AND x.removed = 0 AND y.key IS NOT r.key AND (c.vault OR c.glass)) AS sole"
+    " FROM recipient r CROSS JOIN backup_recipient o ON o.recipient = r.id AND o.removed = 0"
+    " CROSS JOIN backup b ON b.row = o.backup WHERE length(r.key) > 0 AND r.key > :after"
+    " AND (:store IS NULL OR b.store = :store) GROUP BY r.key, b.row) GROUP BY key ORDER BY key LIMIT :limit",
+    [KV_SQL_UNCOVERED] = CAN
+    "SELECT " BACKUP_FIELDS " FROM backup b WHERE b.row > :after AND retired = 0 AND (:store IS NULL OR"
+    " store = :store) AND NOT EXISTS (SELECT 1 FROM backup_recipient o JOIN can c ON c.id = o.recipient"
+    " WHERE o.backup = b.row AND o.removed = 0 AND (c.glass OR (c.vault AND :glass = 0)))"
+    " ORDER BY b.row LIMIT :limit",
+    [KV_SQL_RESTORE_COST] =
+        "WITH can AS MATERIALIZED (SELECT r.id AS id, (SELECT v.id FROM version v WHERE " OPENS
+        " LIMIT 1) AS version"
+        " FROM recipient r WHERE length(r.key) > 0)"
+        " SELECT v.vault, v.kind, v.bits, v.hsm, count(*), total(x.size) FROM (SELECT b.size AS size,"
+        " min(c.version) AS version FROM backup b JOIN backup_recipient o ON o.backup = b.row AND o.removed "
+        "= 0"
+        " JOIN can c ON c.id = o.recipient AND c.version IS NOT NULL WHERE b.retired = 0"
+        " AND (:store IS NULL OR b.store = :store) GROUP BY b.row) x JOIN version v ON v.id = x.version"
+        " GROUP BY v.vault, v.kind, v.bits, v.hsm ORDER BY v.vault, v.kind, v.bits, v.hsm LIMIT :limit",
+    [KV_SQL_SAMPLE] =
+        "SELECT key, row FROM (SELECT iif(:glass, x'', r.key) AS key, b.row AS row, row_number() OVER"
+        " (PARTITION BY iif(:glass, x'', r.key), b.store ORDER BY b.drilled, b.row DESC) AS place"
+        " FROM recipient r CROSS JOIN backup_recipient o ON o.recipient = r.id AND o.removed = 0"
+        " CROSS JOIN backup b ON b.row = o.backup WHERE (length(r.key) > 0 AND NOT :glass OR :glass "
+        "AND " GLASS ")"
+        " AND b.retired = 0 AND (:store IS NULL OR b.store = :store)) WHERE place <= :sample ORDER BY key, "
+        "row",
 };

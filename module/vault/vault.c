@@ -40,12 +40,17 @@ void kv_vault_result_free(struct kv_vault_result *result)
 }
 
 /* Contract §9.1, §9.2: a Managed HSM does not throttle what is done with keys. */
-static int64_t quota_of(const struct kv_vault_config *config)
+int64_t kv_vault_quota(const struct kv_vault_config *config)
 {
     enum { VAULT = 4000 };
     if (config->rate_limit == KV_RATE_AUTO)
         return config->managed_hsm ? 0 : VAULT;
     return config->rate_limit;
+}
+
+int64_t kv_vault_weight(enum kv_kind kind, unsigned bits, bool hsm)
+{
+    return kv_limiter_weight(kind, bits, hsm);
 }
 
 enum kv_status kv_vault_open(const struct kv_vault_parts *parts, struct kv_vault **ret, struct kv_error *err)
@@ -55,7 +60,7 @@ enum kv_status kv_vault_open(const struct kv_vault_parts *parts, struct kv_vault
         return kv_fail(err, KV_NO_MEMORY, "no memory for vault '%s'", parts->config->name);
     vault->parts = *parts;
     pthread_mutex_init(&vault->lock, NULL);
-    kv_limiter_init(&vault->limiter, quota_of(parts->config), parts->clock->steady_ms(parts->clock));
+    kv_limiter_init(&vault->limiter, kv_vault_quota(parts->config), parts->clock->steady_ms(parts->clock));
     *ret = vault;
     return KV_OK;
 }

@@ -1,0 +1,70 @@
+/* Which backups can be opened by whom, summed up inside the map without loading any: what a vault's loss, or a mass restore, would cost. As of the last sync. Any
+ * thread; each function is one reading. */
+#ifndef KV_KEYS_COVERAGE_H
+#define KV_KEYS_COVERAGE_H
+
+#include "keys/backup_map.h"
+
+struct kv_map_choice {
+    const char *store;  /* NULL: all */
+    const char *vaults; /* "\nprod\ndr\n": those that can be asked; NULL: all that the map knows */
+};
+
+/* By a vault: a version of its key is enabled or merely expired, and may unwrap. By break-glass: a recipient that is no key of a vault. */
+struct kv_map_coverage {
+    int64_t backups, bytes;
+    int64_t by_vault, by_break_glass;
+    int64_t by_nobody, by_nobody_bytes;
+    int64_t without_break_glass, without_break_glass_bytes;
+    int64_t unmapped; /* a key of a vault opens it that no version of the map has */
+};
+KV_MUST_USE enum kv_status kv_map_coverage(struct kv_map *map, const struct kv_map_choice *choice,
+                                           struct kv_map_coverage *ret, struct kv_error *err);
+
+/* What depends on each key that opens something, in the order of the keys. */
+struct kv_map_covered {
+    unsigned char key[32]; /* kv_map_key_of */
+    size_t key_len;
+    char text[KV_KID_SIZE]; /* where it was, as a backup says */
+    int64_t backups, bytes, keep_until;
+    int64_t sole; /* how many of them nobody else opens now */
+};
+KV_MUST_USE enum kv_status kv_map_covered_page(struct kv_map *map, const struct kv_map_choice *choice,
+                                               struct kv_view after, struct kv_map_covered **ret,
+                                               size_t *ret_count,
+                                               struct kv_error *err); /* free() the array */
+
+/* Backups that nobody opens now, or (`break_glass`) that only vaults open; `after`: `row` of the last one seen. */
+KV_MUST_USE enum kv_status kv_map_uncovered(struct kv_map *map, const struct kv_map_choice *choice,
+                                            bool break_glass, int64_t after, struct kv_map_backup_list *ret,
+                                            struct kv_error *err);
+
+/* What it takes to open by vault all that can be: one operation a backup, by kinds of keys. */
+struct kv_map_cost {
+    char vault[33];
+    enum kv_kind kind;
+    unsigned bits;
+    bool hsm;
+    int64_t calls, bytes;
+};
+KV_MUST_USE enum kv_status kv_map_restore_cost(struct kv_map *map, const struct kv_map_choice *choice,
+                                               struct kv_map_cost **ret, size_t *ret_count,
+                                               struct kv_error *err); /* free() the array */
+
+/* Backups for a drill: of each key and store those that were drilled longest ago; with `break_glass`, of each store those that such a recipient opens. */
+struct kv_map_sample {
+    unsigned char key[32];
+    size_t key_len;
+    int64_t row; /* of the backup */
+};
+KV_MUST_USE enum kv_status kv_map_sample(struct kv_map *map, const char *store, bool break_glass, int count,
+                                         struct kv_map_sample **ret, size_t *ret_count, struct kv_error *err);
+
+/* These wrapped bytes (SHA-256 each) stand in backups that the map knows: from now on the backup is what depends on a version, and the wrap no longer. */
+KV_MUST_USE enum kv_status kv_map_wraps_settle(struct kv_map *map, const unsigned char (*digests)[32],
+                                               size_t count, int64_t at, struct kv_error *err);
+/* How many wraps of this version stand in no backup that the map knows. */
+KV_MUST_USE enum kv_status kv_map_wraps_left(struct kv_map *map, const struct kv_version *version,
+                                             int64_t *ret, struct kv_error *err);
+
+#endif
