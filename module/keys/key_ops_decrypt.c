@@ -12,6 +12,7 @@ struct opening {
     const struct kv_version *tried[TRIED_MAX]; /* borrowed from use and siblings */
     size_t tried_count;
     struct kv_version_list siblings;
+    struct kv_error doubt; /* status KV_OK: none */
 };
 
 static void opening_free(struct opening *opening)
@@ -158,7 +159,21 @@ static bool is_candidate(const struct opening *opening, const struct kv_version 
            !was_tried(opening, version);
 }
 
-/* The key's other versions, newest first. Answers KV_OK, the failure of the way to the vault, or KV_BAD_CIPHERTEXT when none opens it. */
+/* Tells of the first that could not be asked: it may be the right one. */
+static void note_doubt(struct opening *opening, const struct kv_version *version, enum kv_status status,
+                       const struct kv_error *why)
+{
+    char name[KV_KEY_OPS_NAME];
+
+    if (is_bad_data(status) || opening->doubt.status)
+        return;
+    opening->doubt = *why;
+    (void)!kv_fail_in(&opening->doubt, status, "it is not known whether version '%s' opens this data",
+                      kv_key_ops_name(version, name));
+}
+
+/* The key's other versions, newest first. Answers KV_OK, the failure of the way to the vault, that of a version that could not be asked, or
+ * KV_BAD_CIPHERTEXT when none opens it. */
 static enum kv_status try_others(struct opening *opening, struct kv_bytes *ret, struct kv_error *err)
 {
     struct kv_keyring *keyring = opening->use->keyring;
@@ -183,8 +198,11 @@ static enum kv_status try_others(struct opening *opening, struct kv_bytes *ret, 
                 *err = why;
             return status;
         }
+        note_doubt(opening, version, status, &why);
     }
-    return KV_BAD_CIPHERTEXT;
+    if (opening->doubt.status && err)
+        *err = opening->doubt;
+    return opening->doubt.status ? opening->doubt.status : KV_BAD_CIPHERTEXT;
 }
 
 /* --- why it failed --- */

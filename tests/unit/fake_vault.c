@@ -418,6 +418,8 @@ enum kv_status kv_vault_key_op(struct kv_vault *vault, const struct kv_vault_op 
         return kv_fail(err, KV_NOT_FOUND, "no such version");
     if (key->disabled)
         return kv_fail(err, KV_DISABLED, "the version is disabled");
+    if (key->garbled)
+        return kv_fail(err, KV_PROTOCOL, "the reply names another version");
     bool opens = op->operation == KV_OP_DECRYPT || op->operation == KV_OP_UNWRAP;
     if (!fits_size(key, op))
         return kv_fail(err, opens ? KV_BAD_CIPHERTEXT : KV_BAD_PARAMETER, "the key has %u bits",

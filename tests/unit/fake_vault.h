@@ -13,6 +13,7 @@ struct fake_key {
     int64_t created;
     enum kv_kind kind;
     bool disabled, gone; /* gone: as after a deletion */
+    bool garbled;        /* its replies to operations are of no use */
     int64_t nbf, exp;
     unsigned operations;  /* 0: all */
     unsigned other_key;   /* shows another public key than before */

@@ -20,7 +20,7 @@ struct opening {
     const CK_MECHANISM *mechanism;
     bool no_ledger_entry, no_ledger, no_fallback, exact;
     int64_t limit; /* 0: 8 */
-    const char *disabled, *gone;
+    const char *disabled, *gone, *garbled;
     enum kv_status result;
     const char *requests;
     const char *told; /* part of the error */
@@ -56,6 +56,12 @@ static const struct opening openings[] = {
       .result = KV_BAD_WRAPPED_KEY, .requests = "UNWRAP kek@a3, LIST kek", .told = "prod/kek@a2" },
     { "when the right version is disabled, that is the answer", "a1", NULL, &oaep, .disabled = "a1",
       .result = KV_DISABLED, .requests = "UNWRAP kek@a1", .told = "wrapped under version 'prod/kek@a1'" },
+    { "while the right version's reply is of no use, the data are not called bad", "a2", NULL, &oaep,
+      .no_ledger_entry = true, .garbled = "a2", .result = KV_PROTOCOL,
+      .requests = "UNWRAP kek@a3, LIST kek, UNWRAP kek@a2, UNWRAP kek@a1",
+      .told = "not known whether version 'prod/kek@a2' opens this data" },
+    { "that of another version is no hindrance", "a1", NULL, &oaep, .no_ledger_entry = true, .garbled = "a2",
+      .requests = "UNWRAP kek@a3, LIST kek, UNWRAP kek@a2, UNWRAP kek@a1" },
     { "when it is gone, too", "a1", NULL, &oaep, .gone = "a1", .result = KV_NOT_FOUND,
       .requests = "UNWRAP kek@a1", .told = "wrapped under version 'prod/kek@a1'" },
 };
@@ -90,6 +96,7 @@ static void run_opening(const struct opening *opening)
     for (size_t i = 0; i < world->vault.count; i++) {
         struct fake_key *key = &world->vault.keys[i];
         key->disabled = opening->disabled && !strcmp(key->version, opening->disabled);
+        key->garbled = opening->garbled && !strcmp(key->version, opening->garbled);
         key->gone = opening->gone && !strcmp(key->version, opening->gone);
     }
     world->vault.log[0] = '\0';
