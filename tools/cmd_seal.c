@@ -11,6 +11,7 @@
 #include "parties.h"
 #include "producer.h"
 #include "progress.h"
+#include "register.h"
 
 const struct kv_option kv_cmd_seal_options[] = {
     { "-r", "RECIPIENT", "a key by its name, age1kvp11… or age1…; may repeat", .repeats = true },
@@ -18,10 +19,14 @@ const struct kv_option kv_cmd_seal_options[] = {
     { "--break-glass", "RECIPIENT", "age1…, which opens the file when no vault can; or none",
       .repeats = true },
     { "--out", "FILE", "write this file, whole or not at all, instead of the standard output" },
+    { "--register", "ID", "put the file into the version map, as a backup of this name" },
+    { "--store", "STORE", "where the backup is kept, for the map; without it, the folder of --out" },
+    { "--retain-until", "DATE", "how long the backup is kept, for the map: 2033-11-23" },
     { NULL, NULL, NULL },
 };
 
 struct seal {
+    struct kv_buffer header;
     struct kv_producer producer;
     struct kv_progress progress;
     bool runs; /* there is a producer */
@@ -52,8 +57,8 @@ static uint64_t input_size(int in)
                : (uint64_t)(info.st_size - at);
 }
 
-static enum kv_status seal_payload(struct seal *seal, struct kv_output *output, struct kv_view header,
-                                   const unsigned char *file_key, struct kv_error *err)
+static enum kv_status seal_payload(struct seal *seal, struct kv_output *output, const unsigned char *file_key,
+                                   struct kv_error *err)
 {
     KV_AUTO_TEXT char *name = kv_text_format("the output of '%s'", seal->runs ? seal->producer.name : "");
     const struct kv_age_stream stream = {
@@ -67,7 +72,7 @@ static enum kv_status seal_payload(struct seal *seal, struct kv_output *output, 
     };
     if (!name)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
-    KV_TRY(kv_output_write(output, header, err));
+    KV_TRY(kv_output_write(output, KV_VIEW(seal->header.bytes), err));
     kv_progress_begin(&seal->progress, input_size(stream.in));
     enum kv_status status = kv_age_payload_seal(&stream, file_key, err);
     kv_progress_end(&seal->progress);
@@ -75,37 +80,50 @@ static enum kv_status seal_payload(struct seal *seal, struct kv_output *output, 
 }
 
 /* The file key is made, wrapped and forgotten here. The producer starts when nothing but it can fail any more. */
-static enum kv_status seal_all(const struct kv_tool *tool, struct kv_parties *parties,
-                               struct kv_output *output, struct kv_error *err)
+static enum kv_status seal_all(struct seal *seal, struct kv_parties *parties, struct kv_output *output,
+                               struct kv_error *err)
 {
-    KV_AUTO_BUFFER struct kv_buffer header = { 0 };
-    struct seal seal = { .runs = tool->program != NULL };
     unsigned char file_key[KV_AGE_FILE_KEY];
     KV_TRY(kv_age_random(file_key, sizeof file_key, err));
     enum kv_status status =
-        kv_age_header_seal(parties->recipients, parties->recipient_count, file_key, &header, err);
-    if (status == KV_OK && seal.runs)
-        status = kv_producer_start(tool->program, &seal.producer, err);
+        kv_age_header_seal(parties->recipients, parties->recipient_count, file_key, &seal->header, err);
+    if (status == KV_OK && seal->runs)
+        status = kv_producer_start(parties->tool->program, &seal->producer, err);
     if (status == KV_OK)
-        status = seal_payload(&seal, output, KV_VIEW(header.bytes), file_key, err);
+        status = seal_payload(seal, output, file_key, err);
     kv_wipe(file_key, sizeof file_key);
-    kv_producer_stop(&seal.producer);
+    kv_producer_stop(&seal->producer);
     return status;
+}
+
+static void seal_free(struct seal *seal)
+{
+    kv_buffer_free(&seal->header);
+}
+
+/* Progress has counted what came behind the nonce. */
+static uint64_t size_of(const struct seal *seal)
+{
+    return seal->header.bytes.len + KV_AGE_NONCE + seal->progress.done;
 }
 
 enum kv_status kv_cmd_seal(struct kv_tool *tool, struct kv_error *err)
 {
     KV_AUTO_PARTIES struct kv_parties *parties = kv_parties_begin(tool);
     KV_AUTO_OUTPUT struct kv_output *output = NULL;
+    KV_AUTO_REGISTER struct kv_register registration = { 0 };
+    KV_CLEANUP(seal_free) struct seal seal = { .runs = tool->program != NULL };
     if (!parties)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
     signal(SIGPIPE, SIG_IGN); /* who reads the standard output may go away: that is told */
     KV_TRY(kv_parties_gather(parties, err));
+    KV_TRY(kv_register_begin(tool, parties, &registration, err));
     KV_TRY(kv_output_open(kv_common_option(tool, "--out"), &output, err));
     if (kv_output_is_terminal(output))
         return kv_fail(err, KV_ARGUMENTS,
                        "a sealed file is binary and the standard output is a terminal: redirect it, or name "
                        "a file with --out");
-    KV_TRY(seal_all(tool, parties, output, err));
-    return kv_output_commit(output, err);
+    KV_TRY(seal_all(&seal, parties, output, err));
+    KV_TRY(kv_output_commit(output, err));
+    return kv_register_done(&registration, parties, KV_VIEW(seal.header.bytes), size_of(&seal), err);
 }

@@ -23,6 +23,8 @@ void kv_parties_free(struct kv_parties *parties)
         kv_age_recipient_free(&parties->recipients[i]);
     for (size_t i = 0; i < parties->identity_count; i++)
         kv_age_identity_free(&parties->identities[i]);
+    for (size_t i = 0; i < parties->outsider_count; i++)
+        free(parties->outsiders[i]);
     kv_core_close(parties->vault.core);
     free(parties);
 }
@@ -34,6 +36,18 @@ static const struct kv_age_vault *world(struct kv_parties *parties)
         kv_age_vault_open(parties->tool->config_file, parties->tool->caller, &parties->vault);
     parties->opened = true;
     return &parties->vault;
+}
+
+enum kv_status kv_parties_map(struct kv_parties *parties, struct kv_map **ret, struct kv_error *err)
+{
+    const struct kv_age_vault *vault = world(parties);
+    if (!vault->core) {
+        if (err)
+            *err = vault->why;
+        return vault->why.status;
+    }
+    *ret = kv_core_map(vault->core);
+    return kv_map_health(*ret, err);
 }
 
 /* ---- recipients ---- */
@@ -85,6 +99,8 @@ enum kv_status kv_parties_recipient(struct kv_parties *parties, const char *text
     KV_TRY(
         read_recipient(parties, text, &parties->recipients[parties->recipient_count], &without_vault, err));
     parties->recipient_count++;
+    if (without_vault && !(parties->outsiders[parties->outsider_count++] = kv_text_copy(text)))
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
     parties->without_vault = parties->without_vault || without_vault;
     return KV_OK;
 }

@@ -14,7 +14,9 @@ struct kv_parties {
     bool opened;
     struct kv_age_recipient recipients[KV_PARTIES_MAX];
     size_t recipient_count;
-    bool without_vault; /* one of them opens the file without any vault */
+    bool without_vault;              /* one of them opens the file without any vault */
+    char *outsiders[KV_PARTIES_MAX]; /* those that do, as they were named */
+    size_t outsider_count;
     struct kv_age_identity identities[KV_PARTIES_MAX];
     size_t identity_count;
 };
@@ -35,6 +37,9 @@ KV_MUST_USE enum kv_status kv_parties_gather(struct kv_parties *parties, struct 
 /* Lines "AGE-SECRET-KEY-1…" and "AGE-PLUGIN-KVP11-1…". The file must be its owner's alone. */
 KV_MUST_USE enum kv_status kv_parties_identities(struct kv_parties *parties, const char *path,
                                                  struct kv_error *err);
+/* The version map of this host, to be written to. What is wrong with it, or with the configuration. */
+KV_MUST_USE enum kv_status kv_parties_map(struct kv_parties *parties, struct kv_map **ret,
+                                          struct kv_error *err);
 /* Everything that the configured vaults can open. */
 KV_MUST_USE enum kv_status kv_parties_vaults(struct kv_parties *parties, struct kv_error *err);
 

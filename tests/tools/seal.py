@@ -341,6 +341,43 @@ def minds_terminals(tool):
     assert gives(tool, "open", "-i", identity, input=out) == bytes(10_000_000)
 
 
+# ---- the map ----
+
+def registers_backups(tool):
+    """--register puts a whole backup into the map: place, size, header, recipients; what is wrong with map or date is told before the producer runs"""
+    _, recipient = keygen(tool, "glass")
+    version = tool.vault.create("cmk", kty="RSA", key_size=2048)
+    (tool.vault.dir / "store").mkdir()
+    seal = ["seal", "-r", "cmk", "--break-glass", recipient, "--out", "store/b.age"]
+    gives(tool, *seal, "--register", "nightly/7", "--retain-until", "2099-12-31", input=contents(1_000_000))
+    file = (tool.vault.dir / "store/b.age").read_bytes()
+    row, = json.loads(tool.prints("--json", "keys", "cmk"))
+    assert row["backups"] == 1, row
+    backup, = [json.loads(line) for line in tool.prints("map", "export").splitlines() if '"type":"backup"' in line]
+    assert (backup["id"], backup["store"], backup["object"]) == ("nightly/7", str(tool.vault.dir / "store"), "b.age"), backup
+    assert (backup["size"], backup["keep_until"]) == (len(file), 4102444799), backup
+    assert backup["header_sha256"] == hashlib.sha256(file[:header_len(file)]).hexdigest(), backup
+    assert sorted(to["kind"] for to in backup["recipients"]) == ["rsa-oaep-256", "x25519"], backup
+    assert any(to["text"] == recipient for to in backup["recipients"]) and any(to["text"].endswith(version) for to in backup["recipients"]), backup
+    tool.refuses(74, ["exit 3"], *seal, "--register", "failed", "--", "sh", "-c", "exit 3")
+    gives(tool, "seal", "-r", "cmk", "--break-glass", "none", "--register", "elsewhere", "--store", "azblob:a/c", input=b"x")
+    names = [json.loads(line)["id"] for line in tool.prints("map", "export").splitlines() if '"type":"backup"' in line]
+    assert names == ["nightly/7", "elsewhere"], names
+    tool.prints("map", "verify")
+    for code, words, *line in (
+        (64, ["--register"], "--store", "x"),
+        (64, ["no date"], "--register", "x", "--retain-until", "2099-02-30"),
+        (64, ["no date"], "--register", "x", "--retain-until", "soon"),
+        (64, ["past"], "--register", "x", "--retain-until", "2020-01-01"),
+        (64, ["too long"], "--register", "x" * 200),
+    ):
+        tool.refuses(code, words, *seal, *line, "--", "touch", "ran")
+    (tool.vault.dir / "map.db").write_bytes(b"no database at all" * 1000)
+    tool.refuses(65, ["map"], *seal, "--register", "x", "--", "touch", "ran")
+    assert not (tool.vault.dir / "ran").exists()
+    assert (tool.vault.dir / "store/b.age").read_bytes() == file
+
+
 # ---- command lines ----
 
 def refuses_what_it_cannot_take(tool):
@@ -381,4 +418,4 @@ def refuses_what_it_cannot_take(tool):
 
 SCENARIOS = (age_reads_and_writes, short_reads_make_no_difference, is_for_many, opens_old_backups_after_rotations, wants_a_way_without_the_vault,
              tells_why_a_vault_does_not_open, releases_only_what_is_authentic, makes_no_half_backup, passes_arguments_as_they_are, tells_a_full_disk,
-             tells_a_reader_that_went_away, cleans_up_when_interrupted, minds_terminals, refuses_what_it_cannot_take)
+             tells_a_reader_that_went_away, cleans_up_when_interrupted, minds_terminals, registers_backups, refuses_what_it_cannot_take)

@@ -1,0 +1,148 @@
+#include "register.h"
+
+#include <limits.h>
+#include <string.h>
+#include <time.h>
+#include "age/vault_stanza.h"
+#include "base/clock.h"
+#include "mech/local.h"
+
+void kv_register_free(struct kv_register *registration)
+{
+    free(registration->backup.recipients);
+    *registration = (struct kv_register){ 0 };
+}
+
+/* ---- before ---- */
+
+/* "2033-11-23", to its last second, or "2033-11-23T12:00:00Z". A day that there is not is refused: what is read must be what is written again. */
+static bool read_date(const char *text, int64_t *ret)
+{
+    enum { DAY = 24 * 60 * 60, DATE_LEN = 10 };
+    struct tm parts = { 0 };
+    char again[21];
+    bool whole = strchr(text, 'T');
+    const char *end = strptime(text, whole ? "%Y-%m-%dT%H:%M:%SZ" : "%Y-%m-%d", &parts);
+    if (!end || *end)
+        return false;
+    int64_t at = timegm(&parts);
+    kv_clock_text(at, again);
+    if (strncmp(again, text, whole ? sizeof again : DATE_LEN) != 0)
+        return false;
+    *ret = whole ? at : at + DAY - 1;
+    return true;
+}
+
+static enum kv_status set_date(const struct kv_tool *tool, struct kv_map_backup *backup, struct kv_error *err)
+{
+    const char *date = kv_common_option(tool, "--retain-until");
+    backup->created = kv_clock_system.unix_seconds(&kv_clock_system);
+    if (!date)
+        return KV_OK;
+    if (!read_date(date, &backup->keep_until))
+        return kv_fail(err, KV_ARGUMENTS, "--retain-until '%s' is no date: write it as 2033-11-23", date);
+    if (backup->keep_until <= backup->created)
+        return kv_fail(err, KV_ARGUMENTS, "--retain-until '%s' is past", date);
+    return KV_OK;
+}
+
+/* Where --out goes to is the store, unless one is named: a folder by its whole path, and the file's name in it. */
+static enum kv_status set_place(const struct kv_tool *tool, struct kv_map_backup *backup,
+                                struct kv_error *err)
+{
+    const char *out = kv_common_option(tool, "--out"), *store = kv_common_option(tool, "--store");
+    const char *slash = out ? strrchr(out, '/') : NULL;
+    char whole[PATH_MAX] = "";
+    KV_AUTO_TEXT char *folder = slash ? kv_text_copy_n(out, (size_t)(slash - out) + 1) : kv_text_copy(".");
+    if (!folder)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    if (!store && out && !realpath(folder, whole))
+        return kv_fail(err, KV_IO, "%s: its folder cannot be found: %m", out);
+    if (!kv_text_fit(backup->store, sizeof backup->store, store ? store : whole) ||
+        !kv_text_fit(backup->object, sizeof backup->object,
+                     slash ? slash + 1
+                     : out ? out
+                           : ""))
+        return kv_fail(err, KV_ARGUMENTS,
+                       "the name of the store, or of the file, is too long for the version map");
+    return KV_OK;
+}
+
+enum kv_status kv_register_begin(const struct kv_tool *tool, struct kv_parties *parties,
+                                 struct kv_register *ret, struct kv_error *err)
+{
+    const char *id = kv_common_option(tool, "--register");
+    struct kv_register registration = { 0 };
+    if (!id && (kv_common_option(tool, "--store") || kv_common_option(tool, "--retain-until")))
+        return kv_fail(err, KV_ARGUMENTS,
+                       "--store and --retain-until are of a backup that --register ID names");
+    if (!id)
+        return KV_OK;
+    if (!kv_text_fit(registration.backup.id, sizeof registration.backup.id, id))
+        return kv_fail(err, KV_ARGUMENTS, "--register '%.40s...' is too long: at most %d bytes", id,
+                       KV_BACKUP_ID_SIZE - 1);
+    if (parties->recipient_count > KV_BACKUP_RECIPIENTS_MAX)
+        return kv_fail(err, KV_ARGUMENTS, "a backup in the version map is for at most %d recipients",
+                       KV_BACKUP_RECIPIENTS_MAX);
+    KV_TRY(set_date(tool, &registration.backup, err));
+    KV_TRY(set_place(tool, &registration.backup, err));
+    KV_TRY(kv_parties_map(parties, &registration.map, err));
+    *ret = registration;
+    return KV_OK;
+}
+
+/* ---- after ---- */
+
+static enum kv_status from_stanza(const struct kv_age_stanza *stanza, struct kv_map_recipient *ret,
+                                  struct kv_error *err)
+{
+    struct kv_vault_stanza read = { 0 };
+    KV_TRY(kv_vault_stanza_read(stanza, &read, err));
+    ret->key_len = read.kind == KV_OCT ? KV_ID_SIZE : sizeof ret->key;
+    memcpy(ret->key, read.digest, ret->key_len);
+    if (!kv_text_fit(ret->kind, sizeof ret->kind, strchr(stanza->args[0], '-') + 1) ||
+        !kv_text_fit(ret->text, sizeof ret->text, read.kid))
+        return kv_fail(err, KV_INTERNAL, "a recipient does not fit into the version map");
+    return KV_OK;
+}
+
+/* The header says which versions can open the file; the others hide in it, and are told as they were named. */
+static enum kv_status set_recipients(struct kv_map_backup *backup, const struct kv_parties *parties,
+                                     const struct kv_age_header *header, struct kv_error *err)
+{
+    backup->recipients = calloc(header->count + parties->outsider_count, sizeof *backup->recipients);
+    if (!backup->recipients)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    for (size_t i = 0; i < header->count; i++)
+        if (kv_vault_stanza_is(&header->stanzas[i]))
+            KV_TRY(from_stanza(&header->stanzas[i], &backup->recipients[backup->recipient_count++], err));
+    for (size_t i = 0; i < parties->outsider_count; i++) {
+        struct kv_map_recipient *to = &backup->recipients[backup->recipient_count++];
+        if (!kv_text_fit(to->kind, sizeof to->kind, "x25519") ||
+            !kv_text_fit(to->text, sizeof to->text, parties->outsiders[i]))
+            return kv_fail(err, KV_INTERNAL, "a recipient does not fit into the version map");
+    }
+    return KV_OK;
+}
+
+enum kv_status kv_register_done(struct kv_register *registration, const struct kv_parties *parties,
+                                struct kv_view header, uint64_t size, struct kv_error *err)
+{
+    struct kv_map_backup *backup = &registration->backup;
+    KV_AUTO_AGE_HEADER struct kv_age_header read = { 0 };
+    KV_AUTO_BYTES struct kv_bytes digest = { 0 };
+    if (!registration->map)
+        return KV_OK;
+    KV_TRY(kv_age_header_parse(header, &read, err));
+    KV_TRY(kv_digest_once("SHA2-256", header, &digest));
+    memcpy(backup->header_sha256, digest.data, sizeof backup->header_sha256);
+    backup->has_header = true;
+    backup->size = (int64_t)size;
+    KV_TRY(set_recipients(backup, parties, &read, err));
+    enum kv_status status = kv_map_backup_put(registration->map, backup, 1, backup->created, err);
+    return status == KV_OK
+               ? KV_OK
+               : kv_fail_in(err, status,
+                            "the file is sealed and whole, but backup '%s' is not in the version map",
+                            backup->id);
+}

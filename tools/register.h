@@ -1,0 +1,23 @@
+/* --register of kvp11 seal: the file becomes a backup in the version map, with everybody who can open it, so that the map knows what depends on which version. One thread. */
+#ifndef KV_TOOLS_REGISTER_H
+#define KV_TOOLS_REGISTER_H
+
+#include "keys/backup_map.h"
+#include "parties.h"
+
+struct kv_register {
+    struct kv_map *map; /* borrowed; NULL: not asked for */
+    struct kv_map_backup backup;
+};
+void kv_register_free(struct kv_register *registration); /* contents, not the struct */
+#define KV_AUTO_REGISTER KV_CLEANUP(kv_register_free)
+
+/* What the command line says, looked at before anything is written: the map can be, and the file's name and date can stand in it. KV_ARGUMENTS, KV_CONFIG, or what is wrong with the map. */
+KV_MUST_USE enum kv_status kv_register_begin(const struct kv_tool *tool, struct kv_parties *parties,
+                                             struct kv_register *ret, struct kv_error *err);
+/* The file is in its place. */
+KV_MUST_USE enum kv_status kv_register_done(struct kv_register *registration,
+                                            const struct kv_parties *parties, struct kv_view header,
+                                            uint64_t size, struct kv_error *err);
+
+#endif
