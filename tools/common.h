@@ -116,6 +116,8 @@ enum kv_status kv_cmd_cms_open(struct kv_tool *tool, struct kv_error *err);
 extern const struct kv_option kv_cmd_seal_options[], kv_cmd_open_options[];
 enum kv_status kv_cmd_seal(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_open(struct kv_tool *tool, struct kv_error *err);
+extern const struct kv_option kv_cmd_rewrap_options[];
+enum kv_status kv_cmd_rewrap(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_map_show(struct kv_tool *tool, struct kv_error *err);
 extern const struct kv_option kv_cmd_map_export_options[], kv_cmd_map_relocate_options[];
 enum kv_status kv_cmd_map_export(struct kv_tool *tool, struct kv_error *err);

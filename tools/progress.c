@@ -26,6 +26,14 @@ static void size_text(double bytes, char *ret, size_t size)
     snprintf(ret, size, unit ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
 }
 
+static void amount_text(const struct kv_progress *progress, double amount, char *ret, size_t size)
+{
+    if (progress->unit)
+        snprintf(ret, size, "%.0f %s", amount, progress->unit);
+    else
+        size_text(amount, ret, size);
+}
+
 /* "[#####     ]  42 %, 1:23 left", or nothing when the end is not known. */
 static void bar_text(const struct kv_progress *progress, int64_t ms, char *ret, size_t size)
 {
@@ -49,8 +57,8 @@ static void show(const struct kv_progress *progress, int64_t now)
     struct winsize window;
     int64_t ms = now - progress->began;
     int width = ioctl(STDERR_FILENO, TIOCGWINSZ, &window) || !window.ws_col ? WIDTH : window.ws_col;
-    size_text((double)progress->done, done, sizeof done);
-    size_text(ms ? (double)progress->done * 1000 / (double)ms : 0, rate, sizeof rate);
+    amount_text(progress, (double)progress->done, done, sizeof done);
+    amount_text(progress, ms ? (double)progress->done * 1000 / (double)ms : 0, rate, sizeof rate);
     bar_text(progress, ms, bar, sizeof bar);
     snprintf(line, sizeof line, "%s%s, %s/s", bar, done, rate);
     /* The last column stays free: some terminals would begin a new line. */
@@ -61,7 +69,14 @@ static void show(const struct kv_progress *progress, int64_t now)
 void kv_progress_begin(struct kv_progress *progress, uint64_t total)
 {
     int64_t now = now_ms();
-    *progress = (struct kv_progress){ isatty(STDERR_FILENO), total, 0, now, now };
+    *progress =
+        (struct kv_progress){ .shown = isatty(STDERR_FILENO), .total = total, .began = now, .told = now };
+}
+
+void kv_progress_begin_count(struct kv_progress *progress, uint64_t total, const char *unit)
+{
+    kv_progress_begin(progress, total);
+    progress->unit = unit;
 }
 
 void kv_progress_add(struct kv_progress *progress, uint64_t bytes)
@@ -76,11 +91,16 @@ void kv_progress_add(struct kv_progress *progress, uint64_t bytes)
     show(progress, now);
 }
 
-void kv_progress_end(struct kv_progress *progress)
+void kv_progress_hide(struct kv_progress *progress)
 {
     if (progress->shown && progress->told != progress->began) {
         fprintf(stderr, "\r\033[K");
         fflush(stderr);
     }
+}
+
+void kv_progress_end(struct kv_progress *progress)
+{
+    kv_progress_hide(progress);
     progress->shown = false;
 }

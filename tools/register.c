@@ -93,8 +93,8 @@ enum kv_status kv_register_begin(const struct kv_tool *tool, struct kv_parties *
 
 /* ---- after ---- */
 
-static enum kv_status from_stanza(const struct kv_age_stanza *stanza, struct kv_map_recipient *ret,
-                                  struct kv_error *err)
+enum kv_status kv_register_recipient(const struct kv_age_stanza *stanza, struct kv_map_recipient *ret,
+                                     struct kv_error *err)
 {
     struct kv_vault_stanza read = { 0 };
     KV_TRY(kv_vault_stanza_read(stanza, &read, err));
@@ -115,7 +115,8 @@ static enum kv_status set_recipients(struct kv_map_backup *backup, const struct 
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
     for (size_t i = 0; i < header->count; i++)
         if (kv_vault_stanza_is(&header->stanzas[i]))
-            KV_TRY(from_stanza(&header->stanzas[i], &backup->recipients[backup->recipient_count++], err));
+            KV_TRY(kv_register_recipient(&header->stanzas[i], &backup->recipients[backup->recipient_count++],
+                                         err));
     for (size_t i = 0; i < parties->outsider_count; i++) {
         struct kv_map_recipient *to = &backup->recipients[backup->recipient_count++];
         if (!kv_text_fit(to->kind, sizeof to->kind, "x25519") ||

@@ -19,5 +19,8 @@ KV_MUST_USE enum kv_status kv_register_begin(const struct kv_tool *tool, struct 
 KV_MUST_USE enum kv_status kv_register_done(struct kv_register *registration,
                                             const struct kv_parties *parties, struct kv_view header,
                                             uint64_t size, struct kv_error *err);
+/* A stanza of a vault's key, as one of those who can open a backup. */
+KV_MUST_USE enum kv_status kv_register_recipient(const struct kv_age_stanza *stanza,
+                                                 struct kv_map_recipient *ret, struct kv_error *err);
 
 #endif
