@@ -4,6 +4,8 @@
 #include "cms/seal_for.h"
 #include "common.h"
 
+#include <string.h>
+
 const struct kv_option kv_cmd_cms_open_options[] = {
     { "--in", "FILE", "the envelope: the same as the argument" },
     { "--out", "FILE", "write the content here, whole or not at all" },
@@ -42,6 +44,8 @@ enum kv_status kv_cmd_cms_open(struct kv_tool *tool, struct kv_error *err)
 const struct kv_option kv_cmd_cms_seal_options[] = {
     { "-r", "KEY|CERT", "seal for this key ([VAULT/]NAME[@VERSION]) or certificate (a file's path)",
       .repeats = true },
+    { "--break-glass", "CERT", "a certificate whose key opens it when no vault can; or none",
+      .repeats = true },
     { "--out", "FILE", "write the envelope here, whole or not at all" },
     { NULL, NULL, NULL },
 };
@@ -70,20 +74,43 @@ static enum kv_status read_all(struct kv_cms_input *input, struct kv_bytes *ret,
     return KV_OK;
 }
 
-static enum kv_status seal_for_all(struct kv_tool *tool, struct kv_cms_seal *seal, struct kv_error *err)
+/* Before anything is wrapped, which the ledger would remember. */
+static enum kv_status check_parties(const struct kv_tool *tool, struct kv_error *err)
 {
-    size_t at = 0, certificates = 0;
-    for (const char *text = kv_common_each(tool, "-r", &at); text; text = kv_common_each(tool, "-r", &at)) {
-        bool vault = false;
-        KV_TRY(kv_cms_seal_for(tool, text, seal, &vault, err));
-        certificates += !vault;
-    }
-    if (!seal->count)
+    size_t at = 0, all = 0, others = 0;
+    for (const char *text; (text = kv_common_each(tool, "-r", &at)); all++)
+        others += kv_cms_seal_is_file(text);
+    if (!all)
         return kv_fail(err, KV_ARGUMENTS, "nobody could open it: name a recipient with -r");
-    if (!certificates)
-        kv_common_note(
-            "warning: only the vault can open this envelope: name a break-glass certificate as well, "
-            "with -r FILE");
+    return others || kv_common_option(tool, "--break-glass")
+               ? KV_OK
+               : kv_fail(
+                     err, KV_ARGUMENTS,
+                     "only keys of vaults could open it: name a certificate whose key is kept elsewhere with "
+                     "--break-glass FILE, or say --break-glass none");
+}
+
+static enum kv_status break_glass(struct kv_tool *tool, struct kv_cms_seal *seal, struct kv_error *err)
+{
+    size_t at = 0;
+    for (const char *text; (text = kv_common_each(tool, "--break-glass", &at));) {
+        if (!strcmp(text, "none"))
+            continue;
+        if (!kv_cms_seal_is_file(text))
+            return kv_fail(
+                err, KV_ARGUMENTS,
+                "--break-glass '%s' is no certificate's file: its path has a dot in it or a slash in front",
+                text);
+        KV_TRY(kv_cms_seal_for(tool, text, seal, err));
+    }
+    return KV_OK;
+}
+
+static enum kv_status recipients(struct kv_tool *tool, struct kv_cms_seal *seal, struct kv_error *err)
+{
+    size_t at = 0;
+    for (const char *text; (text = kv_common_each(tool, "-r", &at));)
+        KV_TRY(kv_cms_seal_for(tool, text, seal, err));
     return KV_OK;
 }
 
@@ -93,14 +120,16 @@ enum kv_status kv_cmd_cms_seal(struct kv_tool *tool, struct kv_error *err)
     KV_AUTO_OUTPUT struct kv_output *output = NULL;
     KV_AUTO_BYTES struct kv_bytes plain = { 0 }, whole = { 0 };
     KV_CLEANUP(kv_cms_seal_free) struct kv_cms_seal seal = { 0 };
+    KV_TRY(check_parties(tool, err));
     KV_TRY(kv_cms_input_open(tool->word_count ? tool->words[0] : NULL, &input, err));
     KV_TRY(kv_output_open(kv_common_option(tool, "--out"), &output, err));
     if (kv_output_is_terminal(output))
         return kv_fail(err, KV_ARGUMENTS, "an envelope is binary and no text for a terminal: say --out FILE");
     KV_TRY(kv_common_open_map(tool, err));
     KV_TRY(kv_cms_seal_start(&seal, err));
-    KV_TRY(seal_for_all(tool, &seal, err));
     KV_TRY(read_all(&input, &plain, err));
+    KV_TRY(break_glass(tool, &seal, err));
+    KV_TRY(recipients(tool, &seal, err));
     KV_TRY(kv_cms_seal_write(&seal, KV_VIEW(plain), &whole, err));
     KV_TRY(kv_output_write(output, KV_VIEW(whole), err));
     return kv_output_commit(output, err);

@@ -35,13 +35,12 @@ static const struct kv_command commands[] = {
     { "identity", "", "print the identity that opens files for age", 0, 0, NULL, kv_cmd_identity },
     { "cms open", "[FILE] [--out FILE] [--allow-unauthenticated]",
       "open an envelope made by 'openssl cms -encrypt'", 0, 1, kv_cmd_cms_open_options, kv_cmd_cms_open },
-    { "cms seal", "-r KEY|CERT... [FILE] [--out FILE]",
+    { "cms seal", "-r KEY|CERT... [--break-glass CERT|none] [--out FILE] [FILE]",
       "seal a small file as 'openssl cms -decrypt' can open it", 0, 1, kv_cmd_cms_seal_options,
       kv_cmd_cms_seal },
     { "seal",
       "-r RECIPIENT... [-R FILE]... [--break-glass RECIPIENT|none] [--out FILE] [--register ID [--store "
-      "STORE] "
-      "[--retain-until DATE]] [-- PRODUCER...]",
+      "STORE] [--retain-until DATE]] [-- PRODUCER...]",
       "seal a backup into an age file for keys of vaults and others", 0, 0, kv_cmd_seal_options, kv_cmd_seal,
       .program = true },
     { "open", "[-i FILE]... [--out FILE] [FILE]", "open an age file with the vaults, or with identities", 0,

@@ -53,7 +53,7 @@ static void bar_text(const struct kv_progress *progress, int64_t ms, char *ret, 
 
 static void show(const struct kv_progress *progress, int64_t now)
 {
-    char done[32], rate[32], bar[80], line[WIDTH + 1];
+    char done[32], rate[32], bar[80], line[sizeof bar + sizeof done + sizeof rate + 8];
     struct winsize window;
     int64_t ms = now - progress->began;
     int width = ioctl(STDERR_FILENO, TIOCGWINSZ, &window) || !window.ws_col ? WIDTH : window.ws_col;

@@ -81,7 +81,7 @@ KV_MUST_USE enum kv_status kv_map_certify(struct kv_map *map, const struct kv_ma
 bool kv_map_lasts(const struct kv_map *map);
 
 /* Integrity of the file: SQLite's own check, schema, every row's identity and certificate against its public key, the journal's chain, and that versions,
- * backups and accepted locations are what the journal says of them. KV_MAP_CORRUPT names the first that is bad, and what to do. Writers wait meanwhile. */
+ * backups and accepted locations are what the journal says of them. KV_MAP_CORRUPT names the first that is bad, and what to do. Others may write meanwhile. */
 struct kv_map_found {
     int64_t versions, backups, entries;
 };

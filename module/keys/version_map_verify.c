@@ -86,29 +86,17 @@ static enum kv_status check_certificates(struct kv_map *map, struct kv_error *er
     return code == SQLITE_DONE ? KV_OK : kv_map_failed(map, code, err);
 }
 
-static enum kv_status check_versions(struct kv_map_walk *walk, int64_t *ret_count, struct kv_error *err)
-{
-    int code;
-
-    KV_AUTO_STATEMENT sqlite3_stmt *rows = NULL;
-    KV_TRY(kv_map_statement(walk->map, KV_SQL_FIND_ALL, &rows, err));
-    kv_map_bind_int(rows, ":current", 0);
-    kv_map_bind_int(rows, ":limit", -1);
-    for (*ret_count = 0; (code = kv_map_step(rows)) == SQLITE_ROW; (*ret_count)++)
-        KV_TRY(check_row(walk, rows, err));
-    return code == SQLITE_DONE ? KV_OK : kv_map_failed(walk->map, code, err);
-}
-
 static enum kv_status check_all(struct kv_map *map, struct kv_map_found *ret, struct kv_error *err)
 {
+    static const struct kv_map_walk_table versions = { KV_SQL_VERSION_PAGE, check_row, true };
     KV_CLEANUP(kv_map_walk_free) struct kv_map_walk walk = { .map = map };
 
     KV_TRY(check_pages(map, err));
     KV_TRY(check_certificates(map, err));
     KV_TRY(kv_map_walk_chain(&walk, err));
-    KV_TRY(check_versions(&walk, &ret->versions, err));
+    KV_TRY(kv_map_walk_rows(&walk, &versions, &ret->versions, err));
     KV_TRY(kv_map_walk_end(&walk, &ret->backups, err));
-    ret->entries = walk.entries;
+    ret->entries = walk.seq;
     return KV_OK;
 }
 
@@ -118,11 +106,7 @@ enum kv_status kv_map_verify(struct kv_map *map, struct kv_map_found *ret, struc
 
     KV_TRY(kv_map_health(map, err));
     KV_MAP_LOCK(map);
-    /* One view of all tables: without it a writer could come between the journal and the rows. */
-    KV_TRY(kv_map_exec(map, "BEGIN", err));
-    enum kv_status status = check_all(map, &found, err);
-    (void)!kv_map_exec(map, "ROLLBACK", NULL);
-    if (!status)
-        *ret = found;
-    return status;
+    KV_TRY(check_all(map, &found, err));
+    *ret = found;
+    return KV_OK;
 }

@@ -1,5 +1,7 @@
 /* Is the journal whole, and is what the tables say what its last entries say? Two bits of memory an entry: whether a later one of the same subject follows
- * it, and whether a row stands for it. At the end every last entry has a row. */
+ * it, and whether a row stands for it. At the end every last entry has a row.
+ * All of it goes in pages, between which others may write: a check of a large map must not hold up who restores. What they append behind the end of the walk
+ * is theirs; a row that they changed meanwhile leads back to its entry before the end. */
 #include "version_map_verify.h"
 
 #include <string.h>
@@ -12,6 +14,8 @@ static const char *path_of(const struct kv_map *map)
 {
     return map->file ? map->path : "in memory";
 }
+
+enum { PAGE = 2000 };
 
 void kv_map_walk_free(struct kv_map_walk *walk)
 {
@@ -29,7 +33,7 @@ static void mark(unsigned char *bits, int64_t seq)
     bits[seq / 8] |= (unsigned char)(1u << seq % 8);
 }
 
-static enum kv_status start(struct kv_map_walk *walk, struct kv_error *err)
+static enum kv_status read_head(struct kv_map_walk *walk, struct kv_error *err)
 {
     KV_AUTO_STATEMENT sqlite3_stmt *row = NULL;
     KV_TRY(kv_map_statement(walk->map, KV_SQL_JOURNAL_HEAD, &row, err));
@@ -41,15 +45,36 @@ static enum kv_status start(struct kv_map_walk *walk, struct kv_error *err)
         !kv_map_blob_fixed(row, 1, walk->head, sizeof walk->head))
         return kv_fail(err, KV_MAP_CORRUPT, "version map '%s': the head of its journal is gone: " REMEDY,
                        path_of(walk->map));
-    size_t size = (size_t)walk->entries / 8 + 1;
-    walk->followed = calloc(size, 1);
-    walk->claimed = calloc(size, 1);
-    return walk->followed && walk->claimed ? KV_OK : kv_fail(err, KV_NO_MEMORY, "out of memory");
+    return KV_OK;
 }
 
-static enum kv_status check_entry(struct kv_map_walk *walk, int64_t seq, const struct kv_map_entry *entry,
-                                  unsigned char last[32], struct kv_error *err)
+static bool grow(unsigned char **bits, size_t room, size_t more)
 {
+    unsigned char *grown = realloc(*bits, more);
+
+    if (!grown)
+        return false;
+    memset(grown + room, 0, more - room);
+    *bits = grown;
+    return true;
+}
+
+static enum kv_status make_room(struct kv_map_walk *walk, struct kv_error *err)
+{
+    size_t need = (size_t)(walk->seq + PAGE) / 8 + 1;
+
+    if (need <= walk->room)
+        return KV_OK;
+    if (!grow(&walk->followed, walk->room, 2 * need) || !grow(&walk->claimed, walk->room, 2 * need))
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    walk->room = 2 * need;
+    return KV_OK;
+}
+
+static enum kv_status check_entry(struct kv_map_walk *walk, const struct kv_map_entry *entry,
+                                  struct kv_error *err)
+{
+    int64_t seq = walk->seq + 1;
     unsigned char hash[32];
 
     if (entry->seq != seq)
@@ -59,45 +84,70 @@ static enum kv_status check_entry(struct kv_map_walk *walk, int64_t seq, const s
         return kv_fail(err, KV_MAP_CORRUPT,
                        "version map '%s': its journal has entries behind its end, %lld: " REMEDY,
                        path_of(walk->map), (long long)walk->entries);
-    if (kv_map_entry_hash(entry, last, hash))
+    if (kv_map_entry_hash(entry, walk->last, hash))
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
     if (memcmp(hash, entry->hash, sizeof hash) != 0 || entry->before < 0 || entry->before >= seq)
         return kv_fail(err, KV_MAP_CORRUPT,
                        "version map '%s': entry %lld of its journal (%s) is not as it was written: " REMEDY,
                        path_of(walk->map), (long long)seq, entry->subject);
-    memcpy(last, hash, sizeof hash);
+    memcpy(walk->last, hash, sizeof hash);
     mark(walk->followed, entry->before);
+    walk->seq = seq;
     return KV_OK;
+}
+
+static enum kv_status check_end(const struct kv_map_walk *walk, struct kv_error *err)
+{
+    if (walk->seq != walk->entries)
+        return kv_fail(err, KV_MAP_CORRUPT,
+                       "version map '%s': its journal ends at entry %lld, and had %lld: " REMEDY,
+                       path_of(walk->map), (long long)walk->seq, (long long)walk->entries);
+    if (memcmp(walk->last, walk->head, sizeof walk->last) != 0)
+        return kv_fail(err, KV_MAP_CORRUPT,
+                       "version map '%s': the head of its journal is not that of its last entry: " REMEDY,
+                       path_of(walk->map));
+    return KV_OK;
+}
+
+/* A page of the chain, and where it is the last one the head, seen at the same moment. */
+static enum kv_status chain_page(struct kv_map_walk *walk, bool *ret_more, struct kv_error *err)
+{
+    int count = 0, code;
+
+    KV_TRY(read_head(walk, err));
+    KV_TRY(make_room(walk, err));
+    KV_AUTO_STATEMENT sqlite3_stmt *rows = NULL;
+    KV_TRY(kv_map_statement(walk->map, KV_SQL_JOURNAL_PAGE, &rows, err));
+    kv_map_bind_int(rows, ":after", walk->seq ? walk->seq : INT64_MIN);
+    kv_map_bind_int(rows, ":limit", PAGE);
+    for (; (code = kv_map_step(rows)) == SQLITE_ROW; count++) {
+        struct kv_map_entry entry;
+        kv_map_read_entry(rows, &entry);
+        KV_TRY(check_entry(walk, &entry, err));
+    }
+    *ret_more = count == PAGE;
+    if (code != SQLITE_DONE)
+        return kv_map_failed(walk->map, code, err);
+    return *ret_more ? KV_OK : check_end(walk, err);
 }
 
 enum kv_status kv_map_walk_chain(struct kv_map_walk *walk, struct kv_error *err)
 {
-    unsigned char last[32] = { 0 };
-    int64_t seq = 0;
-    int code;
+    bool more = true;
 
-    KV_TRY(start(walk, err));
-    KV_AUTO_STATEMENT sqlite3_stmt *rows = NULL;
-    KV_TRY(kv_map_statement(walk->map, KV_SQL_JOURNAL_PAGE, &rows, err));
-    kv_map_bind_int(rows, ":after", INT64_MIN);
-    kv_map_bind_int(rows, ":limit", -1);
-    while ((code = kv_map_step(rows)) == SQLITE_ROW) {
-        struct kv_map_entry entry;
-        kv_map_read_entry(rows, &entry);
-        KV_TRY(check_entry(walk, ++seq, &entry, last, err));
+    while (more) {
+        KV_TRY(kv_map_exec(walk->map, "BEGIN", err));
+        enum kv_status status = chain_page(walk, &more, err);
+        (void)!kv_map_exec(walk->map, "ROLLBACK", NULL);
+        KV_TRY(status);
     }
-    if (code != SQLITE_DONE)
-        return kv_map_failed(walk->map, code, err);
-    if (seq != walk->entries)
-        return kv_fail(err, KV_MAP_CORRUPT,
-                       "version map '%s': its journal ends at entry %lld, and had %lld: " REMEDY,
-                       path_of(walk->map), (long long)seq, (long long)walk->entries);
-    return memcmp(last, walk->head, sizeof last)
-               ? kv_fail(err, KV_MAP_CORRUPT,
-                         "version map '%s': the head of its journal is not that of its last entry: " REMEDY,
-                         path_of(walk->map))
-               : KV_OK;
+    return KV_OK;
 }
+
+struct claim {
+    const char *subject;
+    const unsigned char *facts;
+};
 
 static enum kv_status read_entry(struct kv_map_walk *walk, int64_t seq, struct kv_map_entry *ret,
                                  struct kv_error *err)
@@ -106,9 +156,23 @@ static enum kv_status read_entry(struct kv_map_walk *walk, int64_t seq, struct k
     KV_TRY(kv_map_statement(walk->map, KV_SQL_JOURNAL_ENTRY, &row, err));
     kv_map_bind_int(row, ":seq", seq);
     int code = kv_map_step(row);
-    if (code != SQLITE_ROW)
-        return kv_map_failed(walk->map, code, err);
-    kv_map_read_entry(row, ret);
+    *ret = (struct kv_map_entry){ 0 };
+    if (code == SQLITE_ROW)
+        kv_map_read_entry(row, ret);
+    return code == SQLITE_ROW || code == SQLITE_DONE ? KV_OK : kv_map_failed(walk->map, code, err);
+}
+
+static enum kv_status check_claim(struct kv_map_walk *walk, int64_t seq, struct claim claim,
+                                  struct kv_map_entry *ret, struct kv_error *err)
+{
+    if (seq < 1)
+        return kv_fail(err, KV_MAP_CORRUPT, "version map '%s': %s stands in no entry of its journal: " REMEDY,
+                       path_of(walk->map), claim.subject);
+    KV_TRY(read_entry(walk, seq, ret, err));
+    if (memcmp(claim.facts, ret->facts, sizeof ret->facts) != 0 || strcmp(claim.subject, ret->subject) != 0 ||
+        (seq <= walk->seq && (has(walk->followed, seq) || has(walk->claimed, seq))))
+        return kv_fail(err, KV_MAP_CORRUPT, "version map '%s': %s is not as its journal last told: " REMEDY,
+                       path_of(walk->map), claim.subject);
     return KV_OK;
 }
 
@@ -117,15 +181,12 @@ enum kv_status kv_map_walk_claim(struct kv_map_walk *walk, int64_t seq, const ch
 {
     struct kv_map_entry entry;
 
-    if (seq < 1 || seq > walk->entries || has(walk->claimed, seq))
-        return kv_fail(err, KV_MAP_CORRUPT, "version map '%s': %s stands in no entry of its journal: " REMEDY,
-                       path_of(walk->map), subject);
-    KV_TRY(read_entry(walk, seq, &entry, err));
-    if (has(walk->followed, seq) || memcmp(facts, entry.facts, sizeof entry.facts) != 0 ||
-        strcmp(subject, entry.subject) != 0)
-        return kv_fail(err, KV_MAP_CORRUPT, "version map '%s': %s is not as its journal last told: " REMEDY,
-                       path_of(walk->map), subject);
-    mark(walk->claimed, seq);
+    KV_TRY(check_claim(walk, seq, (struct claim){ subject, facts }, &entry, err));
+    /* Written since the walk went by: then it follows the one that the row stood for. */
+    while (entry.seq > walk->seq && entry.before)
+        KV_TRY(read_entry(walk, entry.before, &entry, err));
+    if (entry.seq <= walk->seq)
+        mark(walk->claimed, entry.seq);
     return KV_OK;
 }
 
@@ -160,31 +221,49 @@ static enum kv_status claim_location(struct kv_map_walk *walk, sqlite3_stmt *row
     return kv_map_walk_claim(walk, sqlite3_column_int64(row, 5), subject, facts, err);
 }
 
-static enum kv_status claim_all(struct kv_map_walk *walk, enum kv_map_sql which,
-                                enum kv_status (*claim)(struct kv_map_walk *, sqlite3_stmt *,
-                                                        struct kv_error *),
-                                int64_t *ret_count, struct kv_error *err)
+/* A page of a table; *after moves along it. One statement, and so one view of the map. */
+static enum kv_status claim_page(struct kv_map_walk *walk, const struct kv_map_walk_table *table,
+                                 int64_t *after, bool *ret_more, struct kv_error *err)
 {
-    int code;
+    int count = 0, code;
 
     KV_AUTO_STATEMENT sqlite3_stmt *rows = NULL;
-    KV_TRY(kv_map_statement(walk->map, which, &rows, err));
-    kv_map_bind_int(rows, ":after", INT64_MIN);
+    KV_TRY(kv_map_statement(walk->map, table->page, &rows, err));
+    kv_map_bind_int(rows, ":after", *after);
     kv_map_bind_int(rows, ":retired", 1);
-    kv_map_bind_int(rows, ":limit", -1);
-    for (*ret_count = 0; (code = kv_map_step(rows)) == SQLITE_ROW; (*ret_count)++)
-        KV_TRY(claim(walk, rows, err));
+    kv_map_bind_int(rows, ":limit", PAGE);
+    for (; (code = kv_map_step(rows)) == SQLITE_ROW; count++) {
+        *after = sqlite3_column_int64(rows, 0);
+        KV_TRY(table->claim(walk, rows, err));
+    }
+    *ret_more = table->paged && count == PAGE;
+    walk->rows += count;
     return code == SQLITE_DONE ? KV_OK : kv_map_failed(walk->map, code, err);
+}
+
+enum kv_status kv_map_walk_rows(struct kv_map_walk *walk, const struct kv_map_walk_table *table,
+                                int64_t *ret_count, struct kv_error *err)
+{
+    int64_t after = INT64_MIN;
+    bool more = true;
+
+    walk->rows = 0;
+    while (more)
+        KV_TRY(claim_page(walk, table, &after, &more, err));
+    *ret_count = walk->rows;
+    return KV_OK;
 }
 
 enum kv_status kv_map_walk_end(struct kv_map_walk *walk, int64_t *ret_backups, struct kv_error *err)
 {
+    static const struct kv_map_walk_table backups = { KV_SQL_BACKUP_PAGE, claim_backup, true },
+                                          locations = { KV_SQL_LOCATIONS_ACCEPTED, claim_location, false };
     struct kv_map_entry entry;
-    int64_t locations = 0;
+    int64_t ignored = 0;
 
-    KV_TRY(claim_all(walk, KV_SQL_BACKUP_PAGE, claim_backup, ret_backups, err));
-    KV_TRY(claim_all(walk, KV_SQL_LOCATIONS_ACCEPTED, claim_location, &locations, err));
-    for (int64_t seq = 1; seq <= walk->entries; seq++) {
+    KV_TRY(kv_map_walk_rows(walk, &backups, ret_backups, err));
+    KV_TRY(kv_map_walk_rows(walk, &locations, &ignored, err));
+    for (int64_t seq = 1; seq <= walk->seq; seq++) {
         if (has(walk->followed, seq) || has(walk->claimed, seq))
             continue;
         KV_TRY(read_entry(walk, seq, &entry, err));

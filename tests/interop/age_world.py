@@ -5,8 +5,6 @@ import filecmp
 import json
 import os
 import re
-import subprocess
-import sys
 
 from kvtest import Emulator
 from peers import SILENT, silent
@@ -63,7 +61,7 @@ class World(Emulator):
 
     def environment(self, **more):
         """PATH leads to the plugin and to kvp11, as after an installation."""
-        path = f"{self.build / 'tools'}:{more.pop('PATH', os.environ['PATH'])}"
+        path = f"{self.build / 'tools'}:{more.pop('PATH', os.environ['PATH'])}:/usr/sbin"
         return super().environment(PATH=path, **more)
 
     def with_plugins(self):
@@ -189,12 +187,5 @@ class World(Emulator):
 def run(checks, peers, suites):
     for suite in suites:
         for scenario in suite.SCENARIOS:
-            what = scenario.__doc__.strip()
             with World(peers) as world:
-                try:
-                    scenario(world)
-                except (AssertionError, subprocess.TimeoutExpired) as error:
-                    checks.check(what, False, f"{STEP[0]}: {error}\n{world.log()}")
-                else:
-                    checks.check(what, True)
-                sys.stdout.flush()
+                checks.attempt(scenario.__doc__.strip(), lambda: scenario(world), lambda: f"at: {STEP[0]}\n{world.log()}")

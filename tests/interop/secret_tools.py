@@ -118,6 +118,39 @@ def duplicity(world):
     assert world.same(data / "deep", world.dir / "out-deep")
 
 
+def luks(world):
+    """LUKS2 by a key that nobody sees: on standard input, and as a file in memory; made before a rotation, opened after it; not opened when the vault refuses"""
+    version = world.create("cmk")
+    world.must(world.sh(f"head -c 64 /dev/urandom | kvp11 wrap -r cmk --break-glass {world.breakglass()} --out key.age"))
+    world.must(world.sh("truncate -s 32M l.img && kvp11 unwrap key.age | cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --key-file - l.img", timeout=300))
+    rotate(world)
+    by_pipe = "kvp11 unwrap key.age | cryptsetup open --test-passphrase --key-file - l.img"
+    by_file = "kvp11 run --file KEY=key.age -- sh -c 'exec cryptsetup open --test-passphrase --key-file \"$KEY\" l.img'"
+    for line in (by_pipe, by_file):
+        world.must(world.sh(line, timeout=300))
+    disabled(world, version)
+    for line in (by_pipe, by_file):
+        world.refused(world.sh(line, timeout=300), version, "disabled")
+
+
+def amanda(world):
+    """a filter as Amanda's client_encrypt wants it: standard input to standard output, and back with -d; it fails when the vault does, and writes nothing"""
+    world.create("cmk")
+    recipient = world.text("recipient", "cmk", "--floating")
+    script = world.dir / "amcrypt-kvp11"
+    script.write_text(f'#!/bin/sh\n[ "$1" = -d ] && exec age -d -j kvp11\nexec age -r {recipient} -r {world.breakglass()}\n')
+    script.chmod(0o755)
+    data = os.urandom(200_000)
+    files = []
+    for _ in range(2):
+        files.append(world.must(world.run([script], input=data)))
+        rotate(world)
+    for sealed in files:
+        assert world.must(world.run([script, "-d"], input=sealed)) == data
+    forbidden(world, None)
+    world.refused(world.run([script, "-d"], input=files[0]), "ForbiddenByRbac")
+
+
 def without_the_vault(world):
     """the passphrase is read with the break-glass key alone, by kvp11 and by age, on a host without any configuration"""
     world.create("cmk")
@@ -247,5 +280,5 @@ def password_commands_fail_closed(world):
     assert (tree(world.dir / "repo"), tree(world.dir / "borg-repo")) == before
 
 
-SCENARIOS = (restic, borg, rclone, duplicity, without_the_vault, restic_fails_closed, borg_fails_closed, rclone_fails_closed, duplicity_fails_closed,
+SCENARIOS = (restic, borg, rclone, duplicity, luks, amanda, without_the_vault, restic_fails_closed, borg_fails_closed, rclone_fails_closed, duplicity_fails_closed,
              password_commands_fail_closed)

@@ -283,6 +283,37 @@ def notices_a_file_that_changes_under_it(tool):
 
 
 # --- what stands in the way ---
+def goes_on_to_another_recipient_of_ours(tool):
+    """of two versions that can open it the first is disabled, or gone: the other one does; a wrapped key that is wrong is the end"""
+    first = tool.vault.create("k", kty="RSA", key_size=2048)
+    one = certificate(tool)
+    second = tool.vault.rotate("k")
+    tool.prints("keys", "--all", "--refresh")
+    two = certificate(tool, "k")
+    (tool.vault.dir / "two.pem").write_bytes((tool.vault.dir / two).read_bytes())
+    one = certificate(tool, "k", first)
+    seal(tool, content(70), [one, "two.pem"])
+    tool.vault.requests()
+    assert tool.run("cms", "open", "sealed").stdout == content(70)
+    asked, = sent(tool)  # openssl sorts the recipients
+    first, second = (first, second) if asked == first else (second, first)
+    tool.vault.control("PATCH", f"/vaults/prod/keys/k/{first}", {"enabled": False})
+    done = tool.run("cms", "open", "sealed")
+    assert done.stdout == content(70), done.stderr
+    assert sent(tool)[-1] == second
+    tool.vault.control("PATCH", f"/vaults/prod/keys/k/{second}", {"enabled": False})
+    assert "disabled" in gives_nothing(tool, (tool.vault.dir / "sealed").read_bytes(), "both disabled", codes=(77,))
+    tool.vault.control("PATCH", f"/vaults/prod/keys/k/{first}", {"enabled": True})
+    tool.vault.control("PATCH", f"/vaults/prod/keys/k/{second}", {"enabled": True})
+    tool.prints("keys", "--all", "--refresh")
+    tool.vault.requests()
+    whole = (tool.vault.dir / "sealed").read_bytes()
+    key = whole.index(b"\x04\x82\x01\x00") + 4
+    (tool.vault.dir / "changed").write_bytes(flipped(whole, key + 100, 0))
+    tool.refuses(65, ["which the data name, cannot open them"], "cms", "open", "changed")
+    assert len(sent(tool)) == 1
+
+
 def says_why_it_cannot_be_opened(tool):
     """text forms, foreign recipients, disabled versions, a vault out of reach and bad arguments are told apart, each with its exit code"""
     version = tool.vault.create("k", kty="RSA", key_size=2048)
@@ -291,11 +322,14 @@ def says_why_it_cannot_be_opened(tool):
     seal(tool, content(40), [pem], name="sealed")
     seal(tool, content(40), [breakglass(tool)], name="named", key_id=False)
     for form in ("PEM", "SMIME"):
-        openssl(tool, "cms", "-encrypt", "-binary", "-outform", form, "-aes-256-gcm", "-recip", pem, "-in", "data", "-out", form)
+        openssl(tool, "cms", "-encrypt", "-binary", "-outform", form, "-aes-256-gcm", "-keyid", "-recip", pem, "-in", "data", "-out", form)
     tool.refuses(66, ["none of the recipients", "key id "], "cms", "open", "foreign")
     tool.refuses(66, ["a certificate of 'break glass'", "-keyid"], "cms", "open", "named")
     tool.refuses(65, ["is PEM", "base64 -d"], "cms", "open", "PEM")
     tool.refuses(65, ["is S/MIME", "base64 -d"], "cms", "open", "SMIME")
+    for remedy in ("grep -v '^-----' PEM | base64 -d", "sed '1,/^\\r*$/d' SMIME | base64 -di"):
+        done = tool.vault.run(["sh", "-c", f"{remedy} | {tool.vault.tool} cms open"], config=tool.vault.configure("old.conf", ["rsa1_5 = yes"]))
+        assert done.returncode == 0 and done.stdout == content(40), (remedy, done.stderr)
     tool.refuses(64, ["cannot read 'absent'"], "cms", "open", "absent")
     tool.refuses(64, ["named twice"], "cms", "open", "sealed", "--in", "sealed")
     tool.refuses(73, ["'no/where'", "folder"], "cms", "open", "sealed", "--out", "no/where")
@@ -346,7 +380,7 @@ def is_opened_by_openssl(tool):
         data = content(size)
         (tool.vault.dir / "data").write_bytes(data)
         tool.vault.requests()
-        done = tool.run("cms", "seal", "-r", "k", "-r", f"./{glass}", "--out", "sealed", "data")
+        done = tool.run("cms", "seal", "-r", "k", "--break-glass", f"./{glass}", "--out", "sealed", "data")
         assert done.returncode == 0 and done.stdout == b"" and done.stderr == b"", done.stderr.decode()
         assert tool.vault.requests() == [], "sealing asked the vault"
         assert (tool.vault.dir / "sealed").stat().st_mode & 0o777 == 0o600
@@ -375,17 +409,21 @@ def seals_for_whom_it_is_told(tool):
     assert openssl(tool, "cms", "-decrypt", "-binary", "-inform", "DER", "-in", "sealed", "-inkey", "glass.key", "-recip", "bare.pem") == b"a secret"
     tool.vault.requests()
     assert tool.run("cms", "open", "sealed").stdout == b"a secret" and sent(tool) == [version]
-    done = tool.run("cms", "seal", "-r", "k", input=b"x")
-    assert done.returncode == 0 and b"warning: only the vault can open this" in done.stderr, done.stderr
+    tool.refuses(64, ["--break-glass none"], "cms", "seal", "-r", "k", "--out", "never")
+    done = tool.run("cms", "seal", "-r", "k", "--break-glass", "none", input=b"x")
+    assert done.returncode == 0 and done.stderr == b"", done.stderr
+    assert not (tool.vault.dir / "never").exists()
     rows = {row["version"]: row["wraps"] for row in json.loads(tool.prints("--json", "keys", "--all")) if row["name"] == "k"}
     assert sorted(rows.values()) == [1, 1], rows
     (tool.vault.dir / "large").write_bytes(bytes((16 << 20) + 1))
     (tool.vault.dir / "no.pem").write_bytes(b"nothing")
-    for code, words, arguments in ((64, ["-r"], []), (64, ["no RSA key"], ["-r", "ec"]), (66, ["absent"], ["-r", "absent"]), (65, ["no certificate"], ["-r", "no.pem"]),
-                                   (66, ["there.pem"], ["-r", "there.pem"]), (65, ["longer than 16 MiB"], ["-r", glass, "large"])):
+    for code, words, arguments in ((64, ["-r"], []), (64, ["no RSA key"], ["-r", "ec", "-r", glass]),
+                                   (66, ["absent"], ["-r", "absent", "-r", glass]), (65, ["no certificate"], ["-r", "no.pem"]),
+                                   (66, ["there.pem"], ["-r", "there.pem"]), (65, ["longer than 16 MiB"], ["-r", glass, "large"]),
+                                   (64, ["no certificate's file"], ["-r", glass, "--break-glass", "k"])):
         tool.refuses(code, words, "cms", "seal", *arguments)
 
 
 SCENARIOS = (opens_what_openssl_makes, opens_every_size, goes_to_the_version_that_is_named, is_found_on_a_new_host, notices_every_flip, notices_every_cut,
              notices_what_was_swapped, notices_other_algorithms, says_nothing_about_padding, asks_before_it_opens_cbc, notices_a_file_that_changes_under_it,
-             says_why_it_cannot_be_opened, finds_a_key_by_its_certificate, is_opened_by_openssl, seals_for_whom_it_is_told)
+             goes_on_to_another_recipient_of_ours, says_why_it_cannot_be_opened, finds_a_key_by_its_certificate, is_opened_by_openssl, seals_for_whom_it_is_told)

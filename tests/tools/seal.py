@@ -273,7 +273,7 @@ def cleans_up_when_interrupted(tool):
     """SIGINT and SIGTERM leave no file and no producer behind, and are what the caller sees"""
     _, recipient = keygen(tool, "id")
     for number in (signal.SIGINT, signal.SIGTERM):
-        process = subprocess.Popen([tool.vault.tool, "seal", "-r", recipient, "--out", "b.age", "--", "sh", "-c", "echo $$ >pid; exec cat /dev/zero"],
+        process = subprocess.Popen([tool.vault.tool, "seal", "-r", recipient, "--out", "b.age", "--", "sh", "-c", "head -c 100000 /dev/zero; echo $$ >pid; exec sleep 300"],
                                    stderr=subprocess.PIPE, env=tool.vault.environment(), cwd=tool.vault.dir)
         for _ in range(200):
             if (tool.vault.dir / "pid").exists() and (tool.vault.dir / "pid").read_text().strip():

@@ -1,5 +1,6 @@
 /* The journal of the version map: what stands in it, that nothing else does, and that kv_map_verify finds whatever was done to it or to what it vouches for. */
 #include "map_help.h"
+#include "../../module/keys/version_map_verify.h"
 
 static struct kv_map_entry *journal(struct kv_map *map, size_t *ret_count)
 {
@@ -277,6 +278,60 @@ static void two_writers_make_one_chain(void **state)
     kv_map_free(map);
 }
 
+/* Another process, which writes whenever the check has looked at one thing and not yet at the next. */
+static struct kv_map *intruder;
+static int intrusions;
+
+static void intrude(void)
+{
+    if (!intruder)
+        return;
+    intrusions++;
+    put(intruder, "a", 100 + intrusions, intrusions); /* what the journal told when the check went by */
+    put(intruder, "b", 100 + intrusions, intrusions);
+    put(intruder, intrusions == 1 ? "x" : "y", 7, intrusions); /* and what came since */
+    store(intruder, "k", intrusions, true);
+    store(intruder, "k", 10 + intrusions, false);
+}
+
+enum kv_status __real_kv_map_walk_rows(struct kv_map_walk *walk, const struct kv_map_walk_table *table,
+                                       int64_t *ret_count, struct kv_error *err);
+enum kv_status __wrap_kv_map_walk_rows(struct kv_map_walk *walk, const struct kv_map_walk_table *table,
+                                       int64_t *ret_count, struct kv_error *err);
+enum kv_status __real_kv_map_walk_end(struct kv_map_walk *walk, int64_t *ret_backups, struct kv_error *err);
+enum kv_status __wrap_kv_map_walk_end(struct kv_map_walk *walk, int64_t *ret_backups, struct kv_error *err);
+
+enum kv_status __wrap_kv_map_walk_rows(struct kv_map_walk *walk, const struct kv_map_walk_table *table,
+                                       int64_t *ret_count, struct kv_error *err)
+{
+    intrude();
+    return __real_kv_map_walk_rows(walk, table, ret_count, err);
+}
+
+enum kv_status __wrap_kv_map_walk_end(struct kv_map_walk *walk, int64_t *ret_backups, struct kv_error *err)
+{
+    intrude();
+    return __real_kv_map_walk_end(walk, ret_backups, err);
+}
+
+static void others_may_write_meanwhile(void **state)
+{
+    struct kv_map *map = filled();
+    struct kv_map_found found;
+    struct kv_error err = { 0 };
+    intruder = open_map();
+    if (kv_map_verify(map, &found, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(intrusions, 2);
+    assert_true(found.entries == FILLED && found.versions == 4 && found.backups == 4);
+    kv_map_free(kv_take(intruder));
+    assert_int_equal(kv_map_verify(map, &found, NULL), KV_OK);
+    assert_int_equal(found.versions, 5);
+    run_sql("UPDATE backup SET keep_until = 5 WHERE id = 'y'");
+    assert_int_equal(kv_map_verify(map, &found, NULL), KV_MAP_CORRUPT);
+    kv_map_free(map);
+}
+
 /* A file of the format before: every row is in the journal once it is brought up, and a backup's version is a recipient. */
 static void an_older_file_gets_its_journal(void **state)
 {
@@ -340,6 +395,7 @@ int main(void)
         TEST(sql_cannot_change_it),
         TEST(the_vaults_word_mends),
         TEST(two_writers_make_one_chain),
+        TEST(others_may_write_meanwhile),
         TEST(an_older_file_gets_its_journal),
         TEST(pages_of_it),
     };

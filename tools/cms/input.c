@@ -41,6 +41,8 @@ void kv_cms_input_close(struct kv_cms_input *input)
         close(input->fd);
     if (input->copy >= 0 && input->copy != input->fd)
         close(input->copy);
+    if (input->window)
+        kv_wipe(input->window, KV_CMS_WINDOW); /* of what is to be sealed it is plaintext */
     free(input->window);
     *input = (struct kv_cms_input){ .fd = -1, .copy = -1 };
 }

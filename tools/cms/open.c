@@ -41,18 +41,16 @@ static enum kv_status release(struct reading *reading, size_t len, struct kv_err
                : KV_OK;
 }
 
-/* In the other thread: the next piece of the content, and a word of the witness on it. */
+/* In the other thread. */
 static enum kv_status fill_piece(void *user, unsigned char *to, size_t *ret_len, struct kv_error *err)
 {
-    struct reading *reading = user;
-    KV_TRY(kv_ber_stream_read(&reading->opening->ber, to, PIECE, ret_len, err));
-    return witness(reading, (struct kv_view){ to, *ret_len }, err);
+    return kv_ber_stream_read(user, to, PIECE, ret_len, err);
 }
 
 /* The content from its first byte to its last. */
 static enum kv_status read_content(struct reading *reading, struct kv_error *err)
 {
-    struct kv_cms_ahead_source source = { fill_piece, reading, PIECE,
+    struct kv_cms_ahead_source source = { fill_piece, &reading->opening->ber, PIECE,
                                           .alone = !kv_cms_input_is_file(reading->start.input) };
     KV_AUTO_CMS_AHEAD struct kv_cms_ahead *ahead = NULL;
     struct kv_view piece = { NULL, PIECE };
@@ -60,6 +58,7 @@ static enum kv_status read_content(struct reading *reading, struct kv_error *err
     KV_TRY(kv_cms_ahead_start(&source, &ahead, err));
     while (piece.len == PIECE) {
         KV_TRY(kv_cms_ahead_next(ahead, &piece, err));
+        KV_TRY(witness(reading, piece, err));
         KV_TRY(kv_cms_opener_update(reading->opener, piece, reading->out.data, &done, err));
         KV_TRY(release(reading, done, err));
     }

@@ -282,7 +282,7 @@ static bool is_refusal(enum kv_status status)
 {
     return status == KV_DISABLED || status == KV_NOT_FOUND || status == KV_DENIED || status == KV_BLOCKED ||
            status == KV_UNREACHABLE || status == KV_TIMED_OUT || status == KV_CREDENTIAL ||
-           status == KV_KEY_OPERATION || status == KV_TLS;
+           status == KV_KEY_OPERATION || status == KV_TLS || status == KV_SERVER || status == KV_THROTTLED;
 }
 
 static bool is_there(const struct kv_version *version)

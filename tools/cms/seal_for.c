@@ -115,11 +115,15 @@ static enum kv_status for_file(const char *path, struct kv_cms_seal *seal, struc
     return for_certificate(path, certificate, seal, err);
 }
 
+bool kv_cms_seal_is_file(const char *text)
+{
+    return *text == '/' || strchr(text, '.');
+}
+
 enum kv_status kv_cms_seal_for(struct kv_tool *tool, const char *text, struct kv_cms_seal *seal,
-                               bool *ret_vault, struct kv_error *err)
+                               struct kv_error *err)
 {
     if (seal->count == KV_CMS_SEAL_RECIPIENTS)
         return kv_fail(err, KV_ARGUMENTS, "more than %d recipients", KV_CMS_SEAL_RECIPIENTS);
-    *ret_vault = *text != '/' && !strchr(text, '.');
-    return *ret_vault ? for_name(tool, text, seal, err) : for_file(text, seal, err);
+    return kv_cms_seal_is_file(text) ? for_file(text, seal, err) : for_name(tool, text, seal, err);
 }

@@ -5,8 +5,10 @@
 #include "common.h"
 #include "seal.h"
 
-/* `text` is a file when it has a dot or begins with a slash, else [VAULT/]NAME[@VERSION]. No request where the version map knows the version. *ret_vault: it is a vault's key. */
+/* Is it a certificate's file, which has a dot or begins with a slash? Else it is [VAULT/]NAME[@VERSION]. */
+bool kv_cms_seal_is_file(const char *text);
+/* No request where the version map knows the version. What is wrapped for a vault's key is entered in the ledger. */
 KV_MUST_USE enum kv_status kv_cms_seal_for(struct kv_tool *tool, const char *text, struct kv_cms_seal *seal,
-                                           bool *ret_vault, struct kv_error *err);
+                                           struct kv_error *err);
 
 #endif
