@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include "age/file.h"
 #include "age/payload.h"
+#include "age/sidecar.h"
 #include "output.h"
 #include "parties.h"
 #include "progress.h"
@@ -72,16 +73,83 @@ static enum kv_status open_payload(struct kv_age_stream *stream, struct opening 
     return status;
 }
 
-static enum kv_status open_all(struct kv_parties *parties, struct kv_age_stream *stream,
+/* ---- two headers (kvp11 rewrap) ---- */
+
+struct headers {
+    struct kv_age_header own; /* in the file; empty, and the error, where there is none that can be read */
+    struct kv_error own_error;
+    struct kv_buffer ahead;
+    struct kv_age_sidecar side; /* beside it; empty: none, or none that is this file's */
+};
+
+static void headers_free(struct headers *headers)
+{
+    kv_age_header_free(&headers->own);
+    kv_buffer_free(&headers->ahead);
+    kv_age_sidecar_free(&headers->side);
+}
+
+static void read_headers(struct kv_age_stream *stream, const char *path, struct headers *ret)
+{
+    struct kv_error why = { 0 };
+    ret->own_error.status = kv_age_file_header(stream, &ret->own, &ret->ahead, &ret->own_error);
+    enum kv_status status = path ? kv_age_sidecar_read(path, &ret->side, &why) : (enum kv_status)KV_NOT_FOUND;
+    bool stale =
+        status == KV_OK && ret->side.stays && !kv_age_sidecar_is_of(&ret->side, KV_VIEW(ret->own.text));
+    if (stale)
+        kv_age_sidecar_free(&ret->side);
+    if (stale || (status != KV_OK && status != KV_NOT_FOUND))
+        kv_common_note("%s is passed over: %s", stale ? path : "the header beside the file",
+                       stale ? "the header beside it is another file's, or out of date" : why.text);
+}
+
+static enum kv_status open_own(const struct kv_parties *parties, const struct headers *headers,
+                               unsigned char *file_key, struct kv_error *err)
+{
+    if (headers->own_error.status != KV_OK) {
+        *err = headers->own_error;
+        return err->status;
+    }
+    return kv_age_header_open(&headers->own, parties->identities, parties->identity_count, file_key, err);
+}
+
+/* Behind a header that was being written over, the payload begins where the new one ends, which is as long. */
+static enum kv_status open_side(const struct kv_parties *parties, const struct headers *headers,
+                                struct kv_age_stream *stream, unsigned char *file_key, struct kv_error *err)
+{
+    const struct kv_age_header *side = &headers->side.header;
+    KV_TRY(kv_age_header_open(side, parties->identities, parties->identity_count, file_key, err));
+    if (headers->side.stays)
+        return KV_OK;
+    if (lseek(stream->in, (off_t)side->text.len, SEEK_SET) < 0)
+        return kv_fail(err, KV_INPUT, "%s: its payload cannot be reached: %m", stream->in_name);
+    stream->ahead = (struct kv_view){ 0 };
+    return KV_OK;
+}
+
+/* A sidecar that stays is what the file is opened by, as long as the vault opens that; one of a change that was cut off is asked only when the file does not open by itself. */
+static enum kv_status open_header(const struct kv_parties *parties, const struct headers *headers,
+                                  struct kv_age_stream *stream, unsigned char *file_key, struct kv_error *err)
+{
+    struct kv_error why = { 0 };
+    bool sided = headers->side.header.count, side_first = sided && headers->side.stays;
+    enum kv_status status = side_first ? open_side(parties, headers, stream, file_key, err)
+                                       : open_own(parties, headers, file_key, err);
+    if (status == KV_OK || !sided)
+        return status;
+    enum kv_status second = side_first ? open_own(parties, headers, file_key, &why)
+                                       : open_side(parties, headers, stream, file_key, &why);
+    return second == KV_OK ? KV_OK : status;
+}
+
+static enum kv_status open_all(struct kv_parties *parties, const char *path, struct kv_age_stream *stream,
                                struct kv_output *output, struct kv_error *err)
 {
-    KV_AUTO_AGE_HEADER struct kv_age_header header = { 0 };
-    KV_AUTO_BUFFER struct kv_buffer ahead = { 0 };
+    KV_CLEANUP(headers_free) struct headers headers = { 0 };
     struct opening opening = { .terminal = kv_output_is_terminal(output) };
     unsigned char file_key[KV_AGE_FILE_KEY];
-    KV_TRY(kv_age_file_header(stream, &header, &ahead, err));
-    enum kv_status status =
-        kv_age_header_open(&header, parties->identities, parties->identity_count, file_key, err);
+    read_headers(stream, path, &headers);
+    enum kv_status status = open_header(parties, &headers, stream, file_key, err);
     if (status == KV_OK)
         status = open_payload(stream, &opening, file_key, err);
     kv_wipe(file_key, sizeof file_key);
@@ -107,6 +175,6 @@ enum kv_status kv_cmd_open(struct kv_tool *tool, struct kv_error *err)
         .in_name = path ? path : "the standard input",
         .out_name = kv_output_name(output),
     };
-    KV_TRY(open_all(parties, &stream, output, err));
+    KV_TRY(open_all(parties, path, &stream, output, err));
     return kv_output_commit(output, err);
 }

@@ -22,6 +22,7 @@ const struct kv_option kv_cmd_seal_options[] = {
     { "--register", "ID", "put the file into the version map, as a backup of this name" },
     { "--store", "STORE", "where the backup is kept, for the map; without it, the folder of --out" },
     { "--retain-until", "DATE", "how long the backup is kept, for the map: 2033-11-23" },
+    { "--no-spare", NULL, "leave no room in the header for a larger one: see 'kvp11 rewrap'" },
     { NULL, NULL, NULL },
 };
 

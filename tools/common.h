@@ -123,6 +123,8 @@ enum kv_status kv_cmd_retire_check(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_retire(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_coverage(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_drill(struct kv_tool *tool, struct kv_error *err);
+extern const struct kv_option kv_cmd_rewrap_options[];
+enum kv_status kv_cmd_rewrap(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_map_show(struct kv_tool *tool, struct kv_error *err);
 extern const struct kv_option kv_cmd_map_export_options[], kv_cmd_map_relocate_options[],
     kv_cmd_map_rebuild_options[];

@@ -58,6 +58,11 @@ static const struct kv_command commands[] = {
     { "drill", "[ID] [--sample NUMBER] [--store STORE] [--at FOLDER] [--quick] [-i FILE]...",
       "open backups as a restore would, and record what came of it", 0, 1, kv_cmd_drill_options,
       kv_cmd_drill },
+    { "rewrap",
+      "STORE... [--from VERSION | --older-than AGE] [-r RECIPIENT]... [--break-glass RECIPIENT] [-i FILE]... "
+      "[--in-place | --sidecar | --copy DIR] [--dry-run] [--rate N/s]",
+      "make age files openable by new versions, without touching what they hold", 1, KV_TOOL_WORDS,
+      kv_cmd_rewrap_options, kv_cmd_rewrap },
     { "map show", "", "summarise the version map", 0, 0, NULL, kv_cmd_map_show },
     { "map verify", "", "check every row of the version map, and its journal", 0, 0, NULL,
       kv_cmd_map_verify },

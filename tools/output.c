@@ -167,13 +167,16 @@ enum kv_status kv_output_open(const char *path, struct kv_output **ret, struct k
     return KV_OK;
 }
 
+/* Its own name at once, where nothing has that yet: then there is no moment at which a kill leaves something. Else a passing one, for rename. */
 static enum kv_status give_name(struct kv_output *output, struct kv_error *err)
 {
     char path[FD_PATH], passing[NAME_MAX + 1];
     if (*output->passing)
         return KV_OK;
-    KV_TRY(passing_name(passing, err));
     descriptor_path(output, path);
+    if (linkat(AT_FDCWD, path, output->folder, output->name, AT_SYMLINK_FOLLOW) == 0)
+        return KV_OK;
+    KV_TRY(passing_name(passing, err));
     if (linkat(AT_FDCWD, path, output->folder, passing, AT_SYMLINK_FOLLOW) != 0)
         return kv_fail(err, KV_IO, "cannot write '%s': it gets no name: %m", output->path);
     take_name(output, passing);
@@ -187,10 +190,11 @@ enum kv_status kv_output_commit(struct kv_output *output, struct kv_error *err)
     if (fsync(output->fd) != 0)
         return kv_fail(err, KV_IO, "cannot write '%s' to the disk: %m", output->path);
     KV_TRY(give_name(output, err));
-    if (renameat(output->folder, output->passing, output->folder, output->name) != 0)
+    if (*output->passing && renameat(output->folder, output->passing, output->folder, output->name) != 0)
         return kv_fail(err, KV_IO, "cannot put '%s' in its place: %m", output->path);
+    if (*output->passing)
+        kv_leave_file(-1, NULL);
     *output->passing = '\0';
-    kv_leave_file(-1, NULL);
     /* The file is whole and in its place; a file system that cannot sync folders is no failure. */
     if (fsync(output->folder) != 0 && errno != EINVAL && errno != EROFS)
         return kv_fail(err, KV_IO, "'%s' is written, but its folder cannot be synced to the disk: %m",

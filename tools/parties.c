@@ -4,6 +4,7 @@
 #include <string.h>
 #include "age/bech32.h"
 #include "age/ssh.h"
+#include "age/spare.h"
 #include "age/x25519.h"
 #include "base/file.h"
 
@@ -201,6 +202,14 @@ static enum kv_status add_break_glass(const struct kv_tool *tool, struct kv_part
                : KV_OK;
 }
 
+/* Keys of vaults are rotated: room for `rewrap` to change who can open the file without moving it. */
+static void add_spare(struct kv_parties *parties)
+{
+    if (parties->recipient_count > parties->outsider_count && parties->recipient_count < KV_PARTIES_MAX &&
+        !kv_common_option(parties->tool, "--no-spare"))
+        parties->recipients[parties->recipient_count++] = kv_age_spare_recipient();
+}
+
 /* A backup that only a vault opens is lost with the vault: that must be said by somebody, not forgotten. */
 enum kv_status kv_parties_gather(struct kv_parties *parties, struct kv_error *err)
 {
@@ -221,6 +230,7 @@ enum kv_status kv_parties_gather(struct kv_parties *parties, struct kv_error *er
                        "another machine, keep it "
                        "where the vault's loss cannot reach it, and name its 'age1…' with --break-glass; or "
                        "say --break-glass none");
+    add_spare(parties);
     return KV_OK;
 }
 

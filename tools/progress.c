@@ -26,6 +26,14 @@ static void size_text(double bytes, char *ret, size_t size)
     snprintf(ret, size, unit ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
 }
 
+static void amount_text(const struct kv_progress *progress, double amount, char *ret, size_t size)
+{
+    if (progress->unit)
+        snprintf(ret, size, "%.0f %s", amount, progress->unit);
+    else
+        size_text(amount, ret, size);
+}
+
 /* "[#####     ]  42 %, 1:23 left", or nothing when the end is not known. */
 static void bar_text(const struct kv_progress *progress, int64_t ms, char *ret, size_t size)
 {
@@ -43,17 +51,9 @@ static void bar_text(const struct kv_progress *progress, int64_t ms, char *ret, 
              (long long)left % 60);
 }
 
-static void amount_text(const struct kv_progress *progress, double amount, char *ret, size_t size)
-{
-    if (progress->unit)
-        snprintf(ret, size, "%.0f %s", amount, progress->unit);
-    else
-        size_text(amount, ret, size);
-}
-
 static void show(const struct kv_progress *progress, int64_t now)
 {
-    char done[32], rate[32], bar[80], line[2 * WIDTH];
+    char done[32], rate[32], bar[80], line[sizeof bar + sizeof done + sizeof rate + 8];
     struct winsize window;
     int64_t ms = now - progress->began;
     int width = ioctl(STDERR_FILENO, TIOCGWINSZ, &window) || !window.ws_col ? WIDTH : window.ws_col;
@@ -69,7 +69,14 @@ static void show(const struct kv_progress *progress, int64_t now)
 void kv_progress_begin(struct kv_progress *progress, uint64_t total)
 {
     int64_t now = now_ms();
-    *progress = (struct kv_progress){ isatty(STDERR_FILENO), total, 0, now, now, NULL };
+    *progress =
+        (struct kv_progress){ .shown = isatty(STDERR_FILENO), .total = total, .began = now, .told = now };
+}
+
+void kv_progress_begin_count(struct kv_progress *progress, uint64_t total, const char *unit)
+{
+    kv_progress_begin(progress, total);
+    progress->unit = unit;
 }
 
 void kv_progress_add(struct kv_progress *progress, uint64_t bytes)
@@ -84,11 +91,16 @@ void kv_progress_add(struct kv_progress *progress, uint64_t bytes)
     show(progress, now);
 }
 
-void kv_progress_end(struct kv_progress *progress)
+void kv_progress_hide(struct kv_progress *progress)
 {
     if (progress->shown && progress->told != progress->began) {
         fprintf(stderr, "\r\033[K");
         fflush(stderr);
     }
+}
+
+void kv_progress_end(struct kv_progress *progress)
+{
+    kv_progress_hide(progress);
     progress->shown = false;
 }

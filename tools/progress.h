@@ -8,13 +8,15 @@
 struct kv_progress {
     bool shown;
     uint64_t total, done; /* bytes; total 0: nobody knows */
+    const char *unit;     /* what they are, if not bytes: "files" */
     int64_t began, told;  /* ms of the monotonic clock */
-    const char *unit;     /* "files", set after the beginning: what is counted instead of bytes */
 };
 
 /* `total` 0: not known. */
 void kv_progress_begin(struct kv_progress *progress, uint64_t total);
+void kv_progress_begin_count(struct kv_progress *progress, uint64_t total, const char *unit);
 void kv_progress_add(struct kv_progress *progress, uint64_t bytes);
-void kv_progress_end(struct kv_progress *progress); /* takes the line away; fine when there is none */
+void kv_progress_hide(struct kv_progress *progress); /* until it is shown again: a line is to be written */
+void kv_progress_end(struct kv_progress *progress);  /* takes the line away; fine when there is none */
 
 #endif

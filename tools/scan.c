@@ -319,8 +319,7 @@ static void begin(struct kv_scan *scan)
     scan->files = scan->backups = scan->fresh = scan->changed = 0;
     scan->others = scan->broken = scan->gone = scan->unmapped = 0;
     scan->stranger_count = 0;
-    kv_progress_begin(&scan->progress, 0);
-    scan->progress.unit = "files";
+    kv_progress_begin_count(&scan->progress, 0, "files");
 }
 
 enum kv_status kv_scan_store(struct kv_scan *scan, const char *path, struct kv_error *err)

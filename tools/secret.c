@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include "age/envelope.h"
+#include "age/sidecar.h"
 #include "base/locked.h"
 
 /* Fills as much of `ret` as there is; *ret_len may be as large as that. */
@@ -64,6 +65,43 @@ enum kv_status kv_secret_cache_seconds(const struct kv_tool *tool, int *ret, str
     return KV_OK;
 }
 
+/* ---- with the header beside the file, where `kvp11 rewrap` has left one ---- */
+
+static enum kv_status open_with(const struct kv_parties *parties, const struct kv_age_sidecar *sidecar,
+                                struct kv_view payload, struct kv_bytes *ret, struct kv_error *err)
+{
+    KV_AUTO_BUFFER struct kv_buffer whole = { 0 };
+    enum kv_status status = kv_buffer_add(&whole, KV_VIEW(sidecar->header.text));
+    if (status == KV_OK)
+        status = kv_buffer_add(&whole, payload);
+    if (status != KV_OK)
+        return kv_fail(err, status, "out of memory");
+    return kv_age_envelope_open(parties->identities, parties->identity_count, KV_VIEW(whole.bytes), ret, err);
+}
+
+/* As `kvp11 open` does it: one that stays goes first, one of a change that was cut off last. */
+static enum kv_status open_file(const struct kv_parties *parties, const char *path, struct kv_view file,
+                                struct kv_bytes *ret, struct kv_error *err)
+{
+    KV_AUTO_AGE_SIDECAR struct kv_age_sidecar sidecar = { 0 };
+    size_t len = 0;
+    bool sided = strcmp(path, "-") != 0 && kv_age_sidecar_read(path, &sidecar, NULL) == KV_OK;
+    bool whole = sided && kv_age_header_length(file, &len, NULL) == KV_OK && len;
+    const struct kv_view header = { file.data, len };
+    if (whole && sidecar.stays && kv_age_sidecar_is_of(&sidecar, header) &&
+        open_with(parties, &sidecar, (struct kv_view){ file.data + len, file.len - len }, ret, NULL) == KV_OK)
+        return KV_OK;
+    enum kv_status status =
+        kv_age_envelope_open(parties->identities, parties->identity_count, file, ret, err);
+    len = sidecar.header.text.len;
+    if (status == KV_OK || !sided || sidecar.stays || len > file.len)
+        return status;
+    return open_with(parties, &sidecar, (struct kv_view){ file.data + len, file.len - len }, ret, NULL) ==
+                   KV_OK
+               ? KV_OK
+               : status;
+}
+
 enum kv_status kv_secret_open(struct kv_parties *parties, const char *path, int cache, struct kv_bytes *ret,
                               struct kv_error *err)
 {
@@ -71,8 +109,7 @@ enum kv_status kv_secret_open(struct kv_parties *parties, const char *path, int 
     KV_TRY(kv_secret_read(path, KV_ENVELOPE_FILE_MAX, &file, err));
     if (cache && kv_secret_cached(KV_VIEW(file), ret))
         return KV_OK;
-    enum kv_status status =
-        kv_age_envelope_open(parties->identities, parties->identity_count, KV_VIEW(file), ret, err);
+    enum kv_status status = open_file(parties, path, KV_VIEW(file), ret, err);
     if (status != KV_OK)
         return kv_fail_in(err, status, "'%s'", path);
     if (cache)

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/encode.h"
 #include "primitives.h"
+#include "spare.h"
 
 static const char family[] = "age-encryption.org/", version_line[] = "age-encryption.org/v1", mark[] = "---";
 static const char armor[] = "-----BEGIN AGE ENCRYPTED FILE-----";
@@ -179,6 +180,14 @@ enum kv_status kv_age_header_check(const struct kv_age_header *header,
     return KV_OK;
 }
 
+static size_t recipients_of(const struct kv_age_header *header)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < header->count; i++)
+        count += !kv_age_spare_is(&header->stanzas[i]);
+    return count;
+}
+
 enum kv_status kv_age_header_open(const struct kv_age_header *header,
                                   const struct kv_age_identity *identities, size_t count,
                                   unsigned char ret_file_key[KV_AGE_FILE_KEY], struct kv_error *err)
@@ -198,7 +207,7 @@ enum kv_status kv_age_header_open(const struct kv_age_header *header,
     }
     if (!first.status)
         return kv_fail(err, KV_NOT_FOUND, "no identity that was given is one of the file's %zu recipients",
-                       header->count);
+                       recipients_of(header));
     if (err)
         *err = first;
     return first.status;

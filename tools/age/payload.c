@@ -100,3 +100,25 @@ enum kv_status kv_age_payload_open(const struct kv_age_stream *stream,
     kv_wipe(key, sizeof key);
     return status;
 }
+
+static void cipher_cleanup(struct kv_age_cipher **cipher)
+{
+    kv_age_cipher_free(*cipher);
+}
+
+enum kv_status kv_age_payload_begins(struct kv_bytes *start, bool more,
+                                     const unsigned char file_key[KV_AGE_FILE_KEY], struct kv_error *err)
+{
+    unsigned char key[KV_AGE_KEY];
+    if (start->len < KV_AGE_NONCE + KV_AGE_TAG)
+        return kv_fail(err, KV_BAD_DATA, "the file was cut off behind its header");
+    KV_TRY(payload_key(file_key, start->data, key, err));
+    KV_CLEANUP(cipher_cleanup) struct kv_age_cipher *cipher = kv_age_cipher_open(key, false);
+    kv_wipe(key, sizeof key);
+    if (!cipher)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    if (!kv_age_cipher_unseal(cipher, 0, !more, start->data + KV_AGE_NONCE,
+                              start->len - KV_AGE_NONCE - KV_AGE_TAG))
+        return kv_fail(err, KV_BAD_DATA, "the header is another file's, or the file was changed behind it");
+    return KV_OK;
+}

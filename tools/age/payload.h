@@ -27,5 +27,9 @@ KV_MUST_USE enum kv_status kv_age_payload_seal(const struct kv_age_stream *strea
 KV_MUST_USE enum kv_status kv_age_payload_open(const struct kv_age_stream *stream,
                                                const unsigned char file_key[KV_AGE_FILE_KEY],
                                                struct kv_error *err);
+/* Are these the nonce and the first chunk of a payload under this key? `start`: all that there is of them, and `more` of the file behind. Bytes are changed. KV_BAD_DATA: they are not. */
+KV_MUST_USE enum kv_status kv_age_payload_begins(struct kv_bytes *start, bool more,
+                                                 const unsigned char file_key[KV_AGE_FILE_KEY],
+                                                 struct kv_error *err);
 
 #endif
