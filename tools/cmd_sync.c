@@ -137,10 +137,10 @@ static const char *const remedies[KV_STATE_UNREACHABLE + 1] = {
     [KV_STATE_DISABLED] = "enable it: az keyvault key set-attributes --enabled true",
     [KV_STATE_NOT_YET_VALID] = "wait, or set another date: az keyvault key set-attributes --not-before",
     [KV_STATE_EXPIRED] = "make the next version: kvp11 rotate",
-    [KV_STATE_DELETED] = "recover the key: az keyvault key recover",
-    [KV_STATE_PURGED] = "restore the key from its backup: az keyvault key restore",
+    [KV_STATE_DELETED] = "recover the key: kvp11 recover",
+    [KV_STATE_PURGED] = "restore the key from its backup: kvp11 key-backup restore",
     [KV_STATE_MISSING] =
-        "restore the key from its backup, in another vault if the name is taken: az keyvault key restore",
+        "restore the key from its backup, in another vault if the name is taken: kvp11 key-backup restore",
     [KV_STATE_UNREACHABLE] = "look at the way there: kvp11 doctor",
 };
 

@@ -103,6 +103,7 @@ enum kv_status kv_cmd_keys(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_mechs(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_create(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_rotate(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_recover(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_resolve(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_explain(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_sync(struct kv_tool *tool, struct kv_error *err);

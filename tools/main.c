@@ -19,6 +19,8 @@ static const struct kv_command commands[] = {
       kv_cmd_create_options, kv_cmd_create, .changes = true },
     { "rotate", "NAME", "create the next version of a key and prove that it works", 1, 1, NULL, kv_cmd_rotate,
       .changes = true },
+    { "recover", "[NAME]", "bring a deleted key back and prove that it works, or list what is deleted", 0, 1,
+      NULL, kv_cmd_recover, .changes = true },
     { "resolve", "FILE [--offline]", "tell which version a wrapped blob needs", 1, 1, kv_cmd_resolve_options,
       kv_cmd_resolve },
     { "explain", "FILE|URI|KID|NAME [--offline]",

@@ -97,6 +97,11 @@ struct kv_keyring_deleted {
 KV_MUST_USE enum kv_status kv_keyring_deleted(struct kv_keyring *keyring, const char *name,
                                               const struct kv_task *task, struct kv_keyring_deleted *ret,
                                               struct kv_error *err);
+/* Out of soft delete (operator's work): asks for it, waits until the vault shows the key again, at most until the task's deadline, and gives all its versions as they are
+ * then. A key that is there already is as good. KV_NOT_FOUND: there is neither the key nor a deleted one; KV_TIMED_OUT: recovered, and not there yet. */
+KV_MUST_USE enum kv_status kv_keyring_recover(struct kv_keyring *keyring, const char *name,
+                                              const struct kv_task *task, struct kv_version_list *ret,
+                                              struct kv_error *err);
 /* A new key made by the service (operator's work). KV_CONFLICT when the name exists. */
 KV_MUST_USE enum kv_status kv_keyring_create(struct kv_keyring *keyring, const struct kv_vault_create *create,
                                              const struct kv_task *task, struct kv_version **ret,
