@@ -45,6 +45,10 @@ KV_MUST_USE enum kv_status kv_keyring_version(struct kv_keyring *keyring, const 
 KV_MUST_USE enum kv_status kv_keyring_siblings(struct kv_keyring *keyring, const char *name,
                                                const struct kv_task *task, struct kv_version_list *ret,
                                                struct kv_error *err);
+/* The same as the vault lists them now, and no failure is passed over; those that are gone stay in the list with their state. */
+KV_MUST_USE enum kv_status kv_keyring_listed(struct kv_keyring *keyring, const char *name,
+                                             const struct kv_task *task, struct kv_version_list *ret,
+                                             struct kv_error *err);
 /* Could anything of this vault have a certificate, by the settings? */
 bool kv_keyring_certifies(const struct kv_keyring *keyring);
 /* The certificate of each version, counted, NULL where there is none: `ret` has room for as many, all NULL. With `ask` it may be got from the vault or be made, with a
