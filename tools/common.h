@@ -93,6 +93,7 @@ KV_MUST_USE enum kv_status kv_versions_print(struct kv_versions *versions, struc
 /* --- the commands, one file each; main.c has their rows --- */
 extern const struct kv_option kv_cmd_login_check_options[];
 extern const struct kv_option kv_cmd_keys_options[], kv_cmd_create_options[], kv_cmd_resolve_options[];
+extern const struct kv_option kv_cmd_rotate_options[];
 extern const struct kv_option kv_cmd_recipient_options[], kv_cmd_explain_options[];
 extern const struct kv_option kv_cmd_wrap_options[], kv_cmd_unwrap_options[], kv_cmd_run_options[];
 enum kv_status kv_cmd_config_check(struct kv_tool *tool, struct kv_error *err);

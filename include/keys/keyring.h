@@ -79,6 +79,10 @@ KV_MUST_USE enum kv_status kv_keyring_make(struct kv_keyring *keyring, const str
 /* Can a key be called this here? KV_NOT_FOUND with the reason: the grammar of names, or `keys =`. */
 KV_MUST_USE enum kv_status kv_keyring_check_name(const struct kv_keyring *keyring, const char *name,
                                                  struct kv_error *err);
+/* With `adopt = manual`: names mean this version from now on, for all who share the map, whose journal says so. No request. KV_CONFIG: `adopt = auto`;
+ * KV_DISABLED: it could not seal or sign; KV_READ_ONLY: the map cannot be written. */
+KV_MUST_USE enum kv_status kv_keyring_promote(struct kv_keyring *keyring, const struct kv_version *version,
+                                              struct kv_error *err);
 /* Changes one version. `allow` and `forbid` are sets of KV_OP_*, on top of what it may do now. */
 struct kv_keyring_update {
     const int64_t *nbf, *exp; /* NULL: leave */
