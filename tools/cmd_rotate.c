@@ -1,122 +1,207 @@
-/* kvp11 rotate: the next version of a key, and the proof that it does what the old one does. The old version is never touched. */
-#include "common.h"
+/* kvp11 rotate: the next version of a key, and the proof that it does what the old one does; with `adopt = manual`, from when on names mean it. The old version is
+ * never touched. */
+#include "prove.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-/* What a version can be proved by: the first row that its kind and operations allow. */
-struct proof {
-    enum kv_kind kind;
-    unsigned forward, back;
-    CK_MECHANISM_TYPE type;
-    bool oaep, pss;
+const struct kv_option kv_cmd_rotate_options[] = {
+    { "--adopt", "VERSION", "make none: take this version, or the 'newest'" },
+    { "--activate-after", "AGE", "with 'adopt = manual', not before it is so old: 90m, 24h, 7d" },
+    { NULL, NULL, NULL },
 };
 
-static const struct proof proofs[] = {
-    { KV_RSA, KV_OP_WRAP, KV_OP_UNWRAP, CKM_RSA_PKCS_OAEP, .oaep = true },
-    { KV_RSA, KV_OP_ENCRYPT, KV_OP_DECRYPT, CKM_RSA_PKCS_OAEP, .oaep = true },
-    { KV_RSA, KV_OP_SIGN, KV_OP_VERIFY, CKM_RSA_PKCS_PSS, .pss = true },
-    { KV_EC, KV_OP_SIGN, KV_OP_VERIFY, CKM_ECDSA, .oaep = false },
-    { KV_OCT, KV_OP_WRAP, KV_OP_UNWRAP, CKM_AES_KEY_WRAP, .oaep = false },
+struct rotation {
+    struct kv_tool *tool;
+    struct kv_keyring *keyring;
+    size_t vault;
+    const char *name, *adopt; /* adopt NULL: a new one is made */
+    bool manual;
+    int64_t age;          /* seconds */
+    const char *age_text; /* NULL: at once */
+    struct kv_version *old, *new;
 };
 
-static const struct proof *proof_find(const struct kv_version *version)
+static void rotation_free(struct rotation *rotation)
 {
-    for (size_t i = 0; i < sizeof(proofs) / sizeof(proofs[0]); i++) {
-        unsigned both = proofs[i].forward | proofs[i].back;
-        if (proofs[i].kind == version->kind && (version->operations & both) == both)
-            return &proofs[i];
-    }
-    return NULL;
+    kv_version_free(rotation->old);
+    kv_version_free(rotation->new);
 }
 
-static enum kv_status prove_round_trip(const struct kv_key_use *use, const struct proof *proof,
-                                       struct kv_error *err)
+static enum kv_status read_age(const char *text, int64_t *ret, struct kv_error *err)
 {
-    unsigned char secret[32];
-    KV_CLEANUP(kv_bytes_free) struct kv_bytes wrapped = { 0 }, opened = { 0 };
-    struct kv_view plain = { secret, sizeof(secret) };
-    if (kv_random_bytes(secret, sizeof(secret)) != KV_OK)
-        return kv_fail(err, KV_INTERNAL, "no random bytes");
-    KV_TRY(kv_key_encrypt(use, proof->forward, plain, &wrapped, err));
-    KV_TRY(kv_key_decrypt(use, proof->back, KV_VIEW(wrapped), &opened, err));
-    if (!kv_view_equal_ct(plain, KV_VIEW(opened)))
-        return kv_fail(err, KV_BAD_WRAPPED_KEY, "the vault gave back other bytes than were wrapped");
+    static const struct {
+        char unit;
+        int seconds;
+    } units[] = { { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
+    char *end = NULL;
+    long count = strtol(text, &end, 10);
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (end == text || count <= 0 || count > 36500 || end[0] != units[i].unit || end[1])
+            continue;
+        *ret = (int64_t)count * units[i].seconds;
+        return KV_OK;
+    }
+    return kv_fail(err, KV_ARGUMENTS, "'%s' is no age: say 90m, 24h or 7d", text);
+}
+
+static enum kv_status prepare(struct rotation *rotation, struct kv_error *err)
+{
+    struct kv_tool *tool = rotation->tool;
+    rotation->name = tool->words[0];
+    rotation->adopt = kv_common_option(tool, "--adopt");
+    rotation->age_text = kv_common_option(tool, "--activate-after");
+    if (rotation->age_text)
+        KV_TRY(read_age(rotation->age_text, &rotation->age, err));
+    KV_TRY(kv_common_open_map(tool, err));
+    KV_TRY(kv_common_vault(tool, &rotation->vault, err));
+    const struct kv_vault_config *config = &kv_core_config(tool->core)->vaults[rotation->vault];
+    rotation->keyring = kv_core_keyring(tool->core, rotation->vault);
+    rotation->manual = config->adopt == KV_ADOPT_MANUAL;
+    if (rotation->age_text && !rotation->manual)
+        return kv_fail(err, KV_CONFIG,
+                       "vault '%s' has 'adopt = auto': a new version is current as soon as it is there; set "
+                       "'adopt = manual' to have it wait",
+                       config->name);
+    bool writable = kv_map_writable(kv_core_map(tool->core));
+    if (!writable && rotation->manual)
+        return kv_fail(err, KV_READ_ONLY,
+                       "the version map cannot be written, and it says which version is current");
+    if (!writable)
+        kv_common_note(
+            "warning: the version map cannot be written: this host will not remember the new version");
     return KV_OK;
 }
 
-static enum kv_status prove_signature(const struct kv_key_use *use, struct kv_error *err)
+/* --- which version --- */
+
+static bool is_there(const struct kv_version *version)
 {
-    unsigned char digest[32];
-    KV_CLEANUP(kv_bytes_free) struct kv_bytes signature = { 0 };
-    if (kv_random_bytes(digest, sizeof(digest)) != KV_OK)
-        return kv_fail(err, KV_INTERNAL, "no random bytes");
-    KV_TRY(kv_key_sign(use, (struct kv_view){ digest, sizeof(digest) }, &signature, err));
-    return kv_key_verify(use, (struct kv_view){ digest, sizeof(digest) }, KV_VIEW(signature), err);
+    return version->state != KV_STATE_DELETED && version->state != KV_STATE_PURGED &&
+           version->state != KV_STATE_MISSING;
 }
 
-static enum kv_status prove(struct kv_tool *tool, size_t vault, const struct kv_version *version,
-                            struct kv_error *err)
+static enum kv_status choose(struct rotation *rotation, struct kv_error *err)
 {
-    struct kv_keyring *keyring = kv_core_keyring(tool->core, vault);
-    const struct proof *proof = proof_find(version);
-    if (!proof)
-        return kv_fail(err, KV_KEY_OPERATION,
-                       "its key_ops allow neither wrap and unwrap, nor encrypt and decrypt, nor sign "
-                       "and verify");
-    CK_RSA_PKCS_OAEP_PARAMS oaep = { CKM_SHA256, CKG_MGF1_SHA256, CKZ_DATA_SPECIFIED, NULL, 0 };
-    CK_RSA_PKCS_PSS_PARAMS pss = { CKM_SHA256, CKG_MGF1_SHA256, 32 };
-    CK_MECHANISM mechanism = { proof->type, NULL, 0 };
-    if (proof->oaep)
-        mechanism = (CK_MECHANISM){ proof->type, &oaep, sizeof(oaep) };
-    if (proof->pss)
-        mechanism = (CK_MECHANISM){ proof->type, &pss, sizeof(pss) };
-    struct kv_mech_key key = kv_version_mech_key(version);
-    struct kv_mech_offer offer = kv_keyring_offer(keyring);
-    KV_CLEANUP(kv_mech_use_free) struct kv_mech_use mech = { 0 };
-    enum kv_status status = kv_mech_select(&mechanism, &key, proof->forward, &offer, &mech);
-    if (status != KV_OK)
-        return kv_fail(err, status, "%s cannot be used with it", kv_mech_type_name(proof->type));
-    struct kv_task task = kv_common_task(tool, vault);
-    struct kv_key_use use = {
-        .keyring = keyring, .version = version, .mech = &mech, .task = &task, .trial = true
-    };
-    return proof->forward == KV_OP_SIGN ? prove_signature(&use, err) : prove_round_trip(&use, proof, err);
+    KV_CLEANUP(kv_version_list_free) struct kv_version_list list = { 0 };
+    struct kv_task task = kv_common_long_task(rotation->tool, rotation->vault);
+    KV_TRY(kv_keyring_listed(rotation->keyring, rotation->name, &task, &list, err));
+    bool newest = !strcmp(rotation->adopt, "newest");
+    for (size_t i = 0; i < list.count; i++) { /* newest first */
+        struct kv_version *version = list.items[i];
+        bool wanted = newest ? is_there(version) : kv_text_equal_case(version->version, rotation->adopt);
+        if (wanted && !rotation->new)
+            rotation->new = kv_version_ref(version);
+        if (version->current)
+            rotation->old = kv_version_ref(version);
+    }
+    if (!rotation->new)
+        return kv_fail(err, KV_NOT_FOUND, "key '%s' has no version '%s': 'kvp11 keys %s' lists them",
+                       rotation->name, rotation->adopt, rotation->name);
+    if (!rotation->manual && !rotation->new->current)
+        return kv_fail(
+            err, KV_CONFIG,
+            "vault '%s' has 'adopt = auto': its newest version is current, and no other can be adopted; set "
+            "'adopt = manual' for that",
+            rotation->new->vault);
+    return KV_OK;
 }
 
-/* The new version exists, and names already mean it: say how to go on with the old one, and how to take the new one away. */
-static enum kv_status unproved(const struct kv_version *old, const struct kv_version *new,
-                               enum kv_status status, struct kv_error *err)
+static enum kv_status check_age(const struct rotation *rotation, struct kv_error *err)
 {
+    const struct kv_clock *clock = kv_core_clock(rotation->tool->core);
+    int64_t due = rotation->new->created + rotation->age;
+    char when[21];
+    if (!rotation->age_text || clock->unix_seconds(clock) >= due)
+        return KV_OK;
+    kv_clock_text(due, when);
+    return kv_fail(err, KV_THROTTLED, "version '%s/%s@%s' is to wait until '%s': try again then",
+                   rotation->new->vault, rotation->name, rotation->new->version, when);
+}
+
+static enum kv_status find_or_make(struct rotation *rotation, struct kv_error *err)
+{
+    if (rotation->adopt) {
+        KV_TRY(choose(rotation, err));
+        return check_age(rotation, err);
+    }
+    struct kv_task task = kv_common_task(rotation->tool, rotation->vault);
+    return kv_keyring_rotate(rotation->keyring, rotation->name, &task, &rotation->old, &rotation->new, err);
+}
+
+/* --- is it good --- */
+
+/* It exists, and with `adopt = auto` names already mean it: say how to go on with the old one, and how to take the new one away. */
+static enum kv_status unproved(const struct rotation *rotation, enum kv_status status, struct kv_error *err)
+{
+    const struct kv_version *new = rotation->new, *old = rotation->old ? rotation->old : new;
     KV_AUTO_TEXT char *uri = kv_version_uri(old);
     kv_common_note("new version '%s/%s@%s' exists but is not proved; the old one is as it was: %s",
                    new->vault, new->name, new->version, uri ? uri : old->kid);
-    kv_common_note(
-        "to make the old one current again, disable the new one: az keyvault key set-attributes --id '%s' "
-        "--enabled false",
-        new->kid);
+    if (rotation->manual)
+        kv_common_note("it is not promoted, so names still mean '%s'", old->version);
+    else
+        kv_common_note("to make the old one current again, disable the new one: az keyvault key "
+                       "set-attributes --id '%s' "
+                       "--enabled false",
+                       new->kid);
     return kv_fail_in(err, status, "new version '%s/%s@%s' failed its proof", new->vault, new->name,
                       new->version);
 }
 
+static enum kv_status prove(const struct rotation *rotation, struct kv_error *err)
+{
+    KV_CLEANUP(kv_tool_free) struct kv_tool prover = { 0 };
+    KV_TRY(kv_prove_open(rotation->tool, &prover, err));
+    return kv_prove(&prover, rotation->vault, rotation->new, err);
+}
+
+/* --- from when on --- */
+
+static enum kv_status again(const struct rotation *rotation, struct kv_version **version,
+                            struct kv_error *err)
+{
+    struct kv_task task = kv_common_task(rotation->tool, rotation->vault);
+    struct kv_version *now = NULL;
+    if (!*version)
+        return KV_OK;
+    KV_TRY(kv_keyring_version(rotation->keyring, rotation->name, (*version)->version, &task, &now, err));
+    kv_version_free(*version);
+    *version = now;
+    return KV_OK;
+}
+
+static enum kv_status promote(struct rotation *rotation, struct kv_error *err)
+{
+    if (!rotation->manual)
+        return KV_OK;
+    if (rotation->age_text && !rotation->adopt) {
+        kv_common_note("version '%s' waits, and names still mean the old one; promote it with: kvp11 --vault "
+                       "%s rotate %s "
+                       "--adopt %s --activate-after %s",
+                       rotation->new->version, rotation->new->vault, rotation->name, rotation->new->version,
+                       rotation->age_text);
+        return KV_OK;
+    }
+    KV_TRY(kv_keyring_promote(rotation->keyring, rotation->new, err));
+    KV_TRY(again(rotation, &rotation->new, err));
+    return again(rotation, &rotation->old, err);
+}
+
 enum kv_status kv_cmd_rotate(struct kv_tool *tool, struct kv_error *err)
 {
-    size_t vault = 0;
-    KV_TRY(kv_common_open_map(tool, err));
-    KV_TRY(kv_common_vault(tool, &vault, err));
-    if (!kv_map_writable(kv_core_map(tool->core)))
-        kv_common_note(
-            "warning: the version map cannot be written: this host will not remember the new version");
+    KV_CLEANUP(rotation_free) struct rotation rotation = { .tool = tool };
+    KV_TRY(prepare(&rotation, err));
     KV_CLEANUP(kv_versions_free_cleanup) struct kv_versions *versions = kv_versions_open(tool, true, err);
     if (!versions)
         return KV_NO_MEMORY;
-    struct kv_task task = kv_common_task(tool, vault);
-    KV_AUTO_VERSION struct kv_version *old = NULL, *new = NULL;
-    struct kv_keyring *keyring = kv_core_keyring(tool->core, vault);
-    KV_TRY(kv_keyring_rotate(keyring, tool->words[0], &task, &old, &new, err));
-    enum kv_status status = prove(tool, vault, new, err);
+    KV_TRY(find_or_make(&rotation, err));
+    enum kv_status status = prove(&rotation, err);
     if (status != KV_OK)
-        return unproved(old, new, status, err);
-    kv_versions_add(versions, "old", old);
-    kv_versions_add(versions, "new", new);
+        return unproved(&rotation, status, err);
+    KV_TRY(promote(&rotation, err));
+    if (rotation.old && strcmp(rotation.old->version, rotation.new->version) != 0)
+        kv_versions_add(versions, "old", rotation.old);
+    kv_versions_add(versions, "new", rotation.new);
     return kv_versions_print(versions, err);
 }

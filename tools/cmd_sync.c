@@ -138,10 +138,10 @@ static const char *const remedies[KV_STATE_UNREACHABLE + 1] = {
     [KV_STATE_DISABLED] = "enable it: az keyvault key set-attributes --enabled true",
     [KV_STATE_NOT_YET_VALID] = "wait, or set another date: az keyvault key set-attributes --not-before",
     [KV_STATE_EXPIRED] = "make the next version: kvp11 rotate",
-    [KV_STATE_DELETED] = "recover the key: az keyvault key recover",
-    [KV_STATE_PURGED] = "restore the key from its backup: az keyvault key restore",
+    [KV_STATE_DELETED] = "recover the key: kvp11 recover",
+    [KV_STATE_PURGED] = "restore the key from its backup: kvp11 key-backup restore",
     [KV_STATE_MISSING] =
-        "restore the key from its backup, in another vault if the name is taken: az keyvault key restore",
+        "restore the key from its backup, in another vault if the name is taken: kvp11 key-backup restore",
     [KV_STATE_UNREACHABLE] = "look at the way there: kvp11 doctor",
 };
 
@@ -186,6 +186,33 @@ static char *found_text(const struct kv_version *version, const struct row *row)
         snprintf(days, sizeof(days), ", %" PRId64 " days left to recover it", row->days_left);
     const char *why = version->state == KV_STATE_MISSING ? " from a key that is there, or was made anew" : "";
     return kv_text_format("is %s%s%s%s", kv_state_name(version->state), why, days, needs);
+}
+
+/* --- versions that nobody has promoted: with `adopt = manual` --- */
+
+static enum kv_status look_for_waiting(struct sync *sync, const struct kv_version *version,
+                                       struct kv_error *err)
+{
+    KV_CLEANUP(kv_version_list_free) struct kv_version_list list = { 0 };
+    struct kv_map_query query = {
+        .vault = sync->name, .name = version->name, .current_only = true, .limit = 1
+    };
+    if (version->current || version->state != KV_STATE_ENABLED)
+        return KV_OK;
+    KV_TRY(kv_map_find(kv_core_map(sync->tool->core), &query, &list, err));
+    if (!list.count || version->created < list.items[0]->created ||
+        (version->created == list.items[0]->created && version->first_seen <= list.items[0]->first_seen))
+        return KV_OK;
+    KV_AUTO_TEXT char *next =
+        kv_text_format("kvp11 --vault %s rotate %s --adopt %s", sync->name, version->name, version->version);
+    add_row(sync, (struct row){ .level = LEVEL_WARNING,
+                                .version = version,
+                                .label = kv_text_format("%s@%s", version->name, version->version),
+                                .found = kv_text_format("waits to be promoted: names still mean '%s'",
+                                                        list.items[0]->version),
+                                .next = next,
+                                .days_left = -1 });
+    return KV_OK;
 }
 
 static enum kv_status look_at_state(struct sync *sync, const struct kv_version *version, struct kv_error *err)
@@ -271,6 +298,8 @@ static enum kv_status sync_vault(struct sync *sync, struct kv_error *err)
     if (told)
         KV_TRY(each_version(sync, look_for_deleted, err));
     KV_TRY(tell_changes(sync, before, err));
+    if (kv_core_config(sync->tool->core)->vaults[sync->vault].adopt == KV_ADOPT_MANUAL)
+        KV_TRY(each_version(sync, look_for_waiting, err));
     return each_version(sync, look_at_state, err);
 }
 

@@ -93,7 +93,8 @@ KV_MUST_USE enum kv_status kv_versions_print(struct kv_versions *versions, struc
 /* --- the commands, one file each; main.c has their rows --- */
 extern const struct kv_option kv_cmd_login_check_options[];
 extern const struct kv_option kv_cmd_keys_options[], kv_cmd_create_options[], kv_cmd_resolve_options[];
-extern const struct kv_option kv_cmd_recipient_options[];
+extern const struct kv_option kv_cmd_rotate_options[];
+extern const struct kv_option kv_cmd_recipient_options[], kv_cmd_explain_options[];
 extern const struct kv_option kv_cmd_wrap_options[], kv_cmd_unwrap_options[], kv_cmd_run_options[];
 enum kv_status kv_cmd_config_check(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_login_check(struct kv_tool *tool, struct kv_error *err);
@@ -103,7 +104,13 @@ enum kv_status kv_cmd_keys(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_mechs(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_create(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_rotate(struct kv_tool *tool, struct kv_error *err);
+extern const struct kv_option kv_cmd_key_backup_options[], kv_cmd_key_backup_check_options[];
+enum kv_status kv_cmd_key_backup(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_key_backup_check(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_key_backup_restore(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_recover(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_resolve(struct kv_tool *tool, struct kv_error *err);
+enum kv_status kv_cmd_explain(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_sync(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_recipient(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_wrap(struct kv_tool *tool, struct kv_error *err);

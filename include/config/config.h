@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 
+enum kv_adopt { KV_ADOPT_AUTO, KV_ADOPT_MANUAL };
 enum kv_old_versions { KV_OLD_ALL, KV_OLD_OPEN_ONLY, KV_OLD_NONE };
 enum kv_certificates { KV_CERTIFICATES_VAULT, KV_CERTIFICATES_NONE };
 enum kv_random { KV_RANDOM_LOCAL, KV_RANDOM_HSM, KV_RANDOM_NONE };
@@ -42,6 +43,7 @@ struct kv_vault_config {
     char *api_version;        /* "7.6" */
     struct kv_pair_list keys; /* name patterns; empty: all */
     enum kv_old_versions old_versions;
+    enum kv_adopt adopt;
     enum kv_certificates certificates;
     char *certificate_folder; /* NULL: none */
     bool self_signed;

@@ -45,6 +45,10 @@ KV_MUST_USE enum kv_status kv_keyring_version(struct kv_keyring *keyring, const 
 KV_MUST_USE enum kv_status kv_keyring_siblings(struct kv_keyring *keyring, const char *name,
                                                const struct kv_task *task, struct kv_version_list *ret,
                                                struct kv_error *err);
+/* The same as the vault lists them now, and no failure is passed over; those that are gone stay in the list with their state. */
+KV_MUST_USE enum kv_status kv_keyring_listed(struct kv_keyring *keyring, const char *name,
+                                             const struct kv_task *task, struct kv_version_list *ret,
+                                             struct kv_error *err);
 /* Could anything of this vault have a certificate, by the settings? */
 bool kv_keyring_certifies(const struct kv_keyring *keyring);
 /* The certificate of each version, counted, NULL where there is none: `ret` has room for as many, all NULL. With `ask` it may be got from the vault or be made, with a
@@ -75,6 +79,10 @@ KV_MUST_USE enum kv_status kv_keyring_make(struct kv_keyring *keyring, const str
 /* Can a key be called this here? KV_NOT_FOUND with the reason: the grammar of names, or `keys =`. */
 KV_MUST_USE enum kv_status kv_keyring_check_name(const struct kv_keyring *keyring, const char *name,
                                                  struct kv_error *err);
+/* With `adopt = manual`: names mean this version from now on, for all who share the map, whose journal says so. No request. KV_CONFIG: `adopt = auto`;
+ * KV_DISABLED: it could not seal or sign; KV_READ_ONLY: the map cannot be written. */
+KV_MUST_USE enum kv_status kv_keyring_promote(struct kv_keyring *keyring, const struct kv_version *version,
+                                              struct kv_error *err);
 /* Changes one version. `allow` and `forbid` are sets of KV_OP_*, on top of what it may do now. */
 struct kv_keyring_update {
     const int64_t *nbf, *exp; /* NULL: leave */
@@ -96,6 +104,11 @@ struct kv_keyring_deleted {
 };
 KV_MUST_USE enum kv_status kv_keyring_deleted(struct kv_keyring *keyring, const char *name,
                                               const struct kv_task *task, struct kv_keyring_deleted *ret,
+                                              struct kv_error *err);
+/* Out of soft delete (operator's work): asks for it, waits until the vault shows the key again, at most until the task's deadline, and gives all its versions as they are
+ * then. A key that is there already is as good. KV_NOT_FOUND: there is neither the key nor a deleted one; KV_TIMED_OUT: recovered, and not there yet. */
+KV_MUST_USE enum kv_status kv_keyring_recover(struct kv_keyring *keyring, const char *name,
+                                              const struct kv_task *task, struct kv_version_list *ret,
                                               struct kv_error *err);
 /* A new key made by the service (operator's work). KV_CONFLICT when the name exists. */
 KV_MUST_USE enum kv_status kv_keyring_create(struct kv_keyring *keyring, const struct kv_vault_create *create,

@@ -26,6 +26,7 @@ struct kv_vault_key {
     char hsm_platform[8];               /* "0" software, "1", "2"; "": not told */
     int bits;                           /* RSA modulus; EC field; oct: key_size, 0 when not told */
     char recovery_level[48];
+    bool exportable; /* may be released to an enclave */
 };
 void kv_vault_key_free(struct kv_vault_key *key); /* contents, not the struct */
 
@@ -94,6 +95,22 @@ KV_MUST_USE enum kv_status kv_vault_get_deleted(struct kv_vault *vault, const ch
                                                 const struct kv_task *task, struct kv_vault_deleted *ret,
                                                 struct kv_error *err);
 
+/* All keys in soft delete (contract §6 row 8), in pages as those of keys. */
+struct kv_vault_deleted_item {
+    char name[KV_NAME_SIZE];
+    struct kv_vault_deleted dates;
+};
+struct kv_vault_deleted_page {
+    struct kv_vault_deleted_item *items;
+    size_t count;
+    char *next; /* NULL: the last page */
+    size_t broken;
+};
+void kv_vault_deleted_page_free(struct kv_vault_deleted_page *page);
+KV_MUST_USE enum kv_status kv_vault_list_deleted(struct kv_vault *vault, const char *next,
+                                                 const struct kv_task *task,
+                                                 struct kv_vault_deleted_page *ret, struct kv_error *err);
+
 /* Changes. Never repeated blindly: after a lost reply the error says so (`maybe_done`, and its text) and the caller lists. */
 struct kv_vault_create {
     const char *name;
@@ -145,6 +162,37 @@ struct kv_vault_update {
 };
 KV_MUST_USE enum kv_status kv_vault_update_key(struct kv_vault *vault, const struct kv_vault_update *update,
                                                const struct kv_task *task, struct kv_vault_key *ret,
+                                               struct kv_error *err);
+
+/* Out of soft delete, with all versions (contract §6 row 10). The answer comes at once, the key after seconds. */
+KV_MUST_USE enum kv_status kv_vault_recover_key(struct kv_vault *vault, const char *name,
+                                                const struct kv_task *task, struct kv_error *err);
+
+/* Key Vault's own backup of a key with all versions (contract §11): base64url as the service gives it, opaque, and good for the service alone. kv_text_free. */
+enum { KV_VAULT_BLOB_MAX = 3 << 20 };
+KV_MUST_USE enum kv_status kv_vault_backup_key(struct kv_vault *vault, const char *name,
+                                               const struct kv_task *task, char **ret, struct kv_error *err);
+/* ret: the newest version, of a name that only the blob says. KV_CONFLICT: the name is taken, perhaps by a deleted key. */
+KV_MUST_USE enum kv_status kv_vault_restore_key(struct kv_vault *vault, const char *blob,
+                                                const struct kv_task *task, struct kv_vault_key *ret,
+                                                struct kv_error *err);
+
+/* A rotation policy (contract §6). ISO 8601 durations as they are written ("P90D"); "": not told. */
+enum { KV_DURATION_SIZE = 32 };
+struct kv_vault_policy {
+    char rotate_after[KV_DURATION_SIZE];  /* after creation; excludes the next */
+    char rotate_before[KV_DURATION_SIZE]; /* before expiry */
+    char notify_before[KV_DURATION_SIZE];
+    char expire_after[KV_DURATION_SIZE]; /* of versions that a rotation makes */
+    int64_t created, updated;            /* 0: there is none, only what holds without one */
+};
+KV_MUST_USE enum kv_status kv_vault_get_policy(struct kv_vault *vault, const char *name,
+                                               const struct kv_task *task, struct kv_vault_policy *ret,
+                                               struct kv_error *err);
+/* Replaces the whole policy; *ret is what the service made of it. */
+KV_MUST_USE enum kv_status kv_vault_set_policy(struct kv_vault *vault, const char *name,
+                                               const struct kv_vault_policy *policy,
+                                               const struct kv_task *task, struct kv_vault_policy *ret,
                                                struct kv_error *err);
 
 /* encrypt, decrypt, sign, verify, wrapkey, unwrapkey: one request on an exact version. `operation` is one KV_OP_* bit.

@@ -37,6 +37,9 @@ const struct kv_setting kv_settings[] = {
     { VAULT("old_versions", "all|open-only|none", "all",
             "older versions: all, only for decrypt, unwrap and verify, or none"),
       KV_SETTING_CHOICE, IN_VAULT(old_versions) },
+    { VAULT("adopt", "auto|manual", "auto",
+            "which version is current: the newest, or the one that `kvp11 rotate` has promoted"),
+      KV_SETTING_CHOICE, IN_VAULT(adopt) },
     { VAULT("certificates", "vault|none", "vault",
             "whether the certificates that the vault keeps beside its keys are shown"),
       KV_SETTING_CHOICE, IN_VAULT(certificates) },
@@ -238,6 +241,7 @@ const struct kv_setting kv_settings[] = {
 _Static_assert(sizeof kv_settings / sizeof *kv_settings <= KV_SETTING_ROOM, "KV_SETTING_ROOM has to grow");
 _Static_assert(KV_LOG_ERROR == 0 && KV_LOG_WARN == 1 && KV_LOG_INFO == 2 && KV_LOG_DEBUG == 3,
                "words in order");
+_Static_assert(KV_ADOPT_AUTO == 0 && KV_ADOPT_MANUAL == 1, "words in order");
 _Static_assert(KV_OLD_ALL == 0 && KV_OLD_OPEN_ONLY == 1 && KV_OLD_NONE == 2, "words in order");
 _Static_assert(KV_CERTIFICATES_VAULT == 0 && KV_CERTIFICATES_NONE == 1, "words in order");
 _Static_assert(KV_RANDOM_LOCAL == 0 && KV_RANDOM_HSM == 1 && KV_RANDOM_NONE == 2, "words in order");

@@ -68,10 +68,32 @@ enum kv_status kv_keyring_hear(struct kv_keyring *keyring, struct kv_merge_input
     input->vault = keyring->parts.config->name;
     input->url = keyring->parts.config->url;
     input->known = &rows.list;
+    input->keeps_current = keyring->parts.config->adopt == KV_ADOPT_MANUAL;
     input->now = visited.at;
     KV_TRY(kv_merge(input, &merged, err));
     /* A name that was never seen leaves no trace: it may be created any moment. */
     return kv_keyring_keep(keyring, input->name, &merged, visit && merged.all.count ? &visited : NULL);
+}
+
+/* With `adopt = manual` the name may mean another version than the newest, of which a GET on the name says nothing: that one is asked for, too. */
+static enum kv_status ask_promoted(struct kv_keyring *keyring, const struct kv_vault_key *newest,
+                                   const struct kv_task *task, struct kv_error *err)
+{
+    KV_AUTO_ROWS struct kv_rows rows = { 0 };
+
+    if (keyring->parts.config->adopt != KV_ADOPT_MANUAL)
+        return KV_OK;
+    KV_TRY(kv_keyring_rows(keyring, newest->name, &rows, err));
+    const struct kv_version *current = kv_merge_current(&rows.list);
+    if (!current || kv_text_equal_case(current->version, newest->version))
+        return KV_OK;
+    struct kv_error why = { 0 };
+    enum kv_status status = kv_keyring_ask_version(keyring, newest->name, current->version, task, &why);
+    if (status == KV_OK || status == KV_NOT_FOUND) /* which the map has noted */
+        return KV_OK;
+    if (err)
+        *err = why;
+    return status;
 }
 
 enum kv_status kv_keyring_ask_current(struct kv_keyring *keyring, const char *name,
@@ -87,7 +109,9 @@ enum kv_status kv_keyring_ask_current(struct kv_keyring *keyring, const char *na
     input.items = &item;
     input.count = status == KV_OK ? 1 : 0;
     enum kv_status heard = kv_keyring_hear(keyring, &input, true, status == KV_OK ? err : NULL);
-    return status == KV_OK ? heard : status;
+    if (status != KV_OK)
+        return status;
+    return heard == KV_OK ? ask_promoted(keyring, &item, task, err) : heard;
 }
 
 enum kv_status kv_keyring_ask_version(struct kv_keyring *keyring, const char *name, const char *version,

@@ -159,3 +159,16 @@ enum kv_status kv_keyring_siblings(struct kv_keyring *keyring, const char *name,
     rows.list = (struct kv_version_list){ 0 };
     return KV_OK;
 }
+
+enum kv_status kv_keyring_listed(struct kv_keyring *keyring, const char *name, const struct kv_task *task,
+                                 struct kv_version_list *ret, struct kv_error *err)
+{
+    KV_AUTO_ROWS struct kv_rows rows = { 0 };
+
+    KV_TRY(kv_keyring_check_name(keyring, name, err));
+    KV_TRY(kv_keyring_ask_versions(keyring, name, task, err));
+    KV_TRY(kv_keyring_rows(keyring, name, &rows, err));
+    *ret = rows.list;
+    rows.list = (struct kv_version_list){ 0 };
+    return KV_OK;
+}

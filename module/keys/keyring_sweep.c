@@ -106,6 +106,7 @@ static enum kv_status take_settled(struct walk *walk, const struct kv_version *c
                                     .heard = KV_HEARD_CURRENT,
                                     .items = &heard,
                                     .count = 1,
+                                    .keeps_current = config->adopt == KV_ADOPT_MANUAL,
                                     .now = kv_keyring_now(walk->keyring) };
     KV_CLEANUP(kv_merge_result_free) struct kv_merge_result merged = { 0 };
 

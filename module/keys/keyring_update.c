@@ -77,6 +77,38 @@ static enum kv_status send(struct kv_keyring *keyring, const struct kv_vault_upd
     return kv_keyring_hand_out(keyring, row, false, ret);
 }
 
+/* What names mean from now on, so only what can seal and sign. */
+static enum kv_status check_promotable(struct kv_keyring *keyring, const struct kv_version *row,
+                                       struct kv_error *err)
+{
+    enum kv_state state = kv_state_of(row->enabled, row->nbf, row->exp, kv_keyring_now(keyring));
+
+    if (keyring->parts.config->adopt != KV_ADOPT_MANUAL)
+        return kv_fail(err, KV_CONFIG,
+                       "vault '%s' has 'adopt = auto': the newest version is current, and no other can be "
+                       "promoted; set 'adopt = manual' for that",
+                       row->vault);
+    if (kv_merge_is_there(row) && state == KV_STATE_ENABLED)
+        return KV_OK;
+    return kv_fail(err, KV_DISABLED, "version '%s/%s@%s' is %s, so it cannot become current", row->vault,
+                   row->name, row->version, kv_state_name(kv_merge_is_there(row) ? state : row->state));
+}
+
+enum kv_status kv_keyring_promote(struct kv_keyring *keyring, const struct kv_version *version,
+                                  struct kv_error *err)
+{
+    KV_AUTO_VERSION struct kv_version *row = NULL, *copy = NULL;
+
+    KV_TRY(look_up(keyring, version, &row, err));
+    KV_TRY(check_promotable(keyring, row, err));
+    copy = kv_version_copy(row);
+    if (!copy)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    copy->current = true;
+    copy->seen = kv_keyring_now(keyring);
+    return kv_map_store(keyring->parts.map, &copy, 1, err);
+}
+
 enum kv_status kv_keyring_update(struct kv_keyring *keyring, const struct kv_version *version,
                                  const struct kv_keyring_update *change, const struct kv_task *task,
                                  struct kv_version **ret, struct kv_error *err)

@@ -274,8 +274,11 @@ static bool is_newer(const struct kv_version *a, const struct kv_version *b)
 static const struct kv_version *choose_current(const struct work *work)
 {
     const struct kv_merge_input *input = work->input;
-    const struct kv_version *best = NULL;
+    const struct kv_version *best = NULL, *former = kv_merge_current(input->known);
 
+    /* Also when it is gone: what came in its place was promoted by nobody. */
+    if (former && input->keeps_current)
+        return former;
     if (input->status == KV_OK && input->heard == KV_HEARD_CURRENT) {
         for (size_t i = 0; i < work->count; i++)
             if (work->entries[i].heard)
@@ -288,8 +291,6 @@ static const struct kv_version *choose_current(const struct work *work)
             continue;
         best = version;
     }
-    const struct kv_version *former = kv_merge_current(input->known);
-
     /* One version alone says nothing of the others: it is current only when it is newer than the one that is known to be. */
     if (!best || (input->heard != KV_HEARD_ALL && !former))
         return former;

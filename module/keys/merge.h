@@ -21,6 +21,8 @@ struct kv_merge_input {
     const struct kv_vault_key *items;
     size_t count;
     const char *version; /* KV_HEARD_VERSION: the one that was asked for */
+    bool
+        keeps_current; /* `adopt = manual`: whichever is current stays so, and only an operator changes that */
     int64_t now;
 };
 

@@ -224,6 +224,7 @@ static enum kv_status read_attributes(const struct kv_json *document, struct kv_
     KV_TRY(read_time(attributes, "created", &key->created, err));
     KV_TRY(read_time(attributes, "updated", &key->updated, err));
     KV_TRY(read_bool(document, "managed", &key->managed, err));
+    KV_TRY(read_bool(attributes, "exportable", &key->exportable, err));
     if (level && !kv_json_text(level))
         return bad(err, "recoveryLevel");
     if (level)

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-static enum kv_status check_target(const char *name, const char *version, struct kv_error *err)
+enum kv_status kv_ops_check(const char *name, const char *version, struct kv_error *err)
 {
     if (!kv_kid_name_valid(name))
         return kv_fail(err, KV_ARGUMENTS, "'%.150s' is not a key's name: 1 to 127 letters, digits and '-'",
@@ -13,8 +13,8 @@ static enum kv_status check_target(const char *name, const char *version, struct
 }
 
 /* "https://host/keys/name/version/verb?api-version=7.6"; parts that are NULL are left out. */
-static char *make_url_of(const struct kv_vault *vault, const char *kind, const char *name,
-                         const char *version, const char *verb)
+char *kv_ops_url(const struct kv_vault *vault, const char *kind, const char *name, const char *version,
+                 const char *verb)
 {
     const struct kv_vault_config *config = vault->parts.config;
     const char *const parts[] = { config->url,        kind,
@@ -32,10 +32,10 @@ static char *make_url_of(const struct kv_vault *vault, const char *kind, const c
 
 static char *make_url(const struct kv_vault *vault, const char *name, const char *version, const char *verb)
 {
-    return make_url_of(vault, "/keys", name, version, verb);
+    return kv_ops_url(vault, "/keys", name, version, verb);
 }
 
-static enum kv_status in_reply(const struct kv_vault *vault, const struct kv_request *request,
+enum kv_status kv_ops_in_reply(const struct kv_vault *vault, const struct kv_request *request,
                                enum kv_status status, struct kv_error *err)
 {
     if (err)
@@ -75,7 +75,7 @@ static void settle_cost(struct kv_vault *vault, const struct kv_request *request
 }
 
 /* A request whose reply is the bundle of the key that was asked for. */
-static enum kv_status send_for_key(struct kv_vault *vault, const struct kv_request *request,
+enum kv_status kv_ops_send_for_key(struct kv_vault *vault, const struct kv_request *request,
                                    struct kv_vault_key *ret, struct kv_error *err)
 {
     KV_AUTO_JSON struct kv_json *document = NULL;
@@ -87,7 +87,7 @@ static enum kv_status send_for_key(struct kv_vault *vault, const struct kv_reque
     if (status == KV_OK)
         status = kv_kid_check(key.kid, request->name, request->version, err);
     if (status != KV_OK)
-        return in_reply(vault, request, status, err);
+        return kv_ops_in_reply(vault, request, status, err);
     settle_cost(vault, request, &key);
     *ret = key;
     key = (struct kv_vault_key){ 0 };
@@ -97,7 +97,7 @@ static enum kv_status send_for_key(struct kv_vault *vault, const struct kv_reque
 enum kv_status kv_vault_get_key(struct kv_vault *vault, const char *name, const char *version,
                                 const struct kv_task *task, struct kv_vault_key *ret, struct kv_error *err)
 {
-    KV_TRY(check_target(name, version, err));
+    KV_TRY(kv_ops_check(name, version, err));
     KV_AUTO_FREE char *url = make_url(vault, name, version, NULL);
     struct kv_request request = {
         .method = "GET",
@@ -109,18 +109,18 @@ enum kv_status kv_vault_get_key(struct kv_vault *vault, const char *name, const 
         .cost = least,
         .task = task,
     };
-    return send_for_key(vault, &request, ret, err);
+    return kv_ops_send_for_key(vault, &request, ret, err);
 }
 
 enum kv_status kv_vault_get_certificate(struct kv_vault *vault, const char *name, const char *version,
                                         const struct kv_task *task, struct kv_vault_certificate *ret,
                                         struct kv_error *err)
 {
-    KV_TRY(check_target(name, version ? version : "", err));
+    KV_TRY(kv_ops_check(name, version ? version : "", err));
     if (vault->parts.config->managed_hsm)
         return kv_fail(err, KV_NOT_FOUND, "vault '%s' is a Managed HSM, which has no certificates",
                        vault->parts.config->name);
-    KV_AUTO_FREE char *url = make_url_of(vault, "/certificates", name, version, NULL);
+    KV_AUTO_FREE char *url = kv_ops_url(vault, "/certificates", name, version, NULL);
     KV_AUTO_JSON struct kv_json *document = NULL;
     struct kv_request request = {
         .method = "GET",
@@ -136,14 +136,14 @@ enum kv_status kv_vault_get_certificate(struct kv_vault *vault, const char *name
         return kv_fail(err, KV_NO_MEMORY, "no memory for a request");
     KV_TRY(kv_request_send(vault, &request, &document, err));
     enum kv_status status = kv_codec_read_certificate(document, name, version, ret, err);
-    return status == KV_OK ? KV_OK : in_reply(vault, &request, status, err);
+    return status == KV_OK ? KV_OK : kv_ops_in_reply(vault, &request, status, err);
 }
 
 enum kv_status kv_vault_get_deleted(struct kv_vault *vault, const char *name, const struct kv_task *task,
                                     struct kv_vault_deleted *ret, struct kv_error *err)
 {
-    KV_TRY(check_target(name, NULL, err));
-    KV_AUTO_FREE char *url = make_url_of(vault, "/deletedkeys", name, NULL, NULL);
+    KV_TRY(kv_ops_check(name, NULL, err));
+    KV_AUTO_FREE char *url = kv_ops_url(vault, "/deletedkeys", name, NULL, NULL);
     KV_AUTO_JSON struct kv_json *document = NULL;
     struct kv_request request = {
         .method = "GET",
@@ -158,14 +158,14 @@ enum kv_status kv_vault_get_deleted(struct kv_vault *vault, const char *name, co
         return kv_fail(err, KV_NO_MEMORY, "no memory for a request");
     KV_TRY(kv_request_send(vault, &request, &document, err));
     enum kv_status status = kv_codec_read_deleted(document, name, ret, err);
-    return status == KV_OK ? KV_OK : in_reply(vault, &request, status, err);
+    return status == KV_OK ? KV_OK : kv_ops_in_reply(vault, &request, status, err);
 }
 
 enum kv_status kv_vault_list_page(struct kv_vault *vault, const struct kv_vault_list *list,
                                   const struct kv_task *task, struct kv_vault_page *ret, struct kv_error *err)
 {
     if (list->name)
-        KV_TRY(check_target(list->name, NULL, err));
+        KV_TRY(kv_ops_check(list->name, NULL, err));
     if (list->next && !kv_kid_same_origin(list->next, vault->parts.config->url))
         return kv_fail(err, KV_PROTOCOL,
                        "vault '%s' continues its list at '%.200s', another host; not followed",
@@ -194,7 +194,7 @@ enum kv_status kv_vault_list_page(struct kv_vault *vault, const struct kv_vault_
 enum kv_status kv_vault_create_key(struct kv_vault *vault, const struct kv_vault_create *create,
                                    const struct kv_task *task, struct kv_vault_key *ret, struct kv_error *err)
 {
-    KV_TRY(check_target(create->name, NULL, err));
+    KV_TRY(kv_ops_check(create->name, NULL, err));
     KV_AUTO_FREE char *url = make_url(vault, create->name, NULL, "create");
     KV_AUTO_TEXT char *body = kv_codec_write_create(create);
     struct kv_request request = {
@@ -206,13 +206,13 @@ enum kv_status kv_vault_create_key(struct kv_vault *vault, const struct kv_vault
         .cost = cost_of_new(KV_LIMIT_CREATE, is_hsm(create->kty)),
         .task = task,
     };
-    return send_for_key(vault, &request, ret, err);
+    return kv_ops_send_for_key(vault, &request, ret, err);
 }
 
 enum kv_status kv_vault_import_key(struct kv_vault *vault, const struct kv_vault_import *import,
                                    const struct kv_task *task, struct kv_vault_key *ret, struct kv_error *err)
 {
-    KV_TRY(check_target(import->name, NULL, err));
+    KV_TRY(kv_ops_check(import->name, NULL, err));
     KV_AUTO_FREE char *url = make_url(vault, import->name, NULL, NULL);
     KV_AUTO_BUFFER struct kv_buffer body = { 0 };
     enum kv_status status = kv_codec_write_import(import, &body);
@@ -227,13 +227,13 @@ enum kv_status kv_vault_import_key(struct kv_vault *vault, const struct kv_vault
         .cost = cost_of_new(KV_LIMIT_IMPORT, false),
         .task = task,
     };
-    return send_for_key(vault, &request, ret, err);
+    return kv_ops_send_for_key(vault, &request, ret, err);
 }
 
 enum kv_status kv_vault_rotate_key(struct kv_vault *vault, const char *name, const struct kv_task *task,
                                    struct kv_vault_key *ret, struct kv_error *err)
 {
-    KV_TRY(check_target(name, NULL, err));
+    KV_TRY(kv_ops_check(name, NULL, err));
     KV_AUTO_FREE char *url = make_url(vault, name, NULL, "rotate");
     struct kv_request request = {
         .method = "POST",
@@ -244,13 +244,13 @@ enum kv_status kv_vault_rotate_key(struct kv_vault *vault, const char *name, con
                             false), /* [U]: a rotation makes a key, so it is taken for a creation */
         .task = task,
     };
-    return send_for_key(vault, &request, ret, err);
+    return kv_ops_send_for_key(vault, &request, ret, err);
 }
 
 enum kv_status kv_vault_update_key(struct kv_vault *vault, const struct kv_vault_update *update,
                                    const struct kv_task *task, struct kv_vault_key *ret, struct kv_error *err)
 {
-    KV_TRY(check_target(update->name, update->version, err));
+    KV_TRY(kv_ops_check(update->name, update->version, err));
     KV_AUTO_FREE char *url = make_url(vault, update->name, update->version, NULL);
     KV_AUTO_TEXT char *body = kv_codec_write_update(update);
     struct kv_request request = {
@@ -264,7 +264,7 @@ enum kv_status kv_vault_update_key(struct kv_vault *vault, const struct kv_vault
         .cost = least,
         .task = task,
     };
-    return send_for_key(vault, &request, ret, err);
+    return kv_ops_send_for_key(vault, &request, ret, err);
 }
 
 /* ---- operations with a key ---- */
@@ -298,7 +298,7 @@ static enum kv_status send_op(struct kv_vault *vault, const struct kv_request *r
     if (status == KV_OK && (kid[0] || !verifies))
         status = kv_kid_check(kid, request->name, request->version, err);
     if (status != KV_OK)
-        return in_reply(vault, request, status, err);
+        return kv_ops_in_reply(vault, request, status, err);
     *ret = result;
     result = (struct kv_vault_result){ 0 };
     return KV_OK;
@@ -308,7 +308,7 @@ enum kv_status kv_vault_key_op(struct kv_vault *vault, const struct kv_vault_op 
                                const struct kv_task *task, struct kv_vault_result *ret, struct kv_error *err)
 {
     const char *verb = verb_of(op->operation);
-    KV_TRY(check_target(op->name, op->version ? op->version : "", err));
+    KV_TRY(kv_ops_check(op->name, op->version ? op->version : "", err));
     if (!verb)
         return kv_fail(err, KV_ARGUMENTS, "key '%s': there is no such operation", op->name);
     KV_AUTO_FREE char *url = make_url(vault, op->name, op->version, verb);

@@ -70,6 +70,16 @@ const char *kv_codec_op_name(size_t i, unsigned *ret_operation);
 char *kv_codec_write_create(const struct kv_vault_create *create);
 char *kv_codec_write_update(const struct kv_vault_update *update);
 char *kv_codec_write_random(size_t len);
+/* ---- codec_life.c ---- */
+KV_MUST_USE enum kv_status kv_codec_read_deleted_page(const struct kv_json *document,
+                                                      struct kv_vault_deleted_page *ret,
+                                                      struct kv_error *err);
+KV_MUST_USE enum kv_status kv_codec_read_backup(const struct kv_json *document, char **ret,
+                                                struct kv_error *err);
+char *kv_codec_write_restore(const char *blob);
+KV_MUST_USE enum kv_status kv_codec_read_policy(const struct kv_json *document, struct kv_vault_policy *ret,
+                                                struct kv_error *err);
+char *kv_codec_write_policy(const struct kv_vault_policy *policy);
 
 /* ---- error.c ---- */
 
@@ -100,6 +110,17 @@ struct kv_request {
     const struct kv_task *task;
     bool greeting; /* ends with the challenge: nothing is asked but that */
 };
+
+/* ---- ops.c: what all verbs on keys share ---- */
+KV_MUST_USE enum kv_status kv_ops_check(const char *name, const char *version, struct kv_error *err);
+/* "https://host<kind>/name/version/verb?api-version=7.6"; parts that are NULL are left out. */
+char *kv_ops_url(const struct kv_vault *vault, const char *kind, const char *name, const char *version,
+                 const char *verb);
+KV_MUST_USE enum kv_status kv_ops_in_reply(const struct kv_vault *vault, const struct kv_request *request,
+                                           enum kv_status status, struct kv_error *err);
+KV_MUST_USE enum kv_status kv_ops_send_for_key(struct kv_vault *vault, const struct kv_request *request,
+                                               struct kv_vault_key *ret, struct kv_error *err);
+
 /* Challenge, token, repeats, audit; KV_OK with the parsed document of a 2xx reply. */
 KV_MUST_USE enum kv_status kv_request_send(struct kv_vault *vault, const struct kv_request *request,
                                            struct kv_json **ret, struct kv_error *err);

@@ -159,8 +159,8 @@ def man_tool(tree):
     """every command and option of kvp11 is in kvp11(1)"""
     page_path = "tools/kvp11.1"
     page = tree.text(page_path)
-    commands = set(re.findall(r"^\s*\{\s*\"([a-z][a-z-]*(?: [a-z]+)?)\",", tree.text("tools/main.c"), re.M))
-    named = set(re.findall(r"^\.It Cm ([a-z][a-z-]*(?: (?!Op|Ar|Ns|Fl)[a-z]+)?)", page, re.M))
+    commands = set(re.findall(r"^\s*\{\s*\"([a-z][a-z-]*(?: [a-z-]+)?)\",", tree.text("tools/main.c"), re.M))
+    named = set(re.findall(r"^\.It Cm ([a-z][a-z-]*(?: (?!Op|Ar|Ns|Fl)[a-z-]+)?)", page, re.M))
     if not commands:
         yield "tools/main.c:1: no command found"
     yield from differences(commands, "tools/main.c", named, page_path, "command")

@@ -2,6 +2,7 @@
 import json
 
 from keys import rows_of
+from recover import split
 
 
 def rotates(tool, sent, **key):
@@ -65,4 +66,111 @@ def unknown(tool):
     tool.refuses(66, ["nobody"], "rotate", "nobody", config=tool.operator)
 
 
-SCENARIOS = (rsa, rsa_signing, ec, wrong_bytes, refused, unknown)
+def manual(tool):
+    """The operator's configuration with adopt = manual, and a key of one version."""
+    config = tool.vault.configure("manual.conf", identity="operator", adopt="manual")
+    version = tool.vault.create("k", kty="RSA", key_size=2048)
+    assert current(tool, config) == version, "the first that is seen is current"
+    return config, version
+
+
+def current(tool, config):
+    row, = json.loads(tool.prints("--json", "keys", "k", "--current", "--refresh", config=config))
+    return row["version"]
+
+
+def later(tool, seconds):
+    tool.vault.control("POST", "/clock", {"offset": seconds})
+
+
+def sealed_for(tool, config):
+    done = tool.run("seal", "-r", "k", "--break-glass", "none", "--out", "f.age", input=b"x", config=config)
+    assert done.returncode == 0, done
+    return json.loads(tool.prints("--json", "explain", "f.age", config=config))[0]["version"]
+
+
+def foreign_rotation_waits(tool):
+    """adopt = manual: a version that somebody else made is used for nothing before it is adopted, and sync tells that it waits"""
+    config, first = manual(tool)
+    later(tool, 5)
+    second = tool.vault.rotate("k")
+    assert current(tool, config) == first and sealed_for(tool, config) == first
+    row, = [row for row in json.loads(tool.run("--json", "sync", config=config).stdout) if row["level"] != "ok"]
+    assert (row["level"], row["version"]) == ("warning", f"k@{second}") and first in row["found"], row
+    assert row["next"] == f"kvp11 --vault prod rotate k --adopt {second}", row
+    assert tool.run("sync", config=config).returncode == 1
+    tool.vault.requests()
+    old, new = json.loads(tool.prints("--json", "rotate", "k", "--adopt", "newest", config=config))
+    assert (old["version"], old["current"], new["version"], new["current"]) == (first, False, second, True), (old, new)
+    posts = [r["path"].split("?")[0] for r in tool.vault.requests() if r["method"] == "POST" and r["kind"] == "vault" and r["status"] == 200]
+    assert posts == [f"/keys/k/{second}/unwrapkey"], posts
+    assert current(tool, config) == second and sealed_for(tool, config) == second
+    assert tool.run("sync", config=config).returncode == 0
+    journal = tool.prints("map", "verify", config=config)
+    assert journal
+    tool.prints("rotate", "k", "--adopt", first, config=config)
+    assert current(tool, config) == first, "the way back"
+
+
+def manual_rotation(tool):
+    """adopt = manual: rotate promotes after the proof; not when the proof fails; not before --activate-after"""
+    config, first = manual(tool)
+    later(tool, 5)
+    _, new = json.loads(tool.prints("--json", "rotate", "k", config=config))
+    second = new["version"]
+    assert new["current"] is True and current(tool, config) == second
+    later(tool, 10)
+    tool.vault.control("POST", "/faults", {"method": "POST", "path": "/unwrapkey", "kind": "bad_value"})
+    tool.refuses(65, ["is not promoted"], "rotate", "k", config=config)
+    assert current(tool, config) == second
+    later(tool, 15)
+    done = tool.run("--json", "rotate", "k", "--activate-after", "2h", config=config)
+    third = json.loads(done.stdout)[1]["version"]
+    command = f"kvp11 --vault prod rotate k --adopt {third} --activate-after 2h"
+    assert done.returncode == 0 and command in done.stderr.decode(), done
+    assert current(tool, config) == second
+    tool.refuses(75, ["is to wait until"], *command.split()[3:], config=config)
+    assert current(tool, config) == second
+    tool.prints(*command.split()[3:5], "--adopt", third, config=config)
+    assert current(tool, config) == third
+
+
+def made_anew_is_not_adopted(tool):
+    """adopt = manual: a key that was purged and made anew under its name is not taken for it"""
+    config, first = manual(tool)
+    tool.vault.control("POST", "/vaults/prod/keys/k/delete")
+    tool.vault.control("POST", "/vaults/prod/keys/k/purge")
+    later(tool, 5)
+    second = tool.vault.create("k", kty="RSA", key_size=2048)
+    tool.run("sync", config=config)
+    rows = {row["version"]: row for row in json.loads(tool.prints("--json", "keys", "k", "--refresh", config=config))}
+    assert rows[first]["current"] is True and rows[first]["state"] == "missing" and rows[second]["current"] is False, rows
+    assert tool.run("seal", "-r", "k", "--break-glass", "none", "--out", "f.age", input=b"x", config=config).returncode != 0
+
+
+def auto_needs_nothing(tool):
+    """adopt = auto: --adopt proves the newest, which is current, and refuses another; --activate-after is refused before anything is made"""
+    first = tool.vault.create("k", kty="RSA", key_size=2048)
+    later(tool, 5)
+    second = tool.vault.rotate("k")
+    row, = json.loads(tool.prints("--json", "rotate", "k", "--adopt", "newest", config=tool.operator))
+    assert row["version"] == second
+    tool.refuses(78, ["adopt = auto"], "rotate", "k", "--adopt", first, config=tool.operator)
+    tool.refuses(78, ["adopt = auto"], "rotate", "k", "--activate-after", "1d", config=tool.operator)
+    tool.refuses(64, ["no age"], "rotate", "k", "--activate-after", "soon", config=tool.operator)
+    tool.refuses(66, ["no version 'abc'"], "rotate", "k", "--adopt", "abc", config=tool.operator)
+    assert len(rows_of(tool)) == 2
+
+
+def proof_is_not_the_operators(tool):
+    """the operator rotates, the vault's own credential proves"""
+    config = split(tool)
+    tool.vault.create("k", kty="RSA", key_size=2048)
+    tool.vault.requests()
+    tool.prints("rotate", "k", config=config)
+    who = {r["path"].split("?")[0].rsplit("/", 1)[1]: r["identity"] for r in tool.vault.requests() if r["kind"] == "vault" and r["status"] == 200}
+    assert (who["rotate"], who["unwrapkey"]) == ("operator", "workload"), who
+
+
+SCENARIOS = (rsa, rsa_signing, ec, wrong_bytes, refused, unknown, foreign_rotation_waits, manual_rotation, made_anew_is_not_adopted,
+             auto_needs_nothing, proof_is_not_the_operators)

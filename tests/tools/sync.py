@@ -54,7 +54,7 @@ def tells_deleted(tool):
     tool.vault.control("POST", "/vaults/prod/keys/k/delete")
     rows = {row["version"]: row for row in found(tool, 2) if row["level"] != "ok"}
     assert rows[f"k@{old}"]["level"] == "critical" and rows[f"k@{new}"]["level"] == "warning", rows
-    assert 6 <= rows[f"k@{old}"]["days_left"] <= 90 and "az keyvault key recover" in rows[f"k@{old}"]["next"], rows
+    assert 6 <= rows[f"k@{old}"]["days_left"] <= 90 and "kvp11 recover" in rows[f"k@{old}"]["next"], rows
     asked = [r["path"] for r in tool.vault.requests() if r["path"].startswith("/deletedkeys")]
     assert asked == ["/deletedkeys/k"], asked
     tool.vault.control("POST", "/vaults/prod/keys/k/recover")

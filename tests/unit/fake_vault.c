@@ -154,6 +154,10 @@ enum kv_status kv_vault_get_key(struct kv_vault *vault, const char *name, const 
     if (vault->forbidden && !strcmp(vault->forbidden, name))
         return kv_fail(err, KV_DENIED, "permission denied");
     const struct fake_key *key = find(vault, name, version);
+    if (key && vault->recovering) {
+        vault->recovering--;
+        key = NULL;
+    }
     if (!key)
         return kv_fail(err, KV_NOT_FOUND, "no such key");
     fill(key, true, ret);
@@ -168,6 +172,23 @@ enum kv_status kv_vault_get_deleted(struct kv_vault *vault, const char *name, co
         return kv_fail(err, KV_NOT_FOUND, "no such deleted key");
     *ret = (struct kv_vault_deleted){ 1, vault->purge };
     return KV_OK;
+}
+
+enum kv_status kv_vault_recover_key(struct kv_vault *vault, const char *name, const struct kv_task *task,
+                                    struct kv_error *err)
+{
+    KV_TRY(request(vault, "RECOVER", name, NULL, err));
+    if (!vault->purge)
+        return kv_fail(err, KV_NOT_FOUND, "no such deleted key");
+    vault->purge = 0;
+    for (size_t i = 0; i < vault->count; i++)
+        vault->keys[i].gone = vault->keys[i].gone && strcmp(vault->keys[i].name, name);
+    if (!vault->loses_recovery)
+        return KV_OK;
+    enum kv_status status = kv_fail(err, KV_TIMED_OUT, "the reply is lost");
+    if (err)
+        err->maybe_done = true;
+    return status;
 }
 
 enum kv_status kv_vault_get_certificate(struct kv_vault *vault, const char *name, const char *version,

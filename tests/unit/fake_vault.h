@@ -48,6 +48,8 @@ struct kv_vault {
     bool no_list;          /* lists are denied */
     bool no_certificates;  /* GETs of certificates are denied */
     int64_t purge;         /* of every key that is gone: the date; 0: none is in soft delete */
+    unsigned recovering;   /* of a key that was recovered: so many GETs still do not find it */
+    bool loses_recovery;   /* a recovery is made, and its reply is lost */
     bool wrong_thumbprint;
     size_t requests_left; /* 0: no limit; else the requests after so many time out */
     size_t page_size;     /* 0: everything on one page; else pages with an empty one before each */

@@ -252,12 +252,62 @@ static void test_what_is_needed_stays(void **state)
     assert_null(after);
 }
 
+static void test_promote(void **state)
+{
+    struct world *world = *state;
+    struct kv_error err = { 0 };
+    unsigned char hash[32];
+    int64_t before = 0, after = 0;
+
+    fill(world);
+    world->config.adopt = KV_ADOPT_MANUAL;
+    KV_AUTO_VERSION struct kv_version *first = current(world, "kek");
+    assert_string_equal(first->version, "a2"); /* nobody has promoted any yet */
+    world_key(world, "kek", "a3", 3000);
+    clock_seconds += 1000; /* past refresh_seconds */
+    world->vault.log[0] = 0;
+    KV_AUTO_VERSION struct kv_version *kept = current(world, "kek");
+    assert_string_equal(kept->version, "a2");
+    assert_string_equal(kept->label, "kek");
+    assert_requests(world, "GET kek, GET kek@a2");
+    KV_CLEANUP(kv_version_list_free) struct kv_version_list list = { 0 };
+    const struct kv_map_query query = { .vault = "prod", .name = "kek", .version = "a3" };
+    assert_int_equal(kv_map_find(world->map, &query, &list, NULL), KV_OK);
+    assert_int_equal(list.count, 1);
+    assert_string_equal(list.items[0]->label, "kek@a3");
+
+    assert_int_equal(kv_map_journal_head(world->map, &before, hash, NULL), KV_OK);
+    if (kv_keyring_promote(world->keyring, list.items[0], &err))
+        fail_msg("%s", err.text);
+    assert_requests(world, "");
+    assert_int_equal(kv_map_journal_head(world->map, &after, hash, NULL), KV_OK);
+    assert_int_equal(after - before, 2); /* promoted, demoted */
+    KV_AUTO_VERSION struct kv_version *now = current(world, "kek");
+    assert_string_equal(now->version, "a3");
+
+    world->vault.keys[1].disabled = true; /* a2 */
+    KV_CLEANUP(kv_version_list_free) struct kv_version_list asked = { 0 };
+    struct kv_task task = world_task(world);
+    assert_int_equal(kv_keyring_listed(world->keyring, "kek", &task, &asked, &err), KV_OK);
+    assert_int_equal(kv_keyring_promote(world->keyring, kept, &err), KV_DISABLED);
+    assert_non_null(strstr(err.text, "is disabled"));
+    world->config.adopt = KV_ADOPT_AUTO;
+    assert_int_equal(kv_keyring_promote(world->keyring, now, &err), KV_CONFIG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rotate), TEST(test_rotation_in_doubt),    TEST(test_create),
-        cmocka_unit_test(test_make),   TEST(test_import_knows_its_own), TEST(test_update_and_disable),
-        TEST(test_two_came_meanwhile), TEST(test_create_knows_its_own), TEST(test_what_is_needed_stays),
+        cmocka_unit_test(test_rotate),
+        TEST(test_rotation_in_doubt),
+        TEST(test_create),
+        cmocka_unit_test(test_make),
+        TEST(test_import_knows_its_own),
+        TEST(test_update_and_disable),
+        TEST(test_two_came_meanwhile),
+        TEST(test_create_knows_its_own),
+        TEST(test_what_is_needed_stays),
+        TEST(test_promote),
     };
 
     return cmocka_run_group_tests_name("keys/keyring_change", tests, NULL, NULL);

@@ -81,12 +81,81 @@ static void what_cannot_be_asked_changes_nothing(void **state)
     assert_states(world, "deleted");
 }
 
+/* The states of what came back: "enabled enabled". */
+static enum kv_status recover(struct world *world, size_t *ret_count)
+{
+    KV_CLEANUP(kv_version_list_free) struct kv_version_list list = { 0 };
+    struct kv_error err = { 0 };
+    struct kv_task task = world_task(world);
+    enum kv_status status = kv_keyring_recover(world->keyring, "kek", &task, &list, &err);
+
+    assert_true(status == KV_OK || *err.text);
+    *ret_count = list.count;
+    return status;
+}
+
+static void recovered_with_all_versions(void **state)
+{
+    struct world *world = *state;
+    size_t count = 0;
+
+    delete_all(world);
+    world->vault.purge = clock_seconds + 7 * 86400;
+    world->vault.recovering = 2;
+    assert_int_equal(recover(world, &count), KV_OK);
+    assert_int_equal(count, 2);
+    assert_requests(world, "RECOVER kek, GET kek, GET kek, GET kek, LIST kek, GET kek@a1");
+    assert_states(world, "enabled enabled");
+}
+
+static void never_shown_is_told(void **state)
+{
+    struct world *world = *state;
+    size_t count = 0;
+
+    delete_all(world);
+    world->vault.purge = clock_seconds + 7 * 86400;
+    world->vault.recovering = 100000;
+    assert_int_equal(recover(world, &count), KV_TIMED_OUT);
+    assert_true(world->vault.recovering < 100000 && world->vault.recovering > 99900);
+}
+
+static void lost_reply_is_looked_after(void **state)
+{
+    struct world *world = *state;
+    size_t count = 0;
+
+    delete_all(world);
+    world->vault.purge = clock_seconds + 7 * 86400;
+    world->vault.loses_recovery = true;
+    assert_int_equal(recover(world, &count), KV_OK);
+    assert_states(world, "enabled enabled");
+}
+
+static void nothing_to_recover(void **state)
+{
+    struct world *world = *state;
+    size_t count = 0;
+
+    delete_all(world);
+    assert_int_equal(recover(world, &count), KV_NOT_FOUND);
+    assert_states(world, "deleted");
+    world->vault.keys[0].gone = world->vault.keys[1].gone = false; /* somebody else was quicker */
+    assert_int_equal(recover(world, &count), KV_OK);
+    world->vault.down = KV_DENIED;
+    assert_int_equal(recover(world, &count), KV_DENIED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(in_soft_delete),
         TEST(under_way_then_purged),
         TEST(what_cannot_be_asked_changes_nothing),
+        TEST(recovered_with_all_versions),
+        TEST(never_shown_is_told),
+        TEST(lost_reply_is_looked_after),
+        TEST(nothing_to_recover),
     };
     return cmocka_run_group_tests_name("keys/keyring_deleted", tests, NULL, NULL);
 }

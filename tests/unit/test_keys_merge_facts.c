@@ -40,6 +40,52 @@ static void test_managed_and_platform(void **state)
     kv_vault_key_free(&item);
 }
 
+/* `adopt = manual`: neither a newer version, nor a whole list, nor its own end moves what is current; and a first one is taken. */
+static void test_keeps_current(void **state)
+{
+    static const struct {
+        const char *sentence;
+        bool keeps, knows;
+        enum kv_heard heard;
+        bool only_new; /* the vault speaks of the new version alone */
+        const char *current;
+    } rows[] = {
+        { "a GET of the name", false, true, KV_HEARD_CURRENT, true, "a2" },
+        { "a list", false, true, KV_HEARD_ALL, false, "a2" },
+        { "a GET of the name, kept", true, true, KV_HEARD_CURRENT, true, "a1" },
+        { "a list, kept", true, true, KV_HEARD_ALL, false, "a1" },
+        { "a GET of the new version, kept", true, true, KV_HEARD_VERSION, true, "a1" },
+        { "gone from the list, kept", true, true, KV_HEARD_ALL, true, "a1" },
+        { "never seen before", true, false, KV_HEARD_CURRENT, true, "a2" },
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        KV_AUTO_VERSION struct kv_version *old =
+            known_version(&(struct row){ "a1", 10, KV_STATE_ENABLED, true });
+        struct kv_version_list known = { &old, rows[i].knows ? 1 : 0 };
+        struct kv_vault_key items[2] = { 0 };
+        KV_CLEANUP(kv_merge_result_free) struct kv_merge_result merged = { 0 };
+        struct kv_merge_input input = { .vault = "prod",
+                                        .url = "https://prod.vault.localhost",
+                                        .name = "kek",
+                                        .known = &known,
+                                        .heard = rows[i].heard,
+                                        .items = items,
+                                        .count = rows[i].only_new ? 1 : 2,
+                                        .version = "a2",
+                                        .keeps_current = rows[i].keeps,
+                                        .now = NOW };
+        fill_item(&(struct item){ "a2", 20 }, "kek", &items[0]);
+        fill_item(&(struct item){ "a1", 10 }, "kek", &items[1]);
+        assert_int_equal(kv_merge(&input, &merged, NULL), KV_OK);
+        const struct kv_version *current = kv_merge_current(&merged.all);
+        if (!current || strcmp(current->version, rows[i].current))
+            fail_msg("%s: %s", rows[i].sentence, current ? current->version : "none");
+        kv_vault_key_free(&items[0]);
+        kv_vault_key_free(&items[1]);
+    }
+}
+
 /* A secret key's size is told by some vaults and found out with others: what is known stays, and what is told is taken. */
 static void test_sizes(void **state)
 {
@@ -76,7 +122,7 @@ static void test_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_managed_and_platform),
-                                        cmocka_unit_test(test_sizes) };
+                                        cmocka_unit_test(test_keeps_current), cmocka_unit_test(test_sizes) };
 
     return cmocka_run_group_tests_name("keys/merge", tests, NULL, NULL);
 }

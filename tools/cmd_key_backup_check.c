@@ -1,0 +1,245 @@
+/* kvp11 key-backup check: would this backup bring back what the vault has now? */
+#include "key_backup.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include "keys/backup_map.h"
+
+const struct kv_option kv_cmd_key_backup_check_options[] = {
+    { "--max-age", "DAYS", "warn when it is older (90)" },
+    { "--offline", NULL, "compare with the version map alone" },
+    { NULL, NULL, NULL },
+};
+
+static const struct kv_column columns[] = {
+    { "LEVEL", "level" }, { "CHECK", "check" }, { "FOUND", "found" }, { "NEXT", "next" },
+    { NULL, "version" },  { NULL, "wraps" },    { NULL, "backups" },
+};
+
+enum level { LEVEL_OK, LEVEL_WARNING, LEVEL_UNKNOWN, LEVEL_CRITICAL };
+static const struct {
+    const char *name;
+    enum kv_status status;
+} levels[] = {
+    { "ok", KV_OK }, { "warning", KV_ATTENTION }, { "unknown", KV_UNKNOWN }, { "critical", KV_CRITICAL }
+};
+
+struct check {
+    struct kv_tool *tool;
+    struct kv_table *table;
+    const struct kv_key_backup *backup;
+    enum level worst;
+    size_t found[4];
+};
+
+struct row {
+    enum level level;
+    const char *check;
+    char *found, *next; /* taken over; next NULL: nothing to do */
+    const char *version;
+    int64_t wraps, backups;
+};
+
+static void add_row(struct check *check, struct row row)
+{
+    struct kv_table *table = check->table;
+    kv_table_text(table, levels[row.level].name);
+    kv_table_text(table, row.check);
+    kv_table_take(table, row.found);
+    if (row.next)
+        kv_table_take(table, row.next);
+    else
+        kv_table_text(table, NULL);
+    kv_table_text(table, row.version);
+    kv_table_int(table, row.wraps);
+    kv_table_int(table, row.backups);
+    check->found[row.level]++;
+    if (row.level > check->worst)
+        check->worst = row.level;
+}
+
+static char *take_again(const struct check *check)
+{
+    return kv_text_format("kvp11 --vault %s key-backup %s", check->backup->vault, check->backup->name);
+}
+
+static void check_age(struct check *check, int most)
+{
+    const struct kv_clock *clock = kv_core_clock(check->tool->core);
+    int64_t days = (clock->unix_seconds(clock) - check->backup->taken) / 86400;
+    char when[21];
+    kv_clock_text(check->backup->taken, when);
+    bool old = days > most;
+    add_row(check, (struct row){ .level = old ? LEVEL_WARNING : LEVEL_OK,
+                                 .check = "age",
+                                 .found = kv_text_format("taken %s, %" PRId64 " days ago", when, days),
+                                 .next = old ? take_again(check) : NULL });
+}
+
+static void check_room(struct check *check, size_t count)
+{
+    int limit = kv_key_backup_limit(check->backup->managed_hsm);
+    bool full = count > (size_t)limit, near = count * 100 >= (size_t)limit * KV_BACKUP_ROOM_PERCENT;
+    add_row(check,
+            (struct row){
+                .level = full   ? LEVEL_CRITICAL
+                         : near ? LEVEL_WARNING
+                                : LEVEL_OK,
+                .check = "room",
+                .found = kv_text_format("the key has %zu versions, and %d can be backed up", count, limit),
+                .next = near ? kv_text_format("kvp11 --vault %s create NEW-NAME, then kvp11 rewrap",
+                                              check->backup->vault)
+                             : NULL });
+}
+
+static void check_place(struct check *check)
+{
+    const struct kv_key_backup *backup = check->backup;
+    char *found =
+        backup->managed_hsm
+            ? kv_text_format("restores only into HSMs of the security domain of '%s'", backup->url)
+            : kv_text_format("restores only in the subscription (%s) and geography of '%s'",
+                             backup->subscription[0] ? backup->subscription : "not told", backup->url);
+    add_row(check, (struct row){ .check = "place", .found = found });
+}
+
+static bool is_there(const struct kv_version *version)
+{
+    return version->state != KV_STATE_DELETED && version->state != KV_STATE_PURGED &&
+           version->state != KV_STATE_MISSING;
+}
+
+/* One that came after the backup, or whose key is another than then. */
+static enum kv_status check_version(struct check *check, const struct kv_version *version,
+                                    struct kv_error *err)
+{
+    const struct kv_key_backup_version *told = kv_key_backup_find(check->backup, version->version);
+    struct kv_map_dependants needed = { 0 };
+    if (told && !memcmp(told->spki_sha256, version->spki_sha256, sizeof(told->spki_sha256)))
+        return KV_OK;
+    KV_TRY(kv_map_dependants(kv_core_map(check->tool->core), kv_map_key_of(version), false, &needed, err));
+    bool depended = version->wraps || needed.backups;
+    add_row(check, (struct row){ .level = depended ? LEVEL_CRITICAL : LEVEL_WARNING,
+                                 .check = "versions",
+                                 .found = kv_text_format("version '%s' is not in it, and %" PRId64
+                                                         " wraps and %" PRId64 " backups need it",
+                                                         version->version, version->wraps, needed.backups),
+                                 .next = take_again(check),
+                                 .version = version->version,
+                                 .wraps = version->wraps,
+                                 .backups = needed.backups });
+    return KV_OK;
+}
+
+static enum kv_status check_versions(struct check *check, const struct kv_version_list *list,
+                                     struct kv_error *err)
+{
+    size_t there = 0, before = check->found[LEVEL_WARNING] + check->found[LEVEL_CRITICAL];
+    for (size_t i = 0; i < list->count; i++) {
+        if (!is_there(list->items[i]))
+            continue;
+        there++;
+        KV_TRY(check_version(check, list->items[i], err));
+    }
+    if (!there)
+        add_row(check,
+                (struct row){ .level = LEVEL_WARNING,
+                              .check = "versions",
+                              .found = kv_text_copy("the vault does not have this key now: this file may be "
+                                                    "all there is of it"),
+                              .next = kv_text_format("kvp11 --vault %s explain %s", check->backup->vault,
+                                                     check->backup->name) });
+    else if (before == check->found[LEVEL_WARNING] + check->found[LEVEL_CRITICAL])
+        add_row(check,
+                (struct row){ .check = "versions",
+                              .found = kv_text_format("all %zu versions of the key are in it", there) });
+    check_room(check, there);
+    return KV_OK;
+}
+
+/* As the vault lists them now, or else as the map has them. */
+static enum kv_status load(struct check *check, size_t vault, struct kv_version_list *ret,
+                           struct kv_error *err)
+{
+    struct kv_tool *tool = check->tool;
+    struct kv_task task = kv_common_long_task(tool, vault);
+    struct kv_map_query query = { .vault = kv_core_config(tool->core)->vaults[vault].name,
+                                  .name = check->backup->name };
+    struct kv_error why = { 0 };
+    if (!kv_common_option(tool, "--offline")) {
+        enum kv_status status =
+            kv_keyring_listed(kv_core_keyring(tool->core, vault), check->backup->name, &task, ret, &why);
+        if (status == KV_OK || status == KV_NO_MEMORY)
+            return status;
+        if (status != KV_NOT_FOUND)
+            add_row(check, (struct row){ .level = LEVEL_UNKNOWN,
+                                         .check = "vault",
+                                         .found = kv_text_format("does not answer: %s", why.text),
+                                         .next = kv_text_format("kvp11 doctor %s", query.vault) });
+    }
+    return kv_map_find(kv_core_map(tool->core), &query, ret, err);
+}
+
+static enum kv_status vault_index(const struct kv_tool *tool, const struct kv_key_backup *backup, size_t *ret,
+                                  struct kv_error *err)
+{
+    const struct kv_config *config = kv_core_config(tool->core);
+    for (*ret = 0; *ret < config->vault_count; ++*ret)
+        if (!strcmp(config->vaults[*ret].name, tool->vault ? tool->vault : backup->vault))
+            return KV_OK;
+    return kv_fail(err, KV_CONFIG,
+                   "no vault '%s' is configured, from which this backup was taken: say which with --vault",
+                   tool->vault ? tool->vault : backup->vault);
+}
+
+static enum kv_status look(struct check *check, int most, struct kv_error *err)
+{
+    KV_CLEANUP(kv_version_list_free) struct kv_version_list list = { 0 };
+    const char *path = check->tool->words[0];
+    size_t vault = 0;
+    if (!check->backup->is_intact) {
+        add_row(check,
+                (struct row){ .level = LEVEL_CRITICAL,
+                              .check = "file",
+                              .found = kv_text_format("'%s' is not what '%s.json' describes: it was changed, "
+                                                      "or one of the two is of another backup",
+                                                      path, path),
+                              .next = take_again(check) });
+        return KV_OK;
+    }
+    add_row(check, (struct row){
+                       .check = "file",
+                       .found = kv_text_format("%zu bytes, as they were written", check->backup->blob.len) });
+    check_age(check, most);
+    check_place(check);
+    KV_TRY(vault_index(check->tool, check->backup, &vault, err));
+    KV_TRY(load(check, vault, &list, err));
+    return check_versions(check, &list, err);
+}
+
+enum kv_status kv_cmd_key_backup_check(struct kv_tool *tool, struct kv_error *err)
+{
+    enum { MAX_AGE_DAYS = 90 };
+    KV_AUTO_KEY_BACKUP struct kv_key_backup backup = { 0 };
+    KV_AUTO_TABLE struct kv_table *table = kv_table_open(columns, sizeof(columns) / sizeof(columns[0]));
+    const char *age = kv_common_option(tool, "--max-age");
+    int most = MAX_AGE_DAYS;
+    if (!table)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    if (age)
+        KV_TRY(kv_common_number("--max-age", age, &most, err));
+    KV_TRY(kv_key_backup_read(tool->words[0], &backup, err));
+    KV_TRY(kv_common_open_map(tool, err));
+    struct check check = { .tool = tool, .table = table, .backup = &backup };
+    if (!backup.is_described)
+        return kv_fail(err, KV_UNKNOWN, "'%s.json' is not there, so nothing says what the backup holds",
+                       tool->words[0]);
+    KV_TRY(look(&check, most, err));
+    KV_TRY(kv_common_print(tool, table, err));
+    if (check.worst == LEVEL_OK)
+        return KV_OK;
+    tool->findings = true;
+    return kv_fail(err, levels[check.worst].status, "%zu critical, %zu warnings, %zu unknown",
+                   check.found[LEVEL_CRITICAL], check.found[LEVEL_WARNING], check.found[LEVEL_UNKNOWN]);
+}
