@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "keys/backup_map.h"
 
 const struct kv_option kv_cmd_resolve_options[] = {
     { "--offline", NULL, "answer from the version map alone, without asking the vault" },
@@ -59,8 +60,22 @@ static enum kv_status ask(struct kv_tool *tool, size_t vault, struct kv_version 
     return KV_OK;
 }
 
+/* "; the same key is at '…'", where it is known to be elsewhere, too. */
+static char *elsewhere(struct kv_tool *tool, const struct kv_version *version)
+{
+    KV_AUTO_FREE struct kv_map_location *places = NULL;
+    size_t count = 0;
+    if (version->kind == KV_OCT ||
+        kv_map_locations(kv_core_map(tool->core), kv_map_key_of(version), &places, &count, NULL) != KV_OK)
+        return kv_text_copy("");
+    for (size_t i = 0; i < count; i++)
+        if (!kv_text_equal_case(places[i].kid, version->kid))
+            return kv_text_format("; the same key is at '%s'", places[i].kid);
+    return kv_text_copy("");
+}
+
 /* Expired and not-yet-valid versions still open old data. */
-static enum kv_status available(const struct kv_version *version, struct kv_error *err)
+static enum kv_status available(struct kv_tool *tool, const struct kv_version *version, struct kv_error *err)
 {
     const char *remedy = NULL;
     switch (version->state) {
@@ -83,8 +98,10 @@ static enum kv_status available(const struct kv_version *version, struct kv_erro
                        "it needs version '%s/%s@%s', and its vault cannot be reached now", version->vault,
                        version->name, version->version);
     }
-    return kv_fail(err, KV_DISABLED, "it needs version '%s/%s@%s', which is %s: %s '%s'", version->vault,
-                   version->name, version->version, kv_state_name(version->state), remedy, version->kid);
+    KV_AUTO_TEXT char *other = elsewhere(tool, version);
+    return kv_fail(err, KV_DISABLED, "it needs version '%s/%s@%s', which is %s: %s '%s'%s", version->vault,
+                   version->name, version->version, kv_state_name(version->state), remedy, version->kid,
+                   other ? other : "");
 }
 
 static enum kv_status resolve(struct kv_tool *tool, struct kv_view blob, size_t *ret_vault,
@@ -118,7 +135,7 @@ enum kv_status kv_cmd_resolve(struct kv_tool *tool, struct kv_error *err)
     KV_TRY(resolve(tool, KV_VIEW(blob.bytes), &vault, &version, err));
     if (!kv_common_option(tool, "--offline"))
         KV_TRY(ask(tool, vault, &version, err));
-    KV_TRY(available(version, err));
+    KV_TRY(available(tool, version, err));
     kv_versions_add(versions, NULL, version);
     return kv_versions_print(versions, err);
 }
