@@ -2,11 +2,26 @@
 #include "explain.h"
 
 #include <string.h>
+#include "keys/backup_map.h"
 
 const struct kv_option kv_cmd_resolve_options[] = {
     { "--offline", NULL, "answer from the version map alone, without asking the vault" },
     { NULL, NULL, NULL },
 };
+
+/* "; the same key is at '…'", where it is known to be elsewhere, too. */
+static char *elsewhere(struct kv_tool *tool, const struct kv_version *version)
+{
+    KV_AUTO_FREE struct kv_map_location *places = NULL;
+    size_t count = 0;
+    if (version->kind == KV_OCT ||
+        kv_map_locations(kv_core_map(tool->core), kv_map_key_of(version), &places, &count, NULL) != KV_OK)
+        return kv_text_copy("");
+    for (size_t i = 0; i < count; i++)
+        if (!kv_text_equal_case(places[i].kid, version->kid))
+            return kv_text_format("; the same key is at '%s'", places[i].kid);
+    return kv_text_copy("");
+}
 
 /* The vault's word on it, and a refusal where it does not open what it wrapped. */
 static enum kv_status check(struct kv_tool *tool, bool ask, struct kv_version **version, struct kv_error *err)
@@ -19,9 +34,10 @@ static enum kv_status check(struct kv_tool *tool, bool ask, struct kv_version **
     KV_AUTO_VERDICT struct kv_verdict verdict = kv_verdict_of(&input);
     if (verdict.status == KV_OK)
         return KV_OK;
-    return kv_fail(err, verdict.status, "it needs version '%s/%s@%s', which %s: %s", (*version)->vault,
+    KV_AUTO_TEXT char *other = elsewhere(tool, *version);
+    return kv_fail(err, verdict.status, "it needs version '%s/%s@%s', which %s: %s%s", (*version)->vault,
                    (*version)->name, (*version)->version, verdict.found ? verdict.found : "does not open it",
-                   verdict.mend ? verdict.mend : "");
+                   verdict.mend ? verdict.mend : "", other ? other : "");
 }
 
 enum kv_status kv_cmd_resolve(struct kv_tool *tool, struct kv_error *err)

@@ -1,4 +1,5 @@
 """kvp11 resolve: which version do these bytes need?"""
+import base64
 import json
 
 ENGINE = ["-engine", "pkcs11", "-keyform", "engine", "-pkeyopt", "rsa_padding_mode:oaep", "-pkeyopt", "rsa_oaep_md:sha256"]
@@ -58,4 +59,16 @@ def says_what_it_does_not_know(tool):
     tool.refuses(65, ["not the backup"], "resolve", "backup")
 
 
-SCENARIOS = (names_the_version, says_when_it_cannot_be_opened, says_what_it_does_not_know)
+def says_where_else_the_key_is(tool):
+    """a blob whose version is gone names the place where its key was shown to be, too"""
+    version = opened_blob(tool)
+    lines = [json.loads(line) for line in tool.prints("map", "export").splitlines()]
+    (tool.vault.dir / "public.der").write_bytes(base64.b64decode(next(line["spki"] for line in lines if line["type"] == "version")))
+    place = "https://dr.example/keys/copy/" + "ab" * 16
+    tool.prints("map", "relocate", f"k@{version}", place, "--public-key", "public.der")
+    tool.vault.control("POST", "/vaults/prod/keys/k/delete")
+    tool.run("keys", "--refresh")
+    tool.refuses(77, [version, "which is deleted", f"the same key is at '{place}'"], "resolve", "blob", "--offline")
+
+
+SCENARIOS = (names_the_version, says_when_it_cannot_be_opened, says_what_it_does_not_know, says_where_else_the_key_is)
