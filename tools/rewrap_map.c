@@ -208,8 +208,8 @@ static enum kv_status set_recipients(struct kv_map_backup *backup, const struct 
         if (kv_vault_stanza_is(&noted->after->stanzas[i]))
             KV_TRY(kv_register_recipient(&noted->after->stanzas[i], &all[backup->recipient_count++], err));
     for (size_t i = 0; i < glass; i++)
-        if (!kv_text_fit(all[backup->recipient_count].kind, sizeof all->kind, "x25519") ||
-            !kv_text_fit(all[backup->recipient_count++].text, sizeof all->text, parties->outsiders[i]))
+        if (!kv_text_fit(all[backup->recipient_count].kind, sizeof all->kind, parties->outsiders[i].kind) ||
+            !kv_text_fit(all[backup->recipient_count++].text, sizeof all->text, parties->outsiders[i].text))
             return kv_fail(err, KV_INTERNAL, "a recipient does not fit into the version map");
     return KV_OK;
 }
