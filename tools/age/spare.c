@@ -42,7 +42,7 @@ enum kv_status kv_age_spare_make(size_t len, struct kv_age_stanza *ret, struct k
     size_t pad = 0, body = 0;
     if (!shape(len, &pad, &body))
         return kv_fail(err, KV_ARGUMENTS, "no spare stanza is %zu bytes long", len);
-    const char *args[] = { type, "---" + (PADS - 1 - pad) };
+    const char *args[] = { type, &"---"[PADS - 1 - pad] };
     if (kv_bytes_alloc(body, &zeroes) != KV_OK)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
     return kv_age_stanza_make(args, pad ? 2 : 1, KV_VIEW(zeroes), ret, err);
