@@ -321,8 +321,7 @@ static enum kv_status conclude(struct run *run, enum kv_status walked, struct kv
         return kv_fail(err, walked, "stopped, since the vault does not serve: run it again to go on");
     if (run->worst == KV_OK)
         return KV_OK;
-    return kv_fail(err, run->worst, "%" PRId64 " file%s %s as %s", run->failed, run->failed == 1 ? "" : "s",
-                   run->failed == 1 ? "is" : "are", run->failed == 1 ? "it was" : "they were");
+    return kv_fail(err, run->worst, "%" PRId64 " failed, each with its cause above", run->failed);
 }
 
 enum kv_status kv_cmd_rewrap(struct kv_tool *tool, struct kv_error *err)

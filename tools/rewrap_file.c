@@ -200,11 +200,17 @@ static enum kv_status repair(struct kv_rewrap *rewrap, struct kv_rewrap_file *fi
 
 /* ---- the new header ---- */
 
+/* Where a header was being written over, the new one is as long as the old one was. */
+static size_t payload_at(const struct kv_rewrap_file *file)
+{
+    return file->sided && !file->side.stays ? file->side.header.text.len : file->own.text.len;
+}
+
 /* Its end, behind the recipients: room up to the old length, the mark of a sidecar, or fresh room. */
 static enum kv_status add_end(const struct kv_rewrap *rewrap, const struct kv_rewrap_file *file, size_t len,
                               struct kv_age_header *header, struct kv_error *err)
 {
-    size_t room = file->own.text.len;
+    size_t room = payload_at(file);
     struct kv_age_stanza *more = reallocarray(header->stanzas, header->count + 1, sizeof *more);
     if (!more)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
@@ -288,7 +294,7 @@ static enum kv_status apply(struct kv_rewrap *rewrap, const struct kv_rewrap_fil
     KV_AUTO_AGE_HEADER struct kv_age_header after = { 0 };
     KV_AUTO_BUFFER struct kv_buffer text = { 0 };
     unsigned char file_key[KV_AGE_FILE_KEY];
-    KV_TRY(unwrap(rewrap, file, kv_rewrap_file_header(file), file->own.text.len, file_key, err));
+    KV_TRY(unwrap(rewrap, file, kv_rewrap_file_header(file), payload_at(file), file_key, err));
     enum kv_status status = make_header(rewrap, file, plan, file_key, &text, err);
     /* Nothing is written that has not been read again. */
     if (status == KV_OK)

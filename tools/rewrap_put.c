@@ -31,8 +31,8 @@ static enum kv_status sync_folder(const char *path, struct kv_error *err)
 static void be_like(int fd, const struct stat *info)
 {
     const struct timespec times[2] = { info->st_atim, info->st_mtim };
-    if (fchown(fd, info->st_uid, info->st_gid) != 0 && fchown(fd, (uid_t)-1, info->st_gid) != 0)
-        errno = 0;
+    if (fchown(fd, info->st_uid, info->st_gid) != 0)
+        (void)!fchown(fd, (uid_t)-1, info->st_gid);
     (void)!fchmod(fd, info->st_mode & 0777);
     (void)!futimens(fd, times);
 }
@@ -91,6 +91,17 @@ static enum kv_status set_header(const struct kv_rewrap_file *file, int fd, cons
     return KV_OK;
 }
 
+/* As it was, if that can be had; else the sidecar stays and opens it. */
+static void put_back(const struct kv_rewrap_file *file, int fd, const char *beside)
+{
+    if (set_header(file, fd, &file->info, KV_VIEW(file->own.text), NULL) != KV_OK)
+        return;
+    if (file->sided)
+        (void)!write_whole(beside, &file->info, KV_VIEW(file->side.header.text), NULL);
+    else
+        unlink(beside);
+}
+
 enum kv_status kv_rewrap_put_in_place(const struct kv_rewrap_file *file, struct kv_view header,
                                       struct kv_error *err)
 {
@@ -103,9 +114,8 @@ enum kv_status kv_rewrap_put_in_place(const struct kv_rewrap_file *file, struct 
     KV_TRY(open_to_write(file, &fd, err));
     KV_TRY(write_whole(beside, &file->info, header, err));
     enum kv_status status = set_header(file, fd, &file->info, header, err);
-    /* As it was, if that can be had; else the sidecar stays and opens it. */
-    if (status != KV_OK && set_header(file, fd, &file->info, KV_VIEW(file->own.text), NULL) == KV_OK)
-        unlink(beside);
+    if (status != KV_OK)
+        put_back(file, fd, beside);
     return status;
 }
 

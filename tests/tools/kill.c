@@ -1,6 +1,7 @@
 /* Preloaded: kills the process at its n-th call that changes something on a disk (KVP11_KILL_AT, from 1 on), before the call; of a write, half is done. It counts from the first
- * write to a file under KVP11_KILL_UNDER on. */
+ * write to a file under KVP11_KILL_UNDER on. With KVP11_KILL_NOT that call fails instead. */
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -31,6 +32,9 @@ static void begin(int fd)
 
 static void end(void)
 {
+    errno = EIO;
+    if (getenv("KVP11_KILL_NOT"))
+        return;
     kill(getpid(), SIGKILL);
     pause();
 }
@@ -39,8 +43,10 @@ static void end(void)
 #define BEFORE(type, name, parameters, arguments)                                                            \
     __attribute__((visibility("default"))) type name parameters                                              \
     {                                                                                                        \
-        if (is_it())                                                                                         \
+        if (is_it()) {                                                                                       \
             end();                                                                                           \
+            return -1;                                                                                       \
+        }                                                                                                    \
         return REAL(name) arguments;                                                                         \
     }
 
@@ -67,6 +73,7 @@ __attribute__((visibility("default"))) ssize_t pwrite(int fd, const void *data, 
     if (is_it()) {
         (void)!real_pwrite()(fd, data, len / 2, at);
         end();
+        return -1;
     }
     return real_pwrite()(fd, data, len, at);
 }
@@ -78,6 +85,7 @@ __attribute__((visibility("default"))) ssize_t write(int fd, const void *data, s
     if (!fstat(fd, &info) && S_ISREG(info.st_mode) && is_it()) {
         (void)!REAL(write)(fd, data, len / 2);
         end();
+        return -1;
     }
     return REAL(write)(fd, data, len);
 }
