@@ -152,6 +152,8 @@ static enum kv_status tell_key(struct coverage *coverage, const struct kv_map_co
     KV_CLEANUP(kv_version_list_free) struct kv_version_list list = { 0 };
     const struct kv_view key = { covered->key, covered->key_len };
     struct kv_map_query query = { 0 };
+    if (!covered->backups)
+        return KV_OK;
     if (key.len == KV_ID_SIZE)
         query.id = key;
     else

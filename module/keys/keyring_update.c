@@ -29,8 +29,8 @@ static enum kv_status check_wraps(struct kv_keyring *keyring, const struct kv_ve
     return kv_fail(
         err, KV_DEPENDED,
         "version '%s' of key '%s/%s' is needed by %lld wrapped keys or ciphertexts that the map knows "
-        "of, since '%s', last '%s': see `kvp11 --vault %s keys %s`",
-        row->version, row->vault, row->name, (long long)wraps, first, last, row->vault, row->name);
+        "of, since '%s', last '%s': see `kvp11 retire-check %s`",
+        row->version, row->vault, row->name, (long long)wraps, first, last, row->kid);
 }
 
 static enum kv_status check_backups(struct kv_keyring *keyring, const struct kv_version *row,
@@ -49,9 +49,9 @@ static enum kv_status check_backups(struct kv_keyring *keyring, const struct kv_
     return kv_fail(
         err, KV_DEPENDED,
         "version '%s' of key '%s/%s' is needed by %lld backups, such as '%.60s' in '%.100s' since '%s': "
-        "see `kvp11 --vault %s map show`",
+        "see `kvp11 retire-check %s`",
         row->version, row->vault, row->name, (long long)needed.backups, first.items[0].id,
-        first.items[0].store, since, row->vault);
+        first.items[0].store, since, row->kid);
 }
 
 static enum kv_status send(struct kv_keyring *keyring, const struct kv_vault_update *update,

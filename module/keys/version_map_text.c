@@ -193,19 +193,26 @@ const char *const kv_map_texts[KV_SQL_COUNT] = {
     " coalesce(max(c.unmapped), 0) AS unmapped FROM backup b"
     " LEFT JOIN backup_recipient o ON o.backup = b.row AND o.removed = 0 LEFT JOIN can c ON c.id ="
     " o.recipient WHERE b.retired = 0 AND (:store IS NULL OR b.store = :store) GROUP BY b.row)",
-    /* A recipient stands once a kind: a key that opens a backup as two kinds counts once. */
+    /* A recipient stands once a kind: a key that opens a backup as two kinds counts once. A key that opens nothing is told with nothing, so that pages do not end early. */
     [KV_SQL_COVERAGE_KEYS] = CAN
-    "SELECT key, max(text), count(*), total(size), max(keep_until), total(sole) FROM (SELECT r.key AS key,"
-    " r.text AS text, b.size AS size, b.keep_until AS keep_until, NOT EXISTS (SELECT 1 FROM"
-    " backup_recipient x JOIN recipient y ON y.id = x.recipient JOIN can c ON c.id = x.recipient"
-    " WHERE x.backup = b.row AND x.removed = 0 AND y.key IS NOT r.key AND (c.vault OR c.glass)) AS sole"
-    " FROM recipient r CROSS JOIN backup_recipient o ON o.recipient = r.id AND o.removed = 0"
-    " CROSS JOIN backup b ON b.row = o.backup WHERE length(r.key) > 0 AND r.key > :after"
-    " AND (:store IS NULL OR b.store = :store) GROUP BY r.key, b.row) GROUP BY key ORDER BY key LIMIT :limit",
+    ", keys AS MATERIALIZED (SELECT DISTINCT key FROM recipient WHERE length(key) > 0 AND key > :after"
+    " ORDER BY key LIMIT :limit)"
+    " SELECT key, max(text), count(row), total(size), max(keep_until), total(sole) FROM (SELECT r.key AS key,"
+    " r.text AS text, b.row AS row, b.size AS size, b.keep_until AS keep_until, b.row IS NOT NULL AND NOT "
+    "EXISTS"
+    " (SELECT 1 FROM backup_recipient x CROSS JOIN recipient y ON y.id = x.recipient WHERE x.backup = b.row"
+    " AND x.removed = 0 AND y.key IS NOT r.key AND +x.recipient IN (SELECT id FROM can WHERE vault OR "
+    "glass)) "
+    "AS sole"
+    " FROM keys k CROSS JOIN recipient r ON r.key = k.key"
+    " LEFT JOIN backup_recipient o ON o.recipient = r.id AND o.removed = 0"
+    " LEFT JOIN backup b ON b.row = o.backup AND (:store IS NULL OR b.store = :store) GROUP BY r.key, b.row)"
+    " GROUP BY key ORDER BY key",
     [KV_SQL_UNCOVERED] = CAN
     "SELECT " BACKUP_FIELDS " FROM backup b WHERE b.row > :after AND retired = 0 AND (:store IS NULL OR"
-    " store = :store) AND NOT EXISTS (SELECT 1 FROM backup_recipient o JOIN can c ON c.id = o.recipient"
-    " WHERE o.backup = b.row AND o.removed = 0 AND (c.glass OR (c.vault AND :glass = 0)))"
+    " store = :store) AND NOT EXISTS (SELECT 1 FROM backup_recipient o WHERE "
+    "o.backup = b.row AND o.removed = 0"
+    " AND +o.recipient IN (SELECT id FROM can WHERE glass OR (vault AND :glass = 0)))"
     " ORDER BY b.row LIMIT :limit",
     [KV_SQL_RESTORE_COST] =
         "WITH can AS MATERIALIZED (SELECT r.id AS id, (SELECT v.id FROM version v WHERE " OPENS

@@ -1,7 +1,11 @@
 """kvp11 scan, and map rebuild --scan: the backups of a store into the map by their headers, and what is wrong with them."""
+import base64
+import hashlib
 import json
 import os
+import signal
 import sqlite3
+import subprocess
 
 from map import lines_of, other_map
 from seal import age, contents, gives, header_len, keygen
@@ -74,7 +78,7 @@ def registers_what_is_there(tool):
     assert set(found) == {"a.age", "sub/dir/b.age", "sub/c c.age", "theirs.age"}, found
     one, file = found["a.age"], (store / "a.age").read_bytes()
     assert (one["store"], one["object"], one["size"], one["created"], one["keep_until"]) == (str(store), "a.age", len(file), 1_700_000_000, 0), one
-    assert one["header_sha256"] == __import__("hashlib").sha256(file[:header_len(file)]).hexdigest()
+    assert one["header_sha256"] == hashlib.sha256(file[:header_len(file)]).hexdigest()
     assert [kind for kind, _ in opened_by(one)] == ["rsa-oaep-256", "x25519"] and version in opened_by(one)[0][1], one
     assert opened_by(found["theirs.age"]) == [("x25519", "")]
     assert counted(findings(tool, 0, "scan", "store"), files=6, backups=4, others=2) == [], "the second time changes nothing"
@@ -208,8 +212,8 @@ def reads_envelopes(tool):
     store.mkdir()
     (tool.vault.dir / "plain").write_bytes(contents(300_000))
     other = stranger(tool, "other")
-    gives_ = tool.run("cms", "seal", "-r", "cmk", "-r", other, "--out", "store/ours", input=b"small")
-    assert gives_.returncode == 0, gives_
+    done = tool.run("cms", "seal", "-r", "cmk", "-r", other, "--out", "store/ours", input=b"small")
+    assert done.returncode == 0, done
     cms(tool, "store/strange", "-keyid", other)
     assert len((store / "strange").read_bytes()) > 300_000
     row, = counted(findings(tool, 1, "scan", "store"), files=2, backups=2, new=2, unmapped=1)
@@ -219,6 +223,31 @@ def reads_envelopes(tool):
     assert [kind for kind, _ in opened_by(found["strange"])] == ["cms-unknown"], found
     key, = [to["key"] for to in found["ours"]["recipients"] if to["kind"] == "cms-rsa"]
     assert key == next(line["spki_sha256"] for line in lines_of(tool.prints("map", "export")) if line["type"] == "version")
+    fresh = other_map(tool)
+    counted(findings(tool, 1, "scan", "store", config=fresh), files=2, backups=2, new=2, unmapped=2)
+    tool.prints("map", "rebuild", config=fresh)
+    counted(findings(tool, 1, "scan", "store", config=fresh), files=2, backups=2, changed=1, unmapped=1)
+    assert opened_by(backups(tool, config=fresh)["ours"]) == opened_by(found["ours"]), "a key that was learnt meanwhile is told, though the header is as it was"
+
+
+def minds_sidecars(tool):
+    """a header that lies beside its file says who opens it, is no backup itself, and is passed over when it is another file's"""
+    old = tool.vault.create("cmk", kty="RSA", key_size=2048)
+    store, recipient, _ = store_of(tool, "a.age", "b.age")
+    new = tool.vault.rotate("cmk")
+    tool.prints("keys", "--refresh")
+    again = gives(tool, "seal", "-r", "cmk", "--break-glass", recipient, input=b"")
+    header = again[:header_len(again)]
+    for name, of in (("a.age", "a.age"), ("b.age", "a.age")):
+        file = (store / of).read_bytes()
+        digest = base64.b64encode(hashlib.sha256(file[:header_len(file)]).digest()).decode().rstrip("=")
+        (store / f"{name}.kvp11-header").write_bytes(header.replace(b"\n---", f"\n-> kvp11-sidecar {digest}\n\n---".encode(), 1))
+    assert counted(findings(tool, 0, "scan", "store"), files=2, backups=2, new=2) == []
+    found = {name: opened_by(line)[0][1].rsplit("/", 1)[1] for name, line in backups(tool).items()}
+    assert found == {"a.age": new, "b.age": old}, found
+    (store / "b.age.kvp11-header").write_bytes(header)
+    assert counted(findings(tool, 0, "scan", "store"), files=2, backups=2, changed=1) == []
+    assert new in opened_by(backups(tool)["b.age"])[0][1], "a change in place that did not end: its header is whole"
 
 
 def takes_lists(tool):
@@ -267,8 +296,6 @@ def is_resumed(tool):
     file = (store / "a.age").read_bytes()
     for i in range(1999):
         (store / f"{i:04}.age").write_bytes(file)
-    import signal  # pylint: disable=import-outside-toplevel
-    import subprocess  # pylint: disable=import-outside-toplevel
     process = subprocess.Popen([tool.vault.tool, "scan", "store"], cwd=tool.vault.dir, env=tool.vault.environment(), stdout=subprocess.DEVNULL)
     while process.poll() is None:
         with sqlite3.connect(f"file:{tool.vault.dir / 'map.db'}?mode=ro", uri=True) as db:
@@ -284,4 +311,4 @@ def is_resumed(tool):
 
 
 SCENARIOS = (registers_what_is_there, dry_runs_and_dates, sees_a_rewrap, agrees_with_seal, tells_how_to_register, names_what_is_broken, follows_what_vanished,
-             tells_unknown_versions, reads_envelopes, takes_lists, comes_back_after_loss, is_resumed)
+             tells_unknown_versions, reads_envelopes, minds_sidecars, takes_lists, comes_back_after_loss, is_resumed)

@@ -1,0 +1,209 @@
+/* Who opens the backups of a map, summed up inside it; samples for drills; wraps that became backups. */
+#include "map_help.h"
+
+#include "keys/coverage.h"
+
+enum { OLD = 1, NEW, GONE, STRANGE };
+
+static void store_version(struct kv_map *map, unsigned char first, enum kv_state state, unsigned bits)
+{
+    struct kv_version *version = kv_version_new();
+    assert_non_null(version);
+    kv_text_fit(version->vault, sizeof version->vault, "prod");
+    kv_text_fit(version->name, sizeof version->name, "k");
+    snprintf(version->version, sizeof version->version, "%032x", first);
+    snprintf(version->kid, sizeof version->kid, "https://prod.vault.azure.net/keys/k/%032x", first);
+    version->kind = KV_RSA;
+    version->bits = bits;
+    version->operations = KV_OP_UNWRAP | KV_OP_WRAP;
+    version->spki_sha256[0] = version->id[0] = first;
+    version->state = state;
+    version->enabled = state == KV_STATE_ENABLED;
+    version->seen = version->first_seen = 5;
+    version->wraps = 0;
+    assert_int_equal(kv_map_store(map, &version, 1, NULL), KV_OK);
+    kv_version_free(version);
+}
+
+/* A letter a recipient: o, n, g, s: the keys above; x: X25519; u: a stanza that nobody knows. */
+static void put(struct kv_map *map, const char *id, const char *store, const char *opened_by)
+{
+    struct kv_map_recipient recipients[8] = { 0 };
+    size_t count = strlen(opened_by);
+    for (size_t i = 0; i < count; i++) {
+        const char *key = strchr("ongs", opened_by[i]);
+        kv_text_fit(recipients[i].kind, sizeof recipients[i].kind,
+                    key                   ? "rsa-oaep-256"
+                    : opened_by[i] == 'x' ? "x25519"
+                                          : "unknown");
+        recipients[i].key_len = key ? 32 : 0;
+        recipients[i].key[0] = key ? (unsigned char)(OLD + (key - "ongs")) : 0;
+    }
+    struct kv_map_backup backup = { .size = 100, .recipients = recipients, .recipient_count = count };
+    kv_text_fit(backup.id, sizeof backup.id, id);
+    kv_text_fit(backup.store, sizeof backup.store, store);
+    struct kv_error err = { 0 };
+    if (kv_map_backup_put(map, &backup, 1, 10, &err))
+        fail_msg("%s", err.text);
+}
+
+static struct kv_map *filled(void)
+{
+    struct kv_map *map = open_map();
+    store_version(map, OLD, KV_STATE_EXPIRED, 2048);
+    store_version(map, NEW, KV_STATE_ENABLED, 4096);
+    store_version(map, GONE, KV_STATE_DISABLED, 2048);
+    put(map, "both", "a", "ox");
+    put(map, "two", "a", "on");
+    put(map, "vault", "a", "n");
+    put(map, "glass", "b", "gx");
+    put(map, "lost", "b", "gu");
+    put(map, "strange", "b", "s");
+    put(map, "went", "b", "o");
+    assert_int_equal(kv_map_backup_retire(map, "went", "b", 20, NULL), KV_OK);
+    return map;
+}
+
+static void sums(void **state)
+{
+    static const struct {
+        struct kv_map_choice choice;
+        struct kv_map_coverage sums;
+    } cases[] = {
+        { { NULL, NULL }, { 6, 600, 3, 2, 2, 200, 4, 400, 1 } },
+        { { NULL, "\nprod\ndr\n" }, { 6, 600, 3, 2, 2, 200, 4, 400, 1 } },
+        { { NULL, "\npro\nd\n" }, { 6, 600, 0, 2, 4, 400, 4, 400, 1 } },
+        { { "a", NULL }, { 3, 300, 3, 1, 0, 0, 2, 200, 0 } },
+        { { "none", NULL }, { 0 } },
+    };
+    struct kv_map *map = filled();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct kv_map_coverage got;
+        assert_int_equal(kv_map_coverage(map, &cases[i].choice, &got, NULL), KV_OK);
+        assert_memory_equal(&got, &cases[i].sums, sizeof got);
+    }
+    kv_map_free(map);
+}
+
+static void keys(void **state)
+{
+    static const struct {
+        unsigned char first;
+        int64_t backups, sole;
+    } wanted[] = { { OLD, 2, 0 }, { NEW, 2, 1 }, { GONE, 2, 1 }, { STRANGE, 1, 1 } };
+    struct kv_map *map = filled();
+    const struct kv_map_choice all = { 0 };
+    struct kv_map_covered *page = NULL;
+    size_t count = 0;
+    assert_int_equal(kv_map_covered_page(map, &all, (struct kv_view){ NULL, 0 }, &page, &count, NULL), KV_OK);
+    assert_int_equal(count, 4);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(page[i].key[0], wanted[i].first);
+        assert_int_equal(page[i].backups, wanted[i].backups);
+        assert_int_equal(page[i].sole, wanted[i].sole);
+        assert_int_equal(page[i].bytes, wanted[i].backups * 100);
+    }
+    struct kv_map_covered *rest = NULL;
+    assert_int_equal(
+        kv_map_covered_page(map, &all, (struct kv_view){ page[1].key, page[1].key_len }, &rest, &count, NULL),
+        KV_OK);
+    assert_int_equal(count, 2);
+    assert_int_equal(rest[0].key[0], GONE);
+    free(rest);
+    free(page);
+    kv_map_free(map);
+}
+
+static void names_those_that_are_lost(void **state)
+{
+    struct kv_map *map = filled();
+    const struct kv_map_choice all = { 0 };
+    struct kv_map_backup_list lost = { 0 }, bare = { 0 };
+    assert_int_equal(kv_map_uncovered(map, &all, false, 0, &lost, NULL), KV_OK);
+    assert_int_equal(lost.count, 2);
+    assert_string_equal(lost.items[0].id, "lost");
+    assert_string_equal(lost.items[1].id, "strange");
+    assert_int_equal(kv_map_uncovered(map, &all, true, 0, &bare, NULL), KV_OK);
+    assert_int_equal(bare.count, 4);
+    kv_map_backup_list_free(&lost);
+    kv_map_backup_list_free(&bare);
+    kv_map_free(map);
+}
+
+/* One call a backup, whoever else opens it. */
+static void costs(void **state)
+{
+    struct kv_map *map = filled();
+    struct kv_map_cost *cost = NULL;
+    size_t count = 0;
+    assert_int_equal(kv_map_restore_cost(map, &(struct kv_map_choice){ 0 }, &cost, &count, NULL), KV_OK);
+    assert_int_equal(count, 2);
+    assert_int_equal(cost[0].bits, 2048);
+    assert_int_equal(cost[0].calls, 2);
+    assert_int_equal(cost[1].bits, 4096);
+    assert_int_equal(cost[1].calls, 1);
+    assert_string_equal(cost[1].vault, "prod");
+    free(cost);
+    kv_map_free(map);
+}
+
+static void samples(void **state)
+{
+    struct kv_map *map = filled();
+    struct kv_map_sample *sample = NULL;
+    size_t count = 0;
+    assert_int_equal(kv_map_sample(map, NULL, false, 1, &sample, &count, NULL), KV_OK);
+    assert_int_equal(count, 4); /* of each key in its store */
+    int64_t first = sample[0].row;
+    free(sample);
+    assert_int_equal(kv_map_backup_drilled(map, "two", "a", 30, "ok", NULL), KV_OK);
+    assert_int_equal(kv_map_sample(map, "a", false, 1, &sample, &count, NULL), KV_OK);
+    assert_int_equal(count, 2);
+    assert_true(sample[0].row != first && sample[0].key[0] == OLD);
+    free(sample);
+    assert_int_equal(kv_map_sample(map, NULL, true, 5, &sample, &count, NULL), KV_OK);
+    assert_int_equal(count, 2); /* what nobody knows is no break-glass */
+    assert_int_equal(sample[0].key_len, 0);
+    free(sample);
+    kv_map_free(map);
+}
+
+static void wraps_settle(void **state)
+{
+    struct kv_map *map = open_map();
+    store_version(map, OLD, KV_STATE_ENABLED, 2048);
+    unsigned char digests[2][32] = { { 1 }, { 9 } }; /* the second is of no wrap that is known */
+    struct kv_map_wrap wraps[2] = { { .digest = { 1 }, .vault = "prod", .name = "k", .at = 7 },
+                                    { .digest = { 2 }, .vault = "prod", .name = "k", .at = 8 } };
+    for (int i = 0; i < 2; i++)
+        snprintf(wraps[i].version, sizeof wraps[i].version, "%032x", OLD);
+    assert_int_equal(kv_map_wrapped(map, wraps, 2, NULL), KV_OK);
+    struct kv_version_list list = { 0 };
+    int64_t left = 0;
+    assert_int_equal(kv_map_find(map, &(struct kv_map_query){ .vault = "prod" }, &list, NULL), KV_OK);
+    assert_int_equal(kv_map_wraps_left(map, list.items[0], &left, NULL), KV_OK);
+    assert_int_equal(left, 2);
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(kv_map_wraps_settle(map, digests, 2, 9, NULL), KV_OK);
+        assert_int_equal(kv_map_wraps_left(map, list.items[0], &left, NULL), KV_OK);
+        assert_int_equal(left, 1);
+    }
+    struct kv_map_wrap who = { 0 };
+    assert_int_equal(kv_map_who_wrapped(map, digests[0], &who, NULL), KV_OK);
+    assert_int_equal(who.at, 7); /* and the ledger still says who wrapped it */
+    kv_version_list_free(&list);
+    kv_map_free(map);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(sums, setup, teardown),
+        cmocka_unit_test_setup_teardown(keys, setup, teardown),
+        cmocka_unit_test_setup_teardown(names_those_that_are_lost, setup, teardown),
+        cmocka_unit_test_setup_teardown(costs, setup, teardown),
+        cmocka_unit_test_setup_teardown(samples, setup, teardown),
+        cmocka_unit_test_setup_teardown(wraps_settle, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
