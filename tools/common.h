@@ -108,6 +108,8 @@ extern const struct kv_option kv_cmd_key_backup_options[], kv_cmd_key_backup_che
 enum kv_status kv_cmd_key_backup(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_key_backup_check(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_key_backup_restore(struct kv_tool *tool, struct kv_error *err);
+extern const struct kv_option kv_cmd_policy_options[];
+enum kv_status kv_cmd_policy(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_recover(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_resolve(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_explain(struct kv_tool *tool, struct kv_error *err);

@@ -186,6 +186,9 @@ struct kv_vault_policy {
     char expire_after[KV_DURATION_SIZE]; /* of versions that a rotation makes */
     int64_t created, updated;            /* 0: there is none, only what holds without one */
 };
+/* From the document of the service, which `az keyvault key rotation-policy` writes and reads, too. KV_PROTOCOL. */
+KV_MUST_USE enum kv_status kv_vault_policy_parse(struct kv_view text, struct kv_vault_policy *ret,
+                                                 struct kv_error *err);
 KV_MUST_USE enum kv_status kv_vault_get_policy(struct kv_vault *vault, const char *name,
                                                const struct kv_task *task, struct kv_vault_policy *ret,
                                                struct kv_error *err);

@@ -153,6 +153,16 @@ enum kv_status kv_codec_read_policy(const struct kv_json *document, struct kv_va
     return KV_OK;
 }
 
+enum kv_status kv_vault_policy_parse(struct kv_view text, struct kv_vault_policy *ret, struct kv_error *err)
+{
+    KV_AUTO_JSON struct kv_json *document = NULL;
+
+    KV_TRY(kv_json_parse(text, &document, err));
+    if (!kv_json_get(document, "lifetimeActions") && !kv_json_get(document, "attributes"))
+        return kv_fail(err, KV_PROTOCOL, "it has neither `lifetimeActions` nor `attributes`");
+    return kv_codec_read_policy(document, ret, err);
+}
+
 static void put_action(struct kv_json *actions, const char *type, const char *trigger, const char *duration)
 {
     if (!*duration)
