@@ -12,6 +12,7 @@ const struct kv_option kv_cmd_wrap_options[] = {
     { "--break-glass", "RECIPIENT", "age1…, which opens the file when no vault can; or none",
       .repeats = true },
     { "--out", "FILE", "write this file, whole or not at all, instead of the standard output" },
+    { "--no-spare", NULL, "leave no room in the header for a larger one: see 'kvp11 rewrap'" },
     { NULL, NULL, NULL },
 };
 

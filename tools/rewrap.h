@@ -56,6 +56,7 @@ struct kv_rewrap_plan {
     size_t comes[KV_AGE_STANZAS_MAX];     /* targets */
     size_t goes_count, comes_count, ours; /* ours: stanzas of vaults in the header */
     bool break_glass;                     /* they come, too */
+    bool short_of_room; /* the kids are left out: hints, of which the version map knows more */
 };
 /* Nothing goes and nothing comes: the header is right. */
 bool kv_rewrap_plan_is_empty(const struct kv_rewrap_plan *plan);

@@ -247,6 +247,16 @@ static enum kv_status make_header(struct kv_rewrap *rewrap, const struct kv_rewr
     return kv_age_header_write(made.stanzas, made.count, key, ret, err);
 }
 
+static enum kv_status fit(struct kv_rewrap *rewrap, const struct kv_rewrap_file *file,
+                          struct kv_rewrap_plan *plan, struct kv_buffer *look, struct kv_error *err)
+{
+    enum kv_status status = make_header(rewrap, file, plan, NULL, look, err);
+    if (status != KV_IO)
+        return status;
+    plan->short_of_room = true;
+    return make_header(rewrap, file, plan, NULL, look, NULL) == KV_OK ? KV_OK : status;
+}
+
 /* ---- putting it there ---- */
 
 static char *copy_path(const struct kv_rewrap *rewrap, const struct kv_rewrap_file *file)
@@ -379,7 +389,7 @@ static enum kv_status change(struct kv_rewrap *rewrap, const struct kv_rewrap_fi
         KV_TRY(is_copied(rewrap, file, &copied, err));
     if (copied)
         return KV_OK;
-    KV_TRY(make_header(rewrap, file, &plan, NULL, &look, err));
+    KV_TRY(fit(rewrap, file, &plan, &look, err));
     if (rewrap->dry_run && rewrap->way == KV_REWRAP_IN_PLACE && access(file->path, W_OK) != 0)
         return kv_fail(
             err, KV_READ_ONLY,

@@ -138,6 +138,13 @@ static enum kv_status prove(struct kv_rewrap_pick *pick, struct kv_rewrap_target
     return KV_OK;
 }
 
+/* The last argument, when it has three. */
+static void leave_out_kid(struct kv_age_stanza *stanza)
+{
+    if (stanza->arg_count == 3)
+        free(stanza->args[--stanza->arg_count]);
+}
+
 static enum kv_status add_target_stanza(struct kv_rewrap_pick *pick, struct kv_rewrap_target *target,
                                         const unsigned char *file_key, struct kv_age_header *header,
                                         struct kv_error *err)
@@ -156,6 +163,20 @@ static enum kv_status add_target_stanza(struct kv_rewrap_pick *pick, struct kv_r
     return add(header, stanza, err);
 }
 
+struct coming {
+    const struct kv_rewrap_plan *plan;
+    const unsigned char *file_key;
+};
+
+static enum kv_status add_come(struct kv_rewrap_pick *pick, const struct coming *coming, size_t target,
+                               struct kv_age_header *header, struct kv_error *err)
+{
+    KV_TRY(add_target_stanza(pick, &pick->targets[target], coming->file_key, header, err));
+    if (coming->plan->short_of_room)
+        leave_out_kid(&header->stanzas[header->count - 1]);
+    return KV_OK;
+}
+
 static enum kv_status add_copy(struct kv_age_header *header, const struct kv_age_stanza *from,
                                struct kv_error *err)
 {
@@ -171,6 +192,7 @@ enum kv_status kv_rewrap_pick_stanzas(struct kv_rewrap_pick *pick, const struct 
 {
     static const unsigned char zeroes[KV_AGE_FILE_KEY];
     KV_AUTO_AGE_HEADER struct kv_age_header made = { 0 };
+    const struct coming coming = { plan, file_key };
     bool come = false;
     for (size_t i = 0; i < header->count; i++) {
         if (kv_age_spare_is(&header->stanzas[i]))
@@ -178,11 +200,11 @@ enum kv_status kv_rewrap_pick_stanzas(struct kv_rewrap_pick *pick, const struct 
         if (!plan->goes[i])
             KV_TRY(add_copy(&made, &header->stanzas[i], err));
         for (size_t j = 0; plan->goes[i] && !come && j < plan->comes_count; j++)
-            KV_TRY(add_target_stanza(pick, &pick->targets[plan->comes[j]], file_key, &made, err));
+            KV_TRY(add_come(pick, &coming, plan->comes[j], &made, err));
         come = come || plan->goes[i];
     }
     for (size_t i = 0; !come && i < plan->comes_count; i++)
-        KV_TRY(add_target_stanza(pick, &pick->targets[plan->comes[i]], file_key, &made, err));
+        KV_TRY(add_come(pick, &coming, plan->comes[i], &made, err));
     for (size_t i = 0; plan->break_glass && i < pick->parties->recipient_count; i++)
         KV_TRY(add_wrapped(&made, &pick->parties->recipients[i], file_key ? file_key : zeroes, err));
     *ret = made;

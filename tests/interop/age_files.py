@@ -94,6 +94,31 @@ def read_by_the_others(world):
             assert world.must(peer.decrypt(world, name, identities)) == DATA
 
 
+def opens_what_is_rewrapped(world):
+    """S4: files of each program and of `kvp11 seal`, rewrapped in place, as copies and by a header beside them, are opened by every program, the old version disabled"""
+    first, breakglass = world.create("cmk"), world.breakglass()
+    recipient = world.text("recipient", "cmk")
+    (world.dir / "store").mkdir()
+    for peer in world.peers:
+        world.must(peer.encrypt(world, [recipient, breakglass], DATA, f"store/{peer.name}.age"))
+    world.must(world.kvp11("seal", "-r", "cmk", "--break-glass", breakglass, "--out", "store/kvp11.age", input=DATA))
+    names = sorted(path.name for path in (world.dir / "store").iterdir())
+    payloads = {name: (world.dir / "store" / name).read_bytes() for name in names}
+    world.must(world.kvp11("rotate", "cmk", config=world.operator))
+    world.must(world.kvp11("rewrap", "store", "--sidecar"))
+    for name, file in payloads.items():
+        end = file.index(b"\n", file.index(b"\n---") + 1) + 1
+        (world.dir / f"joined-{name}").write_bytes((world.dir / f"store/{name}.kvp11-header").read_bytes() + file[end:])
+        (world.dir / f"store/{name}.kvp11-header").unlink()
+    world.must(world.kvp11("rewrap", "store", "--copy", "copies"))
+    world.must(world.kvp11("rewrap", "store"))
+    world.control("PATCH", f"/vaults/prod/keys/cmk/{first}", {"enabled": False})
+    for peer in world.peers:
+        for name in [f"{how}{name}" for name in names for how in ("joined-", "copies/", "store/")]:
+            note(f"{peer.name} opens {name}")
+            assert world.must(peer.decrypt(world, name, ("id.txt",) if peer.plugins else ("breakglass.txt",))) == DATA
+
+
 def says_what_is_wrong(world):
     """a version that is disabled, deleted or forbidden: key, version, cause and the command that mends it; exit code not 0, nothing on stdout"""
     version = world.create("cmk")
@@ -303,5 +328,5 @@ def wrong_recipients(world):
             world.told(done, words)
 
 
-SCENARIOS = (restores_after_rotations, one_line_for_ever, encrypts_offline, opens_without_the_vault, read_by_the_others, says_what_is_wrong,
+SCENARIOS = (restores_after_rotations, one_line_for_ever, encrypts_offline, opens_without_the_vault, read_by_the_others, opens_what_is_rewrapped, says_what_is_wrong,
              goes_on_to_the_next_stanza, without_a_map, without_a_configuration, moved_to_another_vault, relocated, tampered_with, one_version_alone, many_files, managed_hsm, wrong_recipients)

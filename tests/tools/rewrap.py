@@ -289,7 +289,7 @@ def survives_200_kills(tool):
     chance, killed = random.Random(20261126), 0
     began = time.monotonic()
     summary(tool, "store")
-    whole = time.monotonic() - began
+    whole = min(time.monotonic() - began, 0.6)  # a busy machine is no reason to wait for long
     while killed < 200:
         for path, file in fresh.items():
             path.write_bytes(file)
