@@ -102,14 +102,14 @@ def all_vaults(tool):
 
 
 def two_identities(tool):
-    """changes are the operator's, looking is the workload's, and each has no more than its own permissions"""
+    """changes are the operator's, looking and the proof of a new version are the workload's, and each has no more than its own permissions"""
     vault = tool.vault
     config = with_operator(tool)
     vault.requests()
     tool.prints("create", "k", "--curve", "P-256", config=config)
     tool.prints("rotate", "k", config=config)
-    changed = {r["identity"] for r in vault.requests() if r["identity"]}
-    assert changed == {"operator"}, changed
+    requests = [(r["identity"], r["path"].split("?")[0].endswith("/sign")) for r in vault.requests() if r["identity"] and r["kind"] == "vault"]
+    assert set(requests) == {("operator", False), ("workload", True)}, requests
     tool.prints("keys", "--refresh", config=config)
     tool.prints("login", "check", config=config)
     looked = {r["identity"] for r in vault.requests() if r["identity"]}

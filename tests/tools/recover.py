@@ -2,6 +2,7 @@
 import json
 
 from keys import rows_of
+from login import with_operator
 
 
 def recovered(tool, code, *words, **options):
@@ -12,14 +13,6 @@ def recovered(tool, code, *words, **options):
 
 def asked(tool):
     return [(r["method"], r["path"].split("?")[0]) for r in tool.vault.requests() if r["kind"] == "vault" and r["status"] != 401]
-
-
-def split(tool):
-    """An operator who may not unwrap, beside the vault's own credential."""
-    path = tool.vault.configure("split.conf")
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(f"[prod.operator]\nclient_id = operator\nclient_secret_file = {tool.vault.dir}/operator.secret\n")
-    return path
 
 
 def brings_back(tool):
@@ -55,7 +48,7 @@ def as_two(tool):
     tool.vault.create("k", kty="RSA", key_size=2048)
     tool.vault.control("POST", "/vaults/prod/keys/k/delete")
     tool.refuses(77, [], "recover", "k")
-    config = split(tool)
+    config = with_operator(tool)
     tool.vault.requests()
     assert [row["role"] for row in recovered(tool, 0, "k", config=config)] == ["proved"]
     who = {r["path"].split("?")[0].rsplit("/", 1)[1]: r["identity"] for r in tool.vault.requests() if r["kind"] == "vault" and r["status"] == 200}

@@ -2,7 +2,7 @@
 import json
 
 from keys import rows_of
-from recover import split
+from login import with_operator
 
 
 def rotates(tool, sent, **key):
@@ -164,7 +164,7 @@ def auto_needs_nothing(tool):
 
 def proof_is_not_the_operators(tool):
     """the operator rotates, the vault's own credential proves"""
-    config = split(tool)
+    config = with_operator(tool)
     tool.vault.create("k", kty="RSA", key_size=2048)
     tool.vault.requests()
     tool.prints("rotate", "k", config=config)
