@@ -86,7 +86,7 @@ static void test_not_what_a_wrapped_key_needs(void **state)
     expect(CKR_ACTION_PROHIBITED, world.p11->C_DestroyObject(session, key_at(CKO_PRIVATE_KEY, old_version)));
     assert_int_equal(vault_requests(), 0);
     assert_logged("is needed by 1 wrapped keys or ciphertexts");
-    assert_logged("see `kvp11 --vault prod keys kek`");
+    assert_logged("see `kvp11 retire-check https://prod.");
     assert_text(session, key_at(CKO_PRIVATE_KEY, old_version), CKA_KVP11_STATE, "enabled");
     ok(world.p11->C_DestroyObject(session,
                                   key_at(CKO_PRIVATE_KEY, new_version))); /* nothing needs this one */
