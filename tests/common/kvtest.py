@@ -21,9 +21,10 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-# A shell that runs us in the background has SIGINT ignored, and programs hand that on: those under test shall hear it.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# nohup has SIGHUP ignored, a shell that runs us in the background SIGINT and SIGQUIT, and programs hand that on: those under test shall hear them.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, lambda *_: None)
 
 
 def build_dir():

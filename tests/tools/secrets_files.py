@@ -130,7 +130,8 @@ def signals_are_handed_on(tool):
                                    cwd=tool.vault.dir, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
         assert process.stdout.readline() == b"ready\n" and path.exists()
         process.send_signal(number)
-        assert process.stdout.read() == b"got\n" and process.wait(timeout=20) == 9, number
+        out, _ = process.communicate(timeout=20)
+        assert (out, process.returncode) == (b"got\n", 9), number
         assert not path.exists()
 
 
