@@ -1,9 +1,11 @@
 // typage behind the command line of age, as far as the scenarios use it: age.mjs -r RECIPIENT... < plain > file, age.mjs -d -i FILE... FILE > plain.
 // typage knows no plugins. A pinned recipient of kvp11 is encrypted to by what its manual page says, with nothing of kvp11's code: whoever reads that page can do as much.
-import { createHash, createPublicKey, constants, publicEncrypt } from "node:crypto";
+import { createHash, createPublicKey, constants, publicEncrypt, webcrypto } from "node:crypto";
 import { readFileSync, writeSync } from "node:fs";
 import { bech32 } from "@scure/base";
-import { Decrypter, Encrypter, Stanza } from "age-encryption";
+
+globalThis.crypto ??= webcrypto; // Node 18 has it only when asked
+const { Decrypter, Encrypter, Stanza } = await import("age-encryption");
 
 const unpadded = (bytes) => Buffer.from(bytes).toString("base64").replaceAll("=", "");
 
