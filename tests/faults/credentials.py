@@ -77,7 +77,7 @@ def by_name(world):
         command("openssl", "x509", "-req", "-in", f"{stem}.csr", "-CA", folder / f"{authority}.crt", "-CAkey", folder / f"{authority}.key", "-CAcreateserial",
                 "-days", "30", "-out", f"{stem}.crt")
         parts = [pathlib.Path(f"{stem}.crt"), folder / f"{authority}.crt", pathlib.Path(f"{stem}.key")]
-        return secret_file(folder / f"{stem}.pem", "".join(part.read_text() for part in parts))
+        return private_file(folder / f"{stem}.pem", "".join(part.read_text() for part in parts))
 
     first = issue("client.example")
     for path in (first, issue("client.example")):
@@ -319,7 +319,7 @@ def adfs(world):
     world.vault.requests()
     world.signs(config=configure(world, "client-secret", **settings))
     assert [r["path"] for r in world.vault.requests() if r["kind"] == "token"] == ["/adfs/oauth2/token"]
-    wrong = secret_file(world.vault.dir / "wrong", "planted-error\n")
+    wrong = private_file(world.vault.dir / "wrong", "planted-error\n")
     world.refuses(77, ["7000215"], "keys", "--refresh", config=configure(world, "client-secret", tenant="adfs", client_secret_file=wrong))
 
 
