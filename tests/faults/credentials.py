@@ -67,14 +67,14 @@ def by_name(world):
     """client-certificate, known by its name and authority: a renewed one needs no registration, but brings its chain; without it, of another name or authority it is told"""
     folder = world.vault.dir
     for authority in ("root", "stranger"):
-        command("openssl", "req", "-x509", "-newkey", "rsa:2048", "-noenc", "-keyout", folder / f"{authority}.key", "-out", folder / f"{authority}.crt", "-subj", f"/CN={authority}")
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-noenc", "-keyout", folder / f"{authority}.key", "-out", folder / f"{authority}.crt", "-subj", f"/CN={authority}")
     world.vault.control("POST", "/identities", {"id": "workload", "secret": "", "perms": PERMS, "subject_name": "client.example",
                                                 "authority": (folder / "root.crt").read_text()})
 
     def issue(name, authority="root"):
         stem = folder / f"{name}-{authority}-{len(list(folder.glob('*.csr')))}"
-        command("openssl", "req", "-newkey", "rsa:2048", "-noenc", "-keyout", f"{stem}.key", "-out", f"{stem}.csr", "-subj", f"/CN={name}")
-        command("openssl", "x509", "-req", "-in", f"{stem}.csr", "-CA", folder / f"{authority}.crt", "-CAkey", folder / f"{authority}.key", "-CAcreateserial",
+        openssl("req", "-newkey", "rsa:2048", "-noenc", "-keyout", f"{stem}.key", "-out", f"{stem}.csr", "-subj", f"/CN={name}")
+        openssl("x509", "-req", "-in", f"{stem}.csr", "-CA", folder / f"{authority}.crt", "-CAkey", folder / f"{authority}.key", "-CAcreateserial",
                 "-days", "30", "-out", f"{stem}.crt")
         parts = [pathlib.Path(f"{stem}.crt"), folder / f"{authority}.crt", pathlib.Path(f"{stem}.key")]
         return private_file(folder / f"{stem}.pem", "".join(part.read_text() for part in parts))
