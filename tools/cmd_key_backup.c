@@ -1,5 +1,5 @@
 /* kvp11 key-backup: Key Vault's own backup of a key with all its versions, and back into a vault. */
-#include "key_backup.h"
+#include "key_backup/key_backup.h"
 
 #include <string.h>
 #include "base/encode.h"

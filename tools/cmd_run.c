@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
-#include "run_child.h"
-#include "secret.h"
+#include "process/child.h"
+#include "secret/secret.h"
 
 const struct kv_option kv_cmd_run_options[] = {
     { "--env", "NAME=FILE", "the secret in FILE as an environment variable; may repeat", .repeats = true },

@@ -9,7 +9,7 @@
 #include "age/primitives.h"
 #include "output.h"
 #include "parties.h"
-#include "producer.h"
+#include "process/producer.h"
 #include "progress.h"
 #include "register.h"
 

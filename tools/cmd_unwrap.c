@@ -2,7 +2,7 @@
 #include "common.h"
 
 #include <signal.h>
-#include "secret.h"
+#include "secret/secret.h"
 
 const struct kv_option kv_cmd_unwrap_options[] = {
     { "-i", "FILE", "identities to try before the vaults; may repeat", .repeats = true },

@@ -4,7 +4,7 @@
 #include <unistd.h>
 #include "age/envelope.h"
 #include "output.h"
-#include "secret.h"
+#include "secret/secret.h"
 
 const struct kv_option kv_cmd_wrap_options[] = {
     { "-r", "RECIPIENT", "a key by its name, age1kvp11… or age1…; may repeat", .repeats = true },

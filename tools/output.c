@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "base/encode.h"
-#include "leave.h"
+#include "process/leave.h"
 #include "mech/local.h"
 
 enum { MODE = 0600, FD_PATH = 64 };

@@ -1,4 +1,4 @@
-#include "run_child.h"
+#include "child.h"
 
 #include <errno.h>
 #include <fcntl.h>
