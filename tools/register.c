@@ -132,7 +132,7 @@ enum kv_status kv_register_done(struct kv_register *registration, const struct k
     struct kv_map_backup *backup = &registration->backup;
     KV_AUTO_AGE_HEADER struct kv_age_header read = { 0 };
     KV_AUTO_BYTES struct kv_bytes digest = { 0 };
-    if (!registration->map)
+    if (!registration->map && !parties->tool->json)
         return KV_OK;
     KV_TRY(kv_age_header_parse(header, &read, err));
     KV_TRY(kv_digest_once("SHA2-256", header, &digest));
@@ -140,6 +140,8 @@ enum kv_status kv_register_done(struct kv_register *registration, const struct k
     backup->has_header = true;
     backup->size = (int64_t)size;
     KV_TRY(set_recipients(backup, parties, &read, err));
+    if (!registration->map)
+        return KV_OK;
     enum kv_status status = kv_map_backup_put(registration->map, backup, 1, backup->created, err);
     if (status == KV_OK)
         status = settle(registration, parties, &read, err);
