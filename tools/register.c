@@ -135,7 +135,7 @@ enum kv_status kv_register_done(struct kv_register *registration, const struct k
     if (!registration->map && !parties->tool->json)
         return KV_OK;
     KV_TRY(kv_age_header_parse(header, &read, err));
-    KV_TRY(kv_digest_once("SHA2-256", header, &digest));
+    KV_TRY(kv_digest_once("SHA2-256", KV_VIEW(read.text), &digest));
     memcpy(backup->header_sha256, digest.data, sizeof backup->header_sha256);
     backup->has_header = true;
     backup->size = (int64_t)size;
