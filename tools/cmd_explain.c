@@ -217,8 +217,14 @@ static enum kv_status explain_ours(struct explain *explain, struct found *found,
 {
     struct kv_error why = { 0 };
     explain->ours++;
-    if (!found->version)
-        KV_TRY(kv_explain_find(explain->tool, found->part, !explain->offline, &found->version, &why));
+    if (!found->version) {
+        enum kv_status status =
+            kv_explain_find(explain->tool, found->part, !explain->offline, &found->version, &why);
+        if (status != KV_OK) {
+            *err = why;
+            return status;
+        }
+    }
     if (found->version)
         KV_TRY(judge(explain, found, err));
     else

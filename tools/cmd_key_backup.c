@@ -162,7 +162,7 @@ static enum kv_status send_blob(struct restore *restore, struct kv_error *err)
     return KV_OK;
 }
 
-/* Is this the key that the file is said to hold, or, where it says nothing, one that the map has seen elsewhere? */
+/* Is this the key that the file is said to hold? What came after the backup was taken is not. */
 static enum kv_status compare(struct restore *restore, const struct kv_version *version, bool *ret_known,
                               struct kv_error *err)
 {

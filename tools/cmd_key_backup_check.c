@@ -233,8 +233,11 @@ enum kv_status kv_cmd_key_backup_check(struct kv_tool *tool, struct kv_error *er
     KV_TRY(kv_common_open_map(tool, err));
     struct check check = { .tool = tool, .table = table, .backup = &backup };
     if (!backup.is_described)
-        return kv_fail(err, KV_UNKNOWN, "'%s.json' is not there, so nothing says what the backup holds",
-                       tool->words[0]);
+        return kv_fail(
+            err, KV_UNKNOWN,
+            "'%s.json' is not there, so nothing says what the backup holds: put it beside, or take "
+            "another backup: kvp11 key-backup NAME",
+            tool->words[0]);
     KV_TRY(look(&check, most, err));
     KV_TRY(kv_common_print(tool, table, err));
     if (check.worst == LEVEL_OK)

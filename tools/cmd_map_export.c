@@ -1,13 +1,13 @@
 /* kvp11 map export: the version map as a file that travels, all of it or what one backup needs. */
 #include "common.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "kvmap/kvmap.h"
+#include "output.h"
 
 const struct kv_option kv_cmd_map_export_options[] = {
     { "--backup", "ID", "only what this backup needs: its versions, and itself" },
@@ -28,11 +28,19 @@ static enum kv_status write_to(struct kv_tool *tool, FILE *to, struct kv_error *
     return kv_kvmap_save(kv_core_map(tool->core), &choice, to, err);
 }
 
-/* Whole or not at all: beside its place, then there. */
+/* Nothing in it is secret: who may read the folder may read it. */
+static void open_up(int fd)
+{
+    mode_t mask = umask(0);
+    umask(mask);
+    (void)!fchmod(fd, 0644 & ~mask);
+}
+
 static enum kv_status write_file(struct kv_tool *tool, const char *path, struct kv_error *err)
 {
-    KV_AUTO_TEXT char *part = kv_text_format("%s.part-%ld", path, (long)getpid());
-    int fd = part ? open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644) : -1;
+    KV_AUTO_OUTPUT struct kv_output *output = NULL;
+    KV_TRY(kv_output_open(path, &output, err));
+    int fd = fcntl(kv_output_fd(output), F_DUPFD_CLOEXEC, 3);
     FILE *to = fd >= 0 ? fdopen(fd, "w") : NULL;
     if (!to) {
         if (fd >= 0)
@@ -40,15 +48,13 @@ static enum kv_status write_file(struct kv_tool *tool, const char *path, struct 
         return kv_fail(err, KV_IO, "cannot write '%s': %m", path);
     }
     enum kv_status status = write_to(tool, to, err);
-    if (!status && (fflush(to) || fsync(fileno(to))))
-        status = kv_fail(err, KV_IO, "cannot write '%s': %m", path);
     if (fclose(to) && !status)
         status = kv_fail(err, KV_IO, "cannot write '%s': %m", path);
-    if (!status && rename(part, path))
-        status = kv_fail(err, KV_IO, "cannot put '%s' in its place: %m", path);
     if (status)
-        (void)unlink(part);
-    return status;
+        return status;
+    if (kv_output_holds(output))
+        open_up(kv_output_fd(output));
+    return kv_output_commit(output, err);
 }
 
 /* By way of a file without a name: a failure leaves the standard output empty, and a large map no large memory. */
@@ -74,5 +80,5 @@ enum kv_status kv_cmd_map_export(struct kv_tool *tool, struct kv_error *err)
 {
     const char *path = kv_common_option(tool, "--out");
     KV_TRY(kv_common_open_map(tool, err));
-    return path ? write_file(tool, path, err) : write_stdout(tool, err);
+    return path && strcmp(path, "-") != 0 ? write_file(tool, path, err) : write_stdout(tool, err);
 }

@@ -26,21 +26,29 @@ static enum kv_status count_known(struct kv_tool *tool, const char *vault, int64
 }
 
 static enum kv_status rebuild(struct kv_tool *tool, size_t vault, struct kv_table *table,
-                              struct kv_error *err)
+                              size_t *ret_left_out, struct kv_error *err)
 {
     const char *name = kv_core_config(tool->core)->vaults[vault].name;
     KV_CLEANUP(kv_version_list_free) struct kv_version_list list = { 0 };
     struct kv_task task = kv_common_long_task(tool, vault);
     int64_t before = 0, after = 0;
     size_t left_out = 0;
+    struct kv_error why = { 0 };
     KV_TRY(count_known(tool, name, &before, err));
-    KV_TRY(kv_keyring_find(kv_core_keyring(tool->core, vault), &(struct kv_keyring_query){ .force = true },
-                           &task, &list, &left_out, err));
+    enum kv_status status =
+        kv_keyring_find(kv_core_keyring(tool->core, vault), &(struct kv_keyring_query){ .force = true },
+                        &task, &list, &left_out, &why);
+    /* A vault that does not answer is answered for by the map, of which nothing can be learnt. */
+    if (status != KV_OK || why.status != KV_OK) {
+        *err = why;
+        return kv_fail_in(err, status != KV_OK ? status : why.status, "vault '%s'", name);
+    }
     KV_TRY(count_known(tool, name, &after, err));
     kv_table_text(table, name);
     kv_table_int(table, (int64_t)list.count);
     kv_table_int(table, after - before);
     kv_table_int(table, (int64_t)left_out);
+    *ret_left_out += left_out;
     return KV_OK;
 }
 
@@ -74,12 +82,17 @@ static enum kv_status scan_stores(struct kv_tool *tool, struct kv_table *version
 
 enum kv_status kv_cmd_map_rebuild(struct kv_tool *tool, struct kv_error *err)
 {
-    size_t first = 0, end = 0;
+    size_t first = 0, end = 0, left_out = 0;
     KV_AUTO_TABLE struct kv_table *table = kv_table_open(columns, sizeof(columns) / sizeof(columns[0]));
     KV_TRY(check(tool, err));
     KV_TRY(kv_common_open_map(tool, err));
     KV_TRY(kv_common_vaults(tool, &first, &end, err));
     for (size_t i = first; i < end; i++)
-        KV_TRY(rebuild(tool, i, table, err));
-    return tool->repeated_count ? scan_stores(tool, table, err) : kv_common_print(tool, table, err);
+        KV_TRY(rebuild(tool, i, table, &left_out, err));
+    KV_TRY(tool->repeated_count ? scan_stores(tool, table, err) : kv_common_print(tool, table, err));
+    if (!left_out)
+        return KV_OK;
+    tool->findings = true;
+    return kv_fail(err, KV_UNKNOWN, "%zu keys could not be read: see `kvp11 doctor`, then do it again",
+                   left_out);
 }

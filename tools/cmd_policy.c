@@ -139,10 +139,9 @@ static enum kv_status set_policy(struct check *check, const char *name, struct k
 static void add_rule(struct check *check, const struct kv_rule *rule, const struct kv_rule_facts *facts)
 {
     struct kv_table *table = check->table;
-    const struct kv_vault_policy none = { 0 },
-                                 *policy = rule->name[0] == 'r' && rule->name[1] == 'o' && facts->policy
-                                               ? facts->policy
-                                               : &none;
+    const struct kv_vault_policy none = { 0 }, *policy = !strcmp(rule->name, "rotation") && facts->policy
+                                                             ? facts->policy
+                                                             : &none;
     char found[256];
     enum kv_rule_level level = rule->check(facts, &check->limits, found, sizeof(found));
     kv_table_text(table, levels[level].name);
@@ -203,6 +202,22 @@ static enum kv_status check_key(struct check *check, const struct kv_version *ve
     return KV_OK;
 }
 
+/* One key that may not be read, or is broken, hides none of the others. */
+static enum kv_status check_one_of_all(struct check *check, const struct kv_version *version,
+                                       struct kv_error *err)
+{
+    struct kv_error why = { 0 };
+    enum kv_status status = check_key(check, version, &why);
+    if (status != KV_DENIED && status != KV_NOT_FOUND && status != KV_PROTOCOL) {
+        *err = why;
+        return status;
+    }
+    tell(check, "the current version", version->name, &why);
+    check->found[KV_RULE_UNKNOWN]++;
+    check->worst = check->worst > KV_RULE_UNKNOWN ? check->worst : KV_RULE_UNKNOWN;
+    return KV_OK;
+}
+
 static enum kv_status check_all(struct check *check, struct kv_error *err)
 {
     KV_CLEANUP(kv_version_list_free) struct kv_version_list list = { 0 };
@@ -225,7 +240,7 @@ static enum kv_status check_all(struct check *check, struct kv_error *err)
         enum kv_state state = list.items[i]->state;
         bool there = state != KV_STATE_DELETED && state != KV_STATE_PURGED && state != KV_STATE_MISSING;
         if (list.items[i]->current && there)
-            KV_TRY(check_key(check, list.items[i], err));
+            KV_TRY(check_one_of_all(check, list.items[i], err));
     }
     return KV_OK;
 }

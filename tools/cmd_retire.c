@@ -33,7 +33,7 @@ static enum kv_status look_up(struct kv_tool *tool, const struct kv_version *ver
     return kv_map_wraps_left(map, version, &ret->wraps, err);
 }
 
-/* The line of the version itself, which only programs see. */
+/* The line of the version itself: what all of its backups come to. */
 static void add_version(struct kv_table *table, const struct kv_version *version, const struct needed *needed)
 {
     kv_table_take(table, kv_text_format("%s/%s@%s", version->vault, version->name, version->version));

@@ -99,6 +99,15 @@ static bool is_of_vault(enum kv_status status)
     return false;
 }
 
+/* A file's name may be anything, and JSON has only UTF-8. */
+static void put_path(struct kv_json *object, const char *path)
+{
+    KV_AUTO_TEXT char *text = kv_text_copy(path);
+    if (text)
+        kv_text_utf8(text);
+    kv_json_put_text(object, "file", text);
+}
+
 static void failed(void *state, const char *path, enum kv_status status, const struct kv_error *err)
 {
     struct run *run = state;
@@ -109,7 +118,7 @@ static void failed(void *state, const char *path, enum kv_status status, const s
     run->failed++;
     kv_progress_hide(&run->progress);
     kv_common_note("%s: %s", path, why);
-    kv_json_put_text(failure, "file", path);
+    put_path(failure, path);
     kv_json_put_text(failure, "status", kv_status_name(status));
     kv_json_put_int(failure, "exit", kv_status_exit(status));
     kv_json_put_text(failure, "cause", why);
@@ -122,7 +131,7 @@ static void list(struct run *run, const char *path)
 {
     struct kv_rewrap_note *note = &run->rewrap.note;
     struct kv_json *file = kv_json_object();
-    kv_json_put_text(file, "file", path);
+    put_path(file, path);
     kv_json_put_text(file, "from", note->from);
     kv_json_put_text(file, "to", note->to);
     kv_json_put_text(file, "how", note->how);
@@ -317,6 +326,8 @@ static enum kv_status conclude(struct run *run, enum kv_status walked, struct kv
     run->rewrap.tool->findings = true;
     if (interrupted && run->worst == KV_OK)
         return kv_fail(err, KV_CANCELLED, "interrupted: run it again to go on");
+    if (walked == KV_NO_MEMORY)
+        return kv_fail(err, walked, "out of memory: run it again to go on");
     if (walked != KV_OK && !interrupted)
         return kv_fail(err, walked, "stopped, since the vault does not serve: run it again to go on");
     if (run->worst == KV_OK)

@@ -188,7 +188,10 @@ static enum kv_status start(struct run *run, struct kv_error *err)
     }
     enum kv_status status = kv_run_wait(argv, &run->held, &run->files, &how, err);
     run->files.count = 0;
-    KV_TRY(status);
+    if (status != KV_OK && !how)
+        return status;
+    if (status != KV_OK)
+        kv_common_note("%s", err->text);
     end_like(how);
     return KV_OK;
 }

@@ -252,6 +252,7 @@ void kv_common_note(const char *format, ...)
     char text[2048];
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
+    kv_text_one_line(text);
     if (kv_buffer_format(&line, "kvp11: %s\n", text) == KV_OK)
         fwrite(line.bytes.data, 1, line.bytes.len, stderr);
 }

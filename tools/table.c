@@ -74,6 +74,8 @@ static void cell_add_text(struct kv_table *table, enum cell_kind kind, char *tex
 {
     if (!text && table)
         table->failed = true;
+    if (text)
+        kv_text_utf8(text);
     cell_add(table, (struct cell){ .kind = kind, .text = text, .number = number });
 }
 
@@ -191,9 +193,18 @@ static enum kv_status print_row(const struct kv_table *table, size_t row, const 
     return kv_buffer_format(ret, "\n");
 }
 
-static enum kv_status print_text(const struct kv_table *table, struct kv_buffer *ret)
+/* Names of files and of the vault's things stand in it as they are, which is well for programs alone. */
+static void keep_lines(struct kv_table *table)
+{
+    for (size_t i = 0; i < table->count; i++)
+        if (table->cells[i].text)
+            kv_text_one_line(table->cells[i].text);
+}
+
+static enum kv_status print_text(struct kv_table *table, struct kv_buffer *ret)
 {
     size_t rows = table->count / table->width;
+    keep_lines(table);
     KV_AUTO_FREE size_t *widths = calloc(table->width, sizeof(*widths));
     if (!widths)
         return KV_NO_MEMORY;

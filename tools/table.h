@@ -24,6 +24,7 @@ void kv_table_bool(struct kv_table *table, bool value);            /* yes, no */
 void kv_table_time(struct kv_table *table, int64_t unix_seconds);  /* 0: absent */
 void kv_table_json(struct kv_table *table, struct kv_json *value); /* programs only; takes the value over */
 
+/* Once for people: control characters are gone from the cells afterwards. */
 KV_MUST_USE enum kv_status kv_table_print(struct kv_table *table, bool json, struct kv_buffer *ret);
 
 #endif

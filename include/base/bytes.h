@@ -50,6 +50,13 @@ bool kv_text_fit(char *ret, size_t size, const char *text);
 bool kv_text_equal_case(const char *a, const char *b);     /* ASCII case-folded */
 bool kv_text_match(const char *pattern, const char *text); /* `*` and `?`, ASCII case-folded */
 
+/* Names from files and replies may stand in it: afterwards it is one line, and drives no terminal. */
+void kv_text_one_line(char *text);
+/* How many bytes the character at its front has, as UTF-8; 0: it is none. */
+size_t kv_view_character(struct kv_view text);
+/* What is no UTF-8 becomes '?': for JSON, which has nothing else. */
+void kv_text_utf8(char *text);
+
 /* Grows to `limit` at the most (0: no limit); after a failure every call fails and nothing is lost but the tail. */
 struct kv_buffer {
     struct kv_bytes bytes; /* len is what is filled; one NUL always follows */

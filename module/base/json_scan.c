@@ -15,36 +15,13 @@ static bool starts_with(const struct scan *scan, const char *word)
     return scan->text.len - scan->at >= len && !memcmp(scan->text.data + scan->at, word, len);
 }
 
-/* How many bytes the character here has, by Unicode's table 3-7: shortest forms, no surrogates, nothing above U+10FFFF. 0: it is none. */
-static size_t character_length(const struct scan *scan)
-{
-    static const struct {
-        unsigned char first, last, second_first, second_last, len;
-    } rows[] = {
-        { 0x00, 0x7f, 0, 0, 1 },       { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 },
-        { 0xe1, 0xec, 0x80, 0xbf, 3 }, { 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
-        { 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
-    };
-    const unsigned char *data = scan->text.data + scan->at;
-    size_t left = scan->text.len - scan->at, row = 0, i = 2;
-
-    while (row < sizeof rows / sizeof *rows && (data[0] < rows[row].first || data[0] > rows[row].last))
-        row++;
-    if (row == sizeof rows / sizeof *rows || rows[row].len > left)
-        return 0;
-    if (rows[row].len > 1 && (data[1] < rows[row].second_first || data[1] > rows[row].second_last))
-        return 0;
-    while (i < rows[row].len && (data[i] & 0xc0) == 0x80)
-        i++;
-    return rows[row].len < 3 || i == rows[row].len ? rows[row].len : 0;
-}
-
 /* From behind the opening quote to the closing one. */
 static const char *scan_string(struct scan *scan)
 {
     while (scan->at < scan->text.len) {
         unsigned char c = scan->text.data[scan->at];
-        size_t len = character_length(scan);
+        size_t len =
+            kv_view_character((struct kv_view){ scan->text.data + scan->at, scan->text.len - scan->at });
         if (c == '"')
             return NULL;
         if (c < ' ')

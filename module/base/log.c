@@ -157,13 +157,6 @@ static void emit(struct sink *sink, const char *line, size_t len)
         write_line(fd, line, len);
 }
 
-static void keep_one_line(char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < ' ' || *text == '\x7f')
-            *text = '?';
-}
-
 static void say(struct kv_log *log, enum kv_log_level level, const char *format, va_list args)
 {
     char line[LINE_SIZE], when[21];
@@ -172,7 +165,7 @@ static void say(struct kv_log *log, enum kv_log_level level, const char *format,
     kv_clock_text(kv_clock_system.unix_seconds(&kv_clock_system), when);
     int head = snprintf(line, sizeof line, "%s kvp11[%d] %s: ", when, (int)getpid(), levels[level].name);
     vsnprintf(line + head, sizeof line - (size_t)head - 1, format, args);
-    keep_one_line(line);
+    kv_text_one_line(line);
     if (log->text.to_syslog) {
         syslog(LOG_USER | levels[level].priority, "kvp11: %s", line + head);
     } else {

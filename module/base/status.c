@@ -1,5 +1,7 @@
 #include "base/status.h"
 
+#include "base/bytes.h"
+
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,18 +25,6 @@ static const struct status_row *row_of(enum kv_status status)
     return &rows[i < KV_STATUS_COUNT ? i : KV_INTERNAL];
 }
 
-/* Names from files and replies may stand in the text: it stays one line, and no terminal is driven by it. */
-static void keep_one_line(char *text)
-{
-    for (; *text; text++) {
-        bool c1 = *text == '\xc2' && (unsigned char)text[1] >= 0x80 && (unsigned char)text[1] <= 0x9f;
-        if ((unsigned char)*text < ' ' || *text == '\x7f' || c1)
-            *text = '?';
-        if (c1)
-            *++text = '?';
-    }
-}
-
 enum kv_status kv_fail(struct kv_error *err, enum kv_status status, const char *format, ...)
 {
     if (!err)
@@ -45,7 +35,7 @@ enum kv_status kv_fail(struct kv_error *err, enum kv_status status, const char *
     va_start(args, format);
     vsnprintf(fresh.text, sizeof fresh.text, format, args);
     va_end(args);
-    keep_one_line(fresh.text);
+    kv_text_one_line(fresh.text);
     *err = fresh;
     return status;
 }
@@ -59,7 +49,7 @@ enum kv_status kv_fail_in(struct kv_error *err, enum kv_status status, const cha
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    keep_one_line(text);
+    kv_text_one_line(text);
     size_t len = strlen(text), room = sizeof text - len;
     const char *cause = *err->text ? err->text : kv_status_text(status);
     snprintf(text + len, room, ": %.*s", (int)room, cause);

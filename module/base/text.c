@@ -96,3 +96,51 @@ bool kv_text_match(const char *pattern, const char *text)
         pattern++;
     return !*pattern;
 }
+
+void kv_text_one_line(char *text)
+{
+    for (; *text; text++) {
+        bool c1 = *text == '\xc2' && (unsigned char)text[1] >= 0x80 && (unsigned char)text[1] <= 0x9f;
+        if ((unsigned char)*text < ' ' || *text == '\x7f' || c1)
+            *text = '?';
+        if (c1)
+            *++text = '?';
+    }
+}
+
+/* By Unicode's table 3-7: shortest forms, no surrogates, nothing above U+10FFFF. */
+size_t kv_view_character(struct kv_view text)
+{
+    static const struct {
+        unsigned char first, last, second_first, second_last, len;
+    } rows[] = {
+        { 0x00, 0x7f, 0, 0, 1 },       { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 },
+        { 0xe1, 0xec, 0x80, 0xbf, 3 }, { 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
+        { 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
+    };
+    const unsigned char *data = text.data;
+    size_t row = 0, i = 2;
+
+    while (text.len && row < sizeof rows / sizeof *rows &&
+           (data[0] < rows[row].first || data[0] > rows[row].last))
+        row++;
+    if (!text.len || row == sizeof rows / sizeof *rows || rows[row].len > text.len)
+        return 0;
+    if (rows[row].len > 1 && (data[1] < rows[row].second_first || data[1] > rows[row].second_last))
+        return 0;
+    while (i < rows[row].len && (data[i] & 0xc0) == 0x80)
+        i++;
+    return rows[row].len < 3 || i == rows[row].len ? rows[row].len : 0;
+}
+
+void kv_text_utf8(char *text)
+{
+    for (struct kv_view left = kv_view_text(text); left.len;) {
+        size_t len = kv_view_character(left);
+        if (!len)
+            *text = '?';
+        len = len ? len : 1;
+        text += len;
+        left = (struct kv_view){ left.data + len, left.len - len };
+    }
+}

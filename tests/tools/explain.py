@@ -32,6 +32,14 @@ def asked(tool):
     return [r["path"].split("?")[0] for r in tool.vault.requests() if r["kind"] == "vault" and r["status"] != 401]
 
 
+def refuses(tool):
+    """what names nothing that could be asked for is exit 64, with the reason"""
+    tool.vault.create("k")
+    tool.refuses(64, ["no vault 'dr'", "'prod'"], "--vault", "dr", "explain", "k")
+    for word in ("https://prod.vault.azure.net/secrets/k/1", "https://nonsense"):
+        tool.refuses(64, [word, "/keys/NAME"], "explain", word)
+
+
 def names_the_version(tool):
     """an age file: version, place, state and who else can open it, by one request; after rotations too"""
     version = sealed(tool)
@@ -155,5 +163,5 @@ def says_unknown(tool):
     assert rows[1]["recipient"] == "X25519"
 
 
-SCENARIOS = (names_the_version, says_disabled, says_deleted, says_expired, takes_words, takes_blobs_and_envelopes, works_offline,
+SCENARIOS = (refuses, names_the_version, says_disabled, says_deleted, says_expired, takes_words, takes_blobs_and_envelopes, works_offline,
              says_unreachable, says_unknown)

@@ -23,6 +23,9 @@ def writes(tool):
     second = tool.vault.rotate("k")
     tool.refuses(77, [], "key-backup", "k", "--out", "no")
     assert not list(tool.vault.dir.glob("no*"))
+    (tool.vault.dir / "half.json").mkdir()
+    tool.refuses(73, ["backed up in 'half'", "half.json", "before a restore"], "key-backup", "k", "--out", "half", config=tool.operator)
+    assert (tool.vault.dir / "half").stat().st_size, "the vault's backup was thrown away"
     tool.vault.requests()
     row = backed_up(tool)
     posts = [r["path"].split("?")[0] for r in tool.vault.requests() if r["method"] == "POST" and r["kind"] == "vault" and r["status"] == 200]

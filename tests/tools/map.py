@@ -2,6 +2,7 @@
 import base64
 import hashlib
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -63,6 +64,22 @@ def exports(tool):
     tool.refuses(66, ["no backup 'none'"], "map", "export", "--backup", "none", "--out", "none.kvmap")
     tool.refuses(64, ["--backup"], "map", "export", "--store", "s")
     assert not list(tool.vault.dir.glob("none.kvmap*"))
+
+
+def leaves_nothing_half(tool):
+    """--out is written whole or not at all, whoever may read the folder may read it; a link is refused, '-' is the standard output"""
+    known(tool, "k")
+    mask = os.umask(0o022)
+    tool.prints("map", "export", "--out", "a.kvmap")
+    os.umask(mask)
+    file = tool.vault.dir / "a.kvmap"
+    assert file.read_text() and file.stat().st_mode & 0o777 == 0o644, oct(file.stat().st_mode)
+    before = file.read_bytes()
+    (tool.vault.dir / "link").symlink_to("a.kvmap")
+    tool.refuses(64, ["a link"], "map", "export", "--out", "link")
+    tool.refuses(66, ["no backup 'none'"], "map", "export", "--backup", "none", "--out", "a.kvmap")
+    assert file.read_bytes() == before and not [path for path in tool.vault.dir.iterdir() if "part" in path.name]
+    assert tool.prints("map", "export", "--out", "-").splitlines()[0].startswith('{"type":"kvmap"')
 
 
 def travels(tool):
@@ -259,6 +276,15 @@ def rebuilds(tool):
     row, = json.loads(tool.prints("--json", "map", "rebuild", config=fresh))
     assert (row["versions"], row["new"]) == (4, 0), row
     assert json.loads(tool.prints("--json", "map", "verify", config=fresh))[0]["versions"] == sum(len(of) for of in made.values())
+    tool.vault.control("POST", "/faults", {"method": "GET", "path": "/keys", "kind": "status", "status": 403, "count": 9,
+                                           "body": '{"error":{"code":"Forbidden","message":"no"}}'})
+    done = tool.run("--json", "map", "rebuild", config=fresh)
+    assert done.returncode == 3 and b"2 keys could not be read" in done.stderr and json.loads(done.stdout)[0]["left_out"] == 2, done
+    tool.vault.control("DELETE", "/faults")
+    port = tool.vault.ready["port"]
+    nobody = tool.vault.configure("nobody.conf", map=tool.vault.dir / "other.conf.db", settings=[f"resolve = prod.vault.localhost:{port}:127.0.0.2"],
+                                  timeout=1, connect_timeout=1)
+    tool.refuses(69, ["vault 'prod'"], "map", "rebuild", config=nobody)
 
 
 def finds_tampering(tool):
@@ -308,4 +334,4 @@ def killed(tool):
     assert json.loads(tool.prints("--json", "map", "verify", config=config))[0]["backups"] == size
 
 
-SCENARIOS = (exports, travels, one_backup, refuses_what_is_not_right, refuses_another_key, trusts_no_name, compares, relocates, rebuilds, finds_tampering, killed)
+SCENARIOS = (exports, leaves_nothing_half, travels, one_backup, refuses_what_is_not_right, refuses_another_key, trusts_no_name, compares, relocates, rebuilds, finds_tampering, killed)

@@ -67,6 +67,18 @@ def all_keys(tool):
     assert {row["name"] for row in held(tool, 0, config=only)} == {"a"}
 
 
+def one_hides_none(tool):
+    """a key that may not be read is unknown, exit 3, and the others are told all the same; only the rule of rotation tells the policy"""
+    made = {name: tool.vault.create(name, kty="RSA", key_size=2048) for name in ("a", "b", "c")}
+    held(tool, 0, "a", "--rotate-after", "P90D", "--expire-after", "P1Y")
+    body = '{"error":{"code":"Forbidden","message":"no"}}'
+    tool.vault.control("POST", "/faults", {"method": "GET", "path": f"/keys/b/{made['b']}", "kind": "status", "status": 403, "body": body, "count": 9})
+    done = tool.run("--json", "policy", config=tool.operator)
+    rows = json.loads(done.stdout)
+    assert done.returncode == 3 and b"'prod/b'" in done.stderr and {row["name"] for row in rows} == {"a", "c"}, done
+    assert {row["rule"] for row in rows if row["rotate_after"] and row["name"] == "a"} == {"rotation"}, rows
+
+
 def sets(tool):
     """a policy is set, changed in part, read from a file as az has it, and taken away; the next rotation follows it"""
     tool.vault.create("k", kty="RSA", key_size=2048)
@@ -119,4 +131,4 @@ def says_another(tool):
     tool.refuses(65, ["shows another one"], "policy", "k", "--rotate-after", "P90D", config=tool.operator)
 
 
-SCENARIOS = (passes, warns, all_keys, sets, refuses, unknown, says_another)
+SCENARIOS = (passes, warns, all_keys, one_hides_none, sets, refuses, unknown, says_another)

@@ -597,6 +597,21 @@ def tells_the_map(tool):
     tool.prints("map", "verify")
 
 
+def names_drive_no_terminal(tool):
+    """what a file is called is told without what would drive a terminal, and in JSON that programs can read; a kid that is none is exit 64"""
+    key(tool)
+    (tool.vault.dir / "store").mkdir()
+    for name in (b"a\x1b[2J.age", b"latin-\xe9.age"):
+        with open(os.fsencode(tool.vault.dir / "store") + b"/" + name, "wb") as file:
+            file.write(b"age-encryption.org/v1\nbroken\n")
+    done = tool.run("--json", "rewrap", "store")
+    row, told = json.loads(done.stdout)[0], done.stderr.decode(errors="replace")
+    assert done.returncode == 65, done
+    assert {failure["file"] for failure in row["failures"]} == {"store/a\x1b[2J.age", "store/latin-?.age"}, row
+    assert "\x1b" not in told and "a?[2J.age" in told, told
+    tool.refuses(64, ["no kid"], "rewrap", "store", "--from", "https://prod.vault.azure.net/secrets/a/b")
+
+
 def serves_small_secrets(tool):
     """a secret in a file is rewrapped as any file is, and unwrapped by the header beside it where there is one"""
     identity, recipient = keygen(tool, "glass")
@@ -620,4 +635,4 @@ def serves_small_secrets(tool):
 
 
 SCENARIOS = (touches_nothing_but_the_header, finds_room, chooses, survives_a_kill_anywhere, survives_a_failure_anywhere, survives_200_kills, mends_a_torn_header, writes_beside_what_cannot_change, copies,
-             names_what_failed, wants_a_version_that_unwraps, tells_what_it_would_do, walks, stops_when_asked, tells_the_map, serves_small_secrets)
+             names_what_failed, wants_a_version_that_unwraps, tells_what_it_would_do, walks, stops_when_asked, tells_the_map, names_drive_no_terminal, serves_small_secrets)

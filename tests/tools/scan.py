@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import time
 
 from map import lines_of, other_map
 from seal import age, contents, gives, header_len, keygen
@@ -102,6 +103,16 @@ def dry_runs_and_dates(tool):
     assert backups(tool)["a.age"]["keep_until"] == 4102401600, "not told is not forgotten"
     for text in ("soon", "2099-02-30", "0d", "5", "-3d", "9999999999y", "3 d"):
         tool.refuses(64, ["no date and no age"], "scan", "--retain-until", text, "store")
+    (tool.vault.dir / "none").mkdir()
+    tool.refuses(64, ["no date and no age"], "scan", "--retain-until", "soon", "none")
+    for at in (0, 2**40):  # dates that say nothing: then an age counts from now
+        os.utime(store / "a.age", (at, at))
+        if (store / "a.age").stat().st_mtime != at:
+            continue  # no file here can have that one
+        before = int(time.time())
+        tool.prints("scan", "--name", f"at {at}", "--retain-until", "30d", "store")
+        one, = [line for line in lines_of(tool.prints("map", "export")) if line["type"] == "backup" and line["store"] == f"at {at}"]
+        assert one["created"] == 0 and abs(one["keep_until"] - before - 30 * 86400) < 60, (at, one)
     tool.refuses(74, ["absent"], "scan", "absent")
     tool.refuses(64, ["--name"], "scan", "--name", "x", "store", "store")
     tool.refuses(64, ["--prune-gone"], "scan", "--prune-gone", "-", input=b"")

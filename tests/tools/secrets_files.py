@@ -117,7 +117,7 @@ def by_file(tool):
     done = tool.run("run", "--file", f"WHERE={file}", "--", "sh", "-c", 'cat "$WHERE" "$WHERE"; echo x 2>/dev/null >"$WHERE"; test $? != 0')
     assert (done.returncode, done.stdout) == (0, 2 * secret), done
     done = tool.run("run", "--file", f"{path}={file}", "--", "./absent")
-    assert done.returncode == 74 and b"absent" in done.stderr and not path.exists(), done
+    assert done.returncode == 127 and b"absent" in done.stderr and not path.exists(), done
 
 
 def signals_are_handed_on(tool):
@@ -193,6 +193,8 @@ def filters(tool):
     assert done.stdout == SECRET.upper(), done
     done = tool.run("run", "--env", f"A={file}", "--filter", "sed s/.*/$HOME;x/", "--", "sh", "-c", 'printf "%s" "$A"')
     assert done.stdout == b"$HOME;x", done
+    done = tool.run("run", "--env", f"A={file}", "--filter", "head -c 70000 /dev/zero", "--", "true")
+    assert done.returncode == 74 and b"more than a secret of 65536 bytes" in done.stderr, done
     big = wrapped(tool, b"y" * 60_000, "big.age")  # more than a pipe and a filter's patience
     done = tool.run("run", "--file", f"A={big}", "--filter", "cat", "--", "sh", "-c", 'wc -c < "$A"')
     assert done.stdout.strip() == b"60000", done

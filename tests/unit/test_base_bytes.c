@@ -213,6 +213,31 @@ static void buffer_may_be_filled_to_its_limit(void **state)
     kv_buffer_free(NULL);
 }
 
+static void text_is_made_one_line(void **state)
+{
+    static const struct {
+        const char *text, *line, *utf8;
+    } rows[] = {
+        { "", "", "" },
+        { "schlüssel \xe2\x82\xac", "schlüssel \xe2\x82\xac", "schlüssel \xe2\x82\xac" },
+        { "a\nb\tc\x1b[31m\x7f", "a?b?c?[31m?", "a\nb\tc\x1b[31m\x7f" },
+        { "csi \xc2\x9b", "csi ??", "csi \xc2\x9b" },
+        { "latin \xe9t\xe9", "latin \xe9t\xe9", "latin ?t?" },
+        { "cut \xe2\x82", "cut \xe2\x82", "cut ??" },
+        { "surrogate \xed\xa0\x80, long \xc0\x80", "surrogate \xed\xa0\x80, long \xc0\x80",
+          "surrogate ???, long ??" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        KV_AUTO_TEXT char *line = kv_text_copy(rows[i].text), *utf8 = kv_text_copy(rows[i].text);
+        kv_text_one_line(line);
+        kv_text_utf8(utf8);
+        assert_string_equal(line, rows[i].line);
+        assert_string_equal(utf8, rows[i].utf8);
+    }
+    assert_int_equal(kv_view_character((struct kv_view){ NULL, 0 }), 0);
+    assert_int_equal(kv_view_character(kv_view_text("\xf0\x9f\x94\x91x")), 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +251,7 @@ int main(void)
         cmocka_unit_test(fit_is_all_or_nothing),
         cmocka_unit_test(case_is_ascii_only),
         cmocka_unit_test(patterns),
+        cmocka_unit_test(text_is_made_one_line),
         cmocka_unit_test(buffer_grows_and_ends_with_nul),
         cmocka_unit_test(buffer_at_every_size),
         cmocka_unit_test(buffer_stops_at_its_limit),

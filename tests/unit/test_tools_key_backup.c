@@ -62,6 +62,20 @@ static void test_missing_members(void **state)
     }
 }
 
+/* What it says goes to a terminal, and into commands. */
+static void test_control_characters(void **state)
+{
+    static const unsigned char digest[32] = { 0 };
+    KV_AUTO_KEY_BACKUP struct kv_key_backup backup = { 0 }, read = { 0 };
+    KV_AUTO_BYTES struct kv_bytes told = { 0 };
+    struct kv_error err = { 0 };
+    filled(&backup);
+    assert_true(kv_text_fit(backup.name, sizeof backup.name, "k\033[2J"));
+    KV_AUTO_TEXT char *text = kv_key_backup_describe(&backup, (struct kv_view){ digest, 32 });
+    assert_non_null(text);
+    assert_int_equal(kv_key_backup_parse(kv_view_text(text), &read, &told, &err), KV_BAD_DATA);
+}
+
 static void test_strangers(void **state)
 {
     static const char *const texts[] = { "", "[]", "{}", "{\"type\":\"kvmap\",\"format\":1}",
@@ -82,6 +96,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_round_trip),
                                         cmocka_unit_test(test_missing_members),
+                                        cmocka_unit_test(test_control_characters),
                                         cmocka_unit_test(test_strangers) };
     return cmocka_run_group_tests_name("tools/key_backup", tests, NULL, NULL);
 }

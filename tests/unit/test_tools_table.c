@@ -89,6 +89,17 @@ static void a_text_that_memory_had_no_room_for_fails_the_whole_table(void **stat
     assert_int_equal(kv_table_print(NULL, false, &out), KV_NO_MEMORY);
 }
 
+/* What a file is called is nobody's choice here. */
+static void names_drive_no_terminal_and_break_no_json(void **state)
+{
+    static const struct kv_column names[] = { { "NAME", "name" } };
+    KV_AUTO_TABLE struct kv_table *table = kv_table_open(names, 1);
+    assert_non_null(table);
+    kv_table_text(table, "a\x1b[2J\n\xe9");
+    prints(table, true, "[{\n\t\t\"name\":\t\"a\\u001b[2J\\n?\"\n\t}]\n");
+    prints(table, false, "NAME\na?[2J??\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -96,6 +107,7 @@ int main(void)
         cmocka_unit_test(programs_see_typed_members_and_null_for_absent_values),
         cmocka_unit_test(an_empty_table_is_titles_or_an_empty_array),
         cmocka_unit_test(a_row_that_is_not_full_is_an_error_of_ours),
+        cmocka_unit_test(names_drive_no_terminal_and_break_no_json),
         cmocka_unit_test(a_text_that_memory_had_no_room_for_fails_the_whole_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -182,6 +182,8 @@ enum kv_status kv_explain_ask(struct kv_tool *tool, struct kv_version **version,
         return kv_fail(err, KV_CONFIG, "no vault '%s' is configured", (*version)->vault);
     struct kv_keyring *keyring = kv_core_keyring(tool->core, vault);
     KV_AUTO_TEXT char *pinned = kv_text_format("%s@%s", (*version)->name, (*version)->version);
+    if (!pinned)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
     struct kv_keyring_query query = { .label = (*version)->current ? (*version)->name : pinned,
                                       .force = true };
     struct kv_task task = kv_common_task(tool, vault);

@@ -55,6 +55,8 @@ static enum kv_status read_start(const char *path, struct kv_buffer *ret, bool *
     errno = failure;
     if (broken)
         return kv_fail(err, KV_IO, "cannot read '%s': %m", path);
+    if (status == KV_NO_MEMORY)
+        return kv_fail(err, status, "out of memory");
     if (!ret->bytes.len)
         return kv_fail(err, KV_BAD_DATA, "'%s' is empty", path);
     *ret_whole = status == KV_OK;
@@ -291,7 +293,9 @@ enum kv_status kv_subject_read_uri(const char *uri, struct kv_subject_part *ret,
 static enum kv_status read_kid(const char *word, struct kv_subject_part *part, struct kv_error *err)
 {
     struct kv_kid kid;
-    KV_TRY(kv_kid_parse(word, &kid, err));
+    if (kv_kid_parse(word, &kid, NULL) != KV_OK)
+        return kv_fail(err, KV_ARGUMENTS, "'%.200s' is no key's address: https://HOST/keys/NAME[/VERSION]",
+                       word);
     take_kid(word, part);
     part->ours = true;
     (void)kv_text_fit(part->text, sizeof(part->text), "the key at this address");

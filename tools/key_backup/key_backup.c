@@ -84,9 +84,13 @@ char *kv_key_backup_describe(const struct kv_key_backup *backup, struct kv_view 
     return kv_json_print(object, true);
 }
 
+/* What it says is shown to people, and stands in the commands that they are told to run. */
 static bool read_text(const struct kv_json *object, const char *member, char *ret, size_t size)
 {
     const char *text = kv_json_text(kv_json_get(object, member));
+    for (const char *c = text; c && *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            return false;
     return text && kv_text_fit(ret, size, text);
 }
 
@@ -163,7 +167,14 @@ enum kv_status kv_key_backup_write(const struct kv_key_backup *backup, const cha
     if (!beside || !line)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
     KV_TRY(write_file(path, KV_VIEW(backup->blob), err));
-    return write_file(beside, kv_view_text(line), err);
+    enum kv_status status = write_file(beside, kv_view_text(line), err);
+    return status == KV_OK
+               ? KV_OK
+               : kv_fail_in(
+                     err, status,
+                     "the key is backed up in '%s', but what it holds is not described beside it, and an "
+                     "older description is another's: do it again, or remove that before a restore",
+                     path);
 }
 
 static enum kv_status read_file(const char *path, size_t limit, struct kv_buffer *ret, struct kv_error *err)

@@ -241,7 +241,7 @@ const struct kv_rule kv_rules[] = {
     { "validity",   "49a22571-d204-4c91-a7b6-09b1a586fbc9", POLICY ", then kvp11 rotate",                    check_validity },
     { "age",        "c26e4b24-cf98-4c67-b48b-5a25c4c69eb9", ROTATE,                                          check_age },
     { "rotation",   "d8cf8476-a2ec-4916-896e-992351803c44", POLICY,                                          check_rotation },
-    { "recovery",   "0b60c0b2",                             "az keyvault update --enable-purge-protection true", check_recovery },
+    { "recovery",   "0b60c0b2-2dc2-4e1c-b5c9-abbed971de53", "az keyvault update --enable-purge-protection true", check_recovery },
     { "room",       "",                                     "kvp11 create, another key, and kvp11 rewrap",   check_room },
 };
 /* clang-format on */

@@ -143,11 +143,14 @@ static enum kv_status filter_once(char *const *argv, int in, struct kv_bytes *se
     if (failed)
         return kv_fail(err, KV_INPUT, "--filter '%s' cannot be started: %s", argv[0], strerror(failed));
     int how = kv_spawn_wait(pid);
+    if (status == KV_DATA_LENGTH) /* which ends it by SIGPIPE */
+        return kv_fail(err, KV_INPUT, "--filter '%s' wrote more than a secret of %d bytes", argv[0],
+                       FILTERED_MAX);
     if (how == -1 || !WIFEXITED(how) || WEXITSTATUS(how))
         return kv_fail(err, KV_INPUT, "--filter '%s' failed (%s %d)", argv[0],
                        WIFEXITED(how) ? "exit" : "signal", WIFEXITED(how) ? WEXITSTATUS(how) : WTERMSIG(how));
     if (status != KV_OK)
-        return kv_fail(err, KV_INPUT, "--filter '%s': what it wrote cannot be read, or is too much", argv[0]);
+        return kv_fail(err, KV_INPUT, "--filter '%s': what it wrote cannot be read", argv[0]);
     if (len && room.data[len - 1] == '\n')
         len--;
     if (!len)
@@ -170,12 +173,17 @@ enum kv_status kv_run_filter(const char *command, struct kv_bytes *secret, struc
 }
 
 /* --- the tool --- */
+/* As shells tell it. */
+static int not_started(char *const *argv, int why, struct kv_error *err)
+{
+    (void)!kv_fail(err, KV_INPUT, "'%s' cannot be started: %s", argv[0], strerror(why));
+    return why == ENOENT ? 127 : 126;
+}
+
 int kv_run_become(char *const *argv, struct kv_error *err)
 {
     execvp(argv[0], argv);
-    int why = errno;
-    (void)!kv_fail(err, KV_INPUT, "'%s' cannot be started: %s", argv[0], strerror(why));
-    return why == ENOENT ? 127 : 126;
+    return not_started(argv, errno, err);
 }
 
 /* What a person or a service manager sends. What a terminal sends goes to the tool, too, which is in the same group. */
@@ -216,8 +224,10 @@ enum kv_status kv_run_wait(char *const *argv, const struct kv_run_signals *held,
         how = wait_and_hand_on(pid, &held->watched);
     kv_run_remove(files);
     sigprocmask(SIG_SETMASK, &held->before, NULL);
-    if (failed)
-        return kv_fail(err, KV_INPUT, "'%s' cannot be started: %s", argv[0], strerror(failed));
+    if (failed) {
+        *ret_how = W_EXITCODE(not_started(argv, failed, err), 0);
+        return KV_INPUT;
+    }
     if (how == -1)
         return kv_fail(err, KV_INPUT, "how '%s' ended is not known", argv[0]);
     *ret_how = how;

@@ -27,7 +27,8 @@ struct kv_run_files {
     size_t count;
 };
 void kv_run_remove(const struct kv_run_files *files);
-/* Runs the tool to its end, handing on the signals that were held and that come, then removes the files. *ret_how is as waitpid tells it. KV_INPUT. */
+/* Runs the tool to its end, handing on the signals that were held and that come, then removes the files. *ret_how is as waitpid tells it; when it cannot be
+ * started, too: 127 or 126, and KV_INPUT. */
 KV_MUST_USE enum kv_status kv_run_wait(char *const *argv, const struct kv_run_signals *held,
                                        const struct kv_run_files *files, int *ret_how, struct kv_error *err);
 

@@ -154,7 +154,9 @@ static enum kv_status read_from(struct kv_rewrap_pick *pick, struct kv_error *er
     struct kv_vault_text text = { 0 };
     struct kv_kid kid = { 0 };
     if (!strncmp(pick->from, "https://", 8)) {
-        KV_TRY(kv_kid_parse(pick->from, &kid, err));
+        if (kv_kid_parse(pick->from, &kid, NULL) != KV_OK)
+            return kv_fail(err, KV_ARGUMENTS, "--from '%.200s' is no kid: https://HOST/keys/NAME/VERSION",
+                           pick->from);
         if (!kv_text_fit(text.name, sizeof text.name, kid.name) ||
             !kv_text_fit(text.version, sizeof text.version, kid.version))
             return kv_fail(err, KV_ARGUMENTS, "--from '%.200s' is too long", pick->from);

@@ -10,6 +10,8 @@
 #include "mech/local.h"
 #include "when.h"
 
+static const int64_t LAST = 253402300799; /* 9999-12-31T23:59:59Z */
+
 static struct kv_map *map_of(const struct kv_scan *scan)
 {
     return kv_core_map(scan->tool->core);
@@ -158,8 +160,11 @@ static enum kv_status describe(struct kv_scan *scan, const struct kv_head *head,
     backup->has_header = true;
     memcpy(backup->header_sha256, head->sha256, sizeof(backup->header_sha256));
     backup->size = info->st_size;
-    backup->created = info->st_mtime > 0 ? info->st_mtime : 0;
-    return scan->retain ? kv_when_until(scan->retain, backup->created, &backup->keep_until, err) : KV_OK;
+    /* A date that no calendar has says nothing: then it is as old as its first scan. */
+    backup->created = info->st_mtime > 0 && info->st_mtime <= LAST ? info->st_mtime : 0;
+    return scan->retain ? kv_when_until(scan->retain, backup->created ? backup->created : scan->now,
+                                        &backup->keep_until, err)
+                        : KV_OK;
 }
 
 enum kv_status kv_scan_take(struct kv_scan *scan, const struct kv_head *given, const struct stat *info,

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/encode.h"
 #include "row.h"
+#include "when.h"
 
 enum { DEPTH_MAX = 100, ROWS_MAX = 1000 };
 #define SIDECAR ".kvp11-header"
@@ -180,7 +181,8 @@ static enum kv_status scan_open(struct kv_scan *scan, int folder, int fd, const 
         status = broken(scan, object, status, &why);
         if (status != KV_OK && err)
             *err = why;
-        return status == KV_OK ? kv_scan_other(scan, object, err) : status;
+        /* What cannot be read today may be the backup that it was. */
+        return status == KV_OK && why.status == KV_BAD_DATA ? kv_scan_other(scan, object, err) : status;
     }
     if (head.kind == KV_HEAD_NONE) {
         scan->others++;
@@ -324,6 +326,9 @@ static void begin(struct kv_scan *scan)
 
 enum kv_status kv_scan_store(struct kv_scan *scan, const char *path, struct kv_error *err)
 {
+    int64_t until = 0;
+    if (scan->retain) /* also where nothing is found that it would be the date of */
+        KV_TRY(kv_when_until(scan->retain, scan->now, &until, err));
     begin(scan);
     enum kv_status status = strcmp(path, "-") ? scan_tree(scan, path, err) : scan_list(scan, err);
     kv_progress_end(&scan->progress);

@@ -47,7 +47,7 @@ void kv_scan_free(struct kv_scan *scan);
 KV_DEFINE_CLEANUP(struct kv_scan, kv_scan_free)
 #define KV_AUTO_SCAN KV_CLEANUP(kv_scan_free_cleanup)
 
-/* A folder, a file, or "-": names on the standard input, a line each. What is wrong with single files is a finding; an error is what stops the scan. */
+/* A folder, or "-": names on the standard input, a line each. What is wrong with single files is a finding; an error is what stops the scan. */
 KV_MUST_USE enum kv_status kv_scan_store(struct kv_scan *scan, const char *path, struct kv_error *err);
 
 /* --- map.c: one file's head against the map --- */
