@@ -53,9 +53,14 @@ static enum kv_status find(struct kv_tool *tool, size_t vault, struct kv_version
     struct kv_keyring_query query = { .label = single ? word : NULL,
                                       .force = kv_common_option(tool, "--refresh") != NULL };
     size_t left_out = 0;
-    enum kv_status status = kv_keyring_find(keyring, &query, &task, ret, &left_out, err);
-    if (status != KV_OK)
+    struct kv_error why = { 0 };
+    enum kv_status status = kv_keyring_find(keyring, &query, &task, ret, &left_out, &why);
+    if (status != KV_OK) {
+        *err = why;
         return kv_fail_in(err, status, "vault '%s'", name);
+    }
+    if (why.status != KV_OK)
+        kv_common_note("vault '%s': %s; what is shown is what the version map knows", name, why.text);
     if (left_out)
         kv_common_note(
             "vault '%s': %zu key%s left out because this identity may not read them or they could not be "

@@ -81,4 +81,15 @@ def knows_nothing(tool):
     tool.refuses(66, ["'nobody'"], "keys", "nobody")
 
 
-SCENARIOS = (creates, is_told_no, lists_versions, prints_a_table, asks_seldom, remembers, knows_nothing)
+def says_where_it_is_from(tool):
+    """a vault that does not answer is told on stderr, and what is shown is what the map knows"""
+    tool.vault.create("k", kty="EC")
+    before, = rows_of(tool)
+    tool.vault.stop()
+    done = tool.run("--json", "keys", "--refresh", config=tool.vault.configure("short.conf", timeout=2))
+    row, = json.loads(done.stdout)
+    assert done.returncode == 0 and (row["kid"], row["state"]) == (before["kid"], "unreachable"), done
+    assert b"vault 'prod'" in done.stderr and b"what the version map knows" in done.stderr, done
+
+
+SCENARIOS = (creates, is_told_no, lists_versions, prints_a_table, asks_seldom, remembers, knows_nothing, says_where_it_is_from)
