@@ -1,11 +1,7 @@
 #include "cipher.h"
 
 #include <openssl/evp.h>
-#include <stdio.h>
-#include <string.h>
 #include "base/ossl.h"
-
-enum { NONCE = 12, AES_BLOCK = 16 };
 
 struct kv_cms_opener {
     EVP_CIPHER_CTX *context;
@@ -73,31 +69,8 @@ enum kv_status kv_cms_opener_update(struct kv_cms_opener *opener, struct kv_view
     return KV_OK;
 }
 
-/* GCM deciphers by AES in counter mode, from the second counter on when the nonce has 12 bytes (SP 800-38D §7.1); what other nonces become, only GCM itself knows. */
-enum kv_status kv_cms_opener_checked(const struct kv_cms_content *content, struct kv_view key,
-                                     struct kv_cms_opener **ret, struct kv_error *err)
-{
-    enum { FIRST = 2 };
-    unsigned char counter[AES_BLOCK] = { 0 };
-    char name[16];
-    if (content->nonce_len != NONCE)
-        return kv_cms_opener_new(content, key, (struct kv_view){ 0 }, ret, err);
-    KV_AUTO_CMS_OPENER struct kv_cms_opener *opener = calloc(1, sizeof(*opener));
-    if (!opener)
-        return kv_fail(err, KV_NO_MEMORY, "out of memory");
-    memcpy(counter, content->nonce, NONCE);
-    counter[AES_BLOCK - 1] = FIRST;
-    snprintf(name, sizeof(name), "AES-%zu-CTR", 8 * key.len);
-    opener->cipher = content->cipher;
-    opener->context = start(name, key.data, (struct kv_view){ counter, sizeof(counter) }, false);
-    if (!opener->context)
-        return broken(err);
-    *ret = kv_take(opener);
-    return KV_OK;
-}
-
 /* A wrong key, a changed content, a changed tag: whoever feeds us chosen envelopes is told them apart by nothing. */
-enum kv_status kv_cms_not_authentic(struct kv_error *err)
+static enum kv_status not_authentic(struct kv_error *err)
 {
     return kv_fail(
         err, KV_BAD_CIPHERTEXT,
@@ -113,7 +86,7 @@ enum kv_status kv_cms_opener_end(struct kv_cms_opener *opener, struct kv_view ta
         EVP_CIPHER_CTX_ctrl(opener->context, EVP_CTRL_AEAD_SET_TAG, (int)tag.len, (void *)tag.data) != 1)
         return broken(err);
     if (EVP_CipherFinal_ex(opener->context, to, &len) != 1)
-        return kv_cms_not_authentic(err);
+        return not_authentic(err);
     *ret_len = (size_t)len;
     return KV_OK;
 }
@@ -122,7 +95,8 @@ enum kv_status kv_cms_seal_content(struct kv_view key, const unsigned char *nonc
                                    unsigned char *to, unsigned char *ret_tag, struct kv_error *err)
 {
     int len = 0;
-    EVP_CIPHER_CTX *context = start(kv_cms_aes256_gcm.evp, key.data, (struct kv_view){ nonce, NONCE }, true);
+    EVP_CIPHER_CTX *context =
+        start(kv_cms_aes256_gcm.evp, key.data, (struct kv_view){ nonce, KV_CMS_NONCE }, true);
     bool good = context &&
                 (!plain.len || EVP_CipherUpdate(context, to, &len, plain.data, (int)plain.len) == 1) &&
                 EVP_CipherFinal_ex(context, to + len, &len) == 1 &&
@@ -131,21 +105,16 @@ enum kv_status kv_cms_seal_content(struct kv_view key, const unsigned char *nonc
     return good ? KV_OK : broken(err);
 }
 
-/* --- for kv_cms_check --- */
-EVP_CIPHER_CTX *kv_cms_gcm_start(const struct kv_cms_content *content, struct kv_view key)
+enum kv_status kv_cms_gmac(struct kv_view key, const unsigned char nonce[KV_CMS_NONCE], struct kv_view bytes,
+                           unsigned char ret[KV_CMS_TAG_MAX], struct kv_error *err)
 {
-    return start(content->cipher->evp, key.data, (struct kv_view){ content->nonce, content->nonce_len },
-                 true);
-}
-
-bool kv_cms_block(struct kv_view key, const unsigned char *in, unsigned char *ret)
-{
-    char name[16];
     int len = 0;
-    snprintf(name, sizeof(name), "AES-%zu-ECB", 8 * key.len);
-    EVP_CIPHER_CTX *context = start(name, key.data, (struct kv_view){ 0 }, true);
-    bool good = context && EVP_CIPHER_CTX_set_padding(context, 0) == 1 &&
-                EVP_CipherUpdate(context, ret, &len, in, AES_BLOCK) == 1 && len == AES_BLOCK;
+    EVP_CIPHER_CTX *context =
+        start(kv_cms_aes256_gcm.evp, key.data, (struct kv_view){ nonce, KV_CMS_NONCE }, true);
+    bool good = context &&
+                (!bytes.len || EVP_CipherUpdate(context, NULL, &len, bytes.data, (int)bytes.len) == 1) &&
+                EVP_CipherFinal_ex(context, ret, &len) == 1 &&
+                EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, KV_CMS_TAG_MAX, ret) == 1;
     EVP_CIPHER_CTX_free(context);
-    return good;
+    return good ? KV_OK : broken(err);
 }

@@ -1,9 +1,8 @@
 #include "open.h"
 
-#include "check.h"
 #include "cipher.h"
-
-enum { PIECE = KV_CMS_WINDOW };
+#include "crew.h"
+#include "seen.h"
 
 /* The content on its way. */
 struct reading {
@@ -11,115 +10,137 @@ struct reading {
     struct kv_view key;
     struct kv_ber start; /* where the content begins */
     uint64_t start_at;
-    struct kv_output *output;
-    struct kv_cms_opener *opener; /* NULL: it is only checked */
-    struct kv_cms_check *check;   /* NULL: the opener sees whether it is authentic */
+    struct kv_output *output; /* NULL: nothing is given away */
+    struct kv_cms_opener *opener;
+    struct kv_bytes covered;  /* attributes that the tag covers, as far as they are known */
+    struct kv_cms_seen *seen; /* NULL: there is no second reading */
     bool second;
-    struct kv_bytes in, out;
+    struct kv_bytes out;
 };
 
 static void reading_free(struct reading *reading)
 {
     kv_cms_opener_free(reading->opener);
-    kv_cms_check_free(reading->check);
-    kv_bytes_free(&reading->in);
+    kv_cms_seen_free(reading->seen);
+    kv_bytes_free(&reading->covered);
     kv_bytes_free(&reading->out);
 }
 
-static enum kv_status take_piece(struct reading *reading, struct kv_view piece, struct kv_error *err)
+/* --- pieces --- */
+static enum kv_status read_piece(void *state, unsigned char *to, size_t room, size_t *ret,
+                                 struct kv_error *err)
 {
-    size_t done = 0;
-    if (reading->check && !reading->second)
-        return kv_cms_check_add(reading->check, piece, err);
-    if (reading->check)
-        KV_TRY(kv_cms_check_confirm(reading->check, piece, piece.len < PIECE, err));
-    KV_TRY(kv_cms_opener_update(reading->opener, piece, reading->out.data, &done, err));
-    return kv_output_write(reading->output, (struct kv_view){ reading->out.data, done }, err);
+    struct reading *reading = state;
+    return kv_ber_stream_read(&reading->opening->ber, to, room, ret, err);
 }
 
-/* The content from its first byte to its last, whose piece is the short one. */
+static enum kv_status look_at(void *state, struct kv_cms_piece *piece, struct kv_error *err)
+{
+    const struct reading *reading = state;
+    struct kv_view bytes = { piece->data, piece->len };
+    if (!reading->seen)
+        return KV_OK;
+    return reading->second ? kv_cms_seen_confirm(reading->seen, piece->number, bytes, piece->last, err)
+                           : kv_cms_seen_mark(reading->seen, piece->number, bytes, piece->mark, err);
+}
+
+/* GCM deciphers in place, while the piece is in the cache; CBC, which holds a block back, cannot. */
+static enum kv_status open_piece(void *state, struct kv_cms_piece *piece, struct kv_error *err)
+{
+    struct reading *reading = state;
+    unsigned char *to = reading->opening->envelope.authenticated ? piece->data : reading->out.data;
+    size_t done = 0;
+    if (reading->seen && !reading->second)
+        KV_TRY(kv_cms_seen_add(reading->seen, piece->mark, err));
+    KV_TRY(
+        kv_cms_opener_update(reading->opener, (struct kv_view){ piece->data, piece->len }, to, &done, err));
+    return reading->output ? kv_output_write(reading->output, (struct kv_view){ to, done }, err) : KV_OK;
+}
+
+/* The content from its first byte to its last. Where a read may wait for somebody else, nobody reads ahead: a failure would have to wait as well. */
 static enum kv_status read_content(struct reading *reading, struct kv_error *err)
 {
-    size_t len = PIECE;
-    while (len == PIECE) {
-        KV_TRY(kv_ber_stream_read(&reading->opening->ber, reading->in.data, PIECE, &len, err));
-        KV_TRY(take_piece(reading, (struct kv_view){ reading->in.data, len }, err));
-    }
-    return KV_OK;
+    struct kv_cms_crew crew = { reading, read_piece, look_at, open_piece,
+                                kv_cms_input_waits(reading->start.input) };
+    kv_cms_opener_free(kv_take(reading->opener));
+    KV_TRY(kv_cms_opener_new(&reading->opening->envelope.content, reading->key, KV_VIEW(reading->covered),
+                             &reading->opener, err));
+    return kv_cms_crew_run(&crew, err);
 }
 
+/* The tag; the last bytes of CBC. */
+static enum kv_status end_content(struct reading *reading, struct kv_error *err)
+{
+    size_t done = 0;
+    KV_TRY(kv_cms_opener_end(reading->opener, KV_VIEW(reading->opening->envelope.tag), reading->out.data,
+                             &done, err));
+    return reading->output
+               ? kv_output_write(reading->output, (struct kv_view){ reading->out.data, done }, err)
+               : KV_OK;
+}
+
+/* --- readings --- */
 static enum kv_status go_back(struct reading *reading, struct kv_error *err)
 {
-    kv_cms_opener_free(reading->opener);
-    reading->opener = NULL;
     reading->opening->ber = reading->start;
     return kv_cms_input_return(reading->start.input, reading->start_at, err);
 }
 
-/* --- one reading: an output that gives nothing away before its end, or a content that nobody can check --- */
-
-/* Content, tail, tag. *ret_attributes: the tag covers attributes that nobody knew of when the reading began. */
-static enum kv_status read_once(struct reading *reading, struct kv_view covered, bool *ret_attributes,
-                                struct kv_error *err)
+static enum kv_status begin_again(struct reading *reading, struct kv_error *err)
 {
-    struct kv_cms_envelope *envelope = &reading->opening->envelope;
-    size_t done = 0;
-    KV_TRY(kv_cms_opener_new(&envelope->content, reading->key, covered, &reading->opener, err));
-    KV_TRY(read_content(reading, err));
-    KV_TRY(kv_cms_envelope_tail(&reading->opening->ber, envelope, err));
-    *ret_attributes = envelope->attributes.len && !covered.len;
-    if (*ret_attributes)
-        return KV_OK;
-    KV_TRY(kv_cms_opener_end(reading->opener, KV_VIEW(envelope->tag), reading->out.data, &done, err));
-    return kv_output_write(reading->output, (struct kv_view){ reading->out.data, done }, err);
-}
-
-/* Attributes that the tag covers stand behind the content, and come before it in the tag: from the start again. */
-static enum kv_status read_covered(struct reading *reading, struct kv_error *err)
-{
-    bool again = false;
-    KV_AUTO_BYTES struct kv_bytes covered = kv_bytes_take(&reading->opening->envelope.attributes);
     if (!kv_cms_input_can_return(reading->start.input))
         return kv_fail(
             err, KV_UNSUPPORTED,
             "the envelope has authenticated attributes behind its content, and a pipe cannot be read "
             "twice: give a file, or no --out");
     KV_TRY(go_back(reading, err));
-    KV_TRY(kv_output_restart(reading->output, err));
-    return read_once(reading, KV_VIEW(covered), &again, err);
+    if (reading->output)
+        KV_TRY(kv_output_restart(reading->output, err));
+    kv_cms_seen_free(kv_take(reading->seen));
+    return reading->output ? KV_OK : kv_cms_seen_new(&reading->seen, err);
 }
 
-/* --- two readings: a stream --- */
-static enum kv_status read_twice(struct reading *reading, struct kv_error *err)
+/* Content, tail, tag. Attributes that the tag covers stand behind the content, and come before it in the tag: where there are any, from the start again. */
+static enum kv_status read_through(struct reading *reading, struct kv_error *err)
 {
     struct kv_cms_envelope *envelope = &reading->opening->envelope;
-    KV_TRY(kv_cms_check_new(&envelope->content, reading->key, PIECE, &reading->check, err));
     KV_TRY(read_content(reading, err));
     KV_TRY(kv_cms_envelope_tail(&reading->opening->ber, envelope, err));
-    KV_TRY(kv_cms_check_tag(reading->check, KV_VIEW(envelope->attributes), KV_VIEW(envelope->tag), err));
+    if (envelope->attributes.len) {
+        reading->covered = kv_bytes_take(&envelope->attributes);
+        KV_TRY(begin_again(reading, err));
+        KV_TRY(read_content(reading, err));
+        KV_TRY(kv_cms_envelope_tail(&reading->opening->ber, envelope, err));
+    }
+    return end_content(reading, err);
+}
+
+/* A stream is given nothing before the tag was seen to be right, and then each piece once it is seen to be the one that the tag spoke of. */
+static enum kv_status read_twice(struct reading *reading, struct kv_output *output, struct kv_error *err)
+{
+    KV_TRY(kv_cms_input_keep(reading->start.input, err));
+    KV_TRY(kv_cms_seen_new(&reading->seen, err));
+    KV_TRY(read_through(reading, err));
     KV_TRY(go_back(reading, err));
     reading->second = true;
-    KV_TRY(kv_cms_opener_checked(&envelope->content, reading->key, &reading->opener, err));
-    return read_content(reading, err);
+    reading->output = output;
+    KV_TRY(read_content(reading, err));
+    return end_content(reading, err);
 }
 
 enum kv_status kv_cms_open_content(struct kv_cms_opening *opening, struct kv_view key,
                                    struct kv_output *output, struct kv_error *err)
 {
-    bool twice = opening->envelope.authenticated && !kv_output_holds(output), attributes = false;
     KV_CLEANUP(reading_free)
-    struct reading reading = { .opening = opening, .key = key, .output = output };
-    if (twice)
-        KV_TRY(kv_cms_input_keep(opening->ber.input, err));
-    reading.start = opening->ber;
-    reading.start_at = opening->ber.input->position;
-    if (kv_bytes_alloc(PIECE, &reading.in) != KV_OK ||
-        kv_bytes_alloc(PIECE + KV_CMS_NONCE_MAX, &reading.out) != KV_OK)
+    struct reading reading = {
+        .opening = opening, .key = key, .start = opening->ber, .start_at = opening->ber.input->position
+    };
+    if (kv_bytes_alloc(KV_CMS_PIECE + KV_CMS_NONCE_MAX, &reading.out) != KV_OK)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
-    if (twice)
-        return read_twice(&reading, err);
-    KV_TRY(read_once(&reading, (struct kv_view){ 0 }, &attributes, err));
-    return attributes ? read_covered(&reading, err) : KV_OK;
+    if (opening->envelope.authenticated && !kv_output_holds(output))
+        return read_twice(&reading, output, err);
+    reading.output = output;
+    return read_through(&reading, err);
 }
 
 /* --- head --- */
