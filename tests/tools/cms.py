@@ -94,12 +94,12 @@ def opens_every_size(tool):
 
 
 def opens_text(tool):
-    """PEM and S/MIME, as `openssl cms` and `openssl smime` write them, come out as the binary form does: a file, a pipe, with --out, in constant memory; text that was
+    """PEM and S/MIME, as `openssl cms` and `openssl smime` write them, come out as the binary form does: a file, a pipe, with --out; text that was
     cut, that goes on, or that is something else releases nothing"""
     tool.vault.create("k", kty="RSA", key_size=2048)
     pem = certificate(tool)
     rsa1_5 = tool.vault.configure("old.conf", ["rsa1_5 = yes"])
-    for size in (0, 41, 300001):
+    for size in (0, 300001):
         (tool.vault.dir / "data").write_bytes(content(size))
         for form in ("PEM", "SMIME"):
             openssl(tool, "cms", "-encrypt", "-binary", "-outform", form, "-aes-256-gcm", "-keyid", "-to", "x@example.org", "-subject", "backup", "-recip", pem, *OAEP256,

@@ -6,57 +6,9 @@
 #include <pthread.h>
 #include <string.h>
 #include "crew.h"
-#include "mech/local.h"
-#include "seen.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array[0]))
 
-/* --- what the first reading has seen --- */
-enum { PIECES = 5 };
-
-static void test_second_reading(void **state)
-{
-    unsigned char bytes[PIECES][64], mark[KV_CMS_TAG_MAX], other[KV_CMS_TAG_MAX];
-    KV_AUTO_CMS_SEEN struct kv_cms_seen *seen = NULL, *next = NULL;
-    assert_int_equal(kv_cms_seen_new(&seen, NULL), KV_OK);
-    assert_int_equal(kv_cms_seen_new(&next, NULL), KV_OK);
-    assert_int_equal(kv_random_bytes(&bytes[0][0], sizeof(bytes)), KV_OK);
-    for (size_t i = 0; i < PIECES; i++) {
-        struct kv_view piece = { bytes[i], i == PIECES - 1 ? 10 : 64 };
-        assert_int_equal(kv_cms_seen_mark(seen, i, piece, mark, NULL), KV_OK);
-        assert_int_equal(kv_cms_seen_mark(next, i, piece, other, NULL), KV_OK);
-        assert_memory_not_equal(mark, other, sizeof(mark)); /* nobody else can make one */
-        assert_int_equal(kv_cms_seen_mark(seen, i + 1, piece, other, NULL), KV_OK);
-        assert_memory_not_equal(mark, other, sizeof(mark));
-        assert_int_equal(kv_cms_seen_add(seen, mark, NULL), KV_OK);
-    }
-    static const struct {
-        const char *text;
-        size_t number, of, len;
-        bool last;
-        enum kv_status status;
-    } rows[] = {
-        { "the same", 1, 1, 64, false, KV_OK },
-        { "the same at the end", 4, 4, 10, true, KV_OK },
-        { "another", 1, 2, 64, false, KV_BAD_CIPHERTEXT },
-        { "a shorter one", 1, 1, 63, false, KV_BAD_CIPHERTEXT },
-        { "nothing", 1, 1, 0, false, KV_BAD_CIPHERTEXT },
-        { "the end too soon", 3, 3, 64, true, KV_BAD_CIPHERTEXT },
-        { "no end where it was", 4, 4, 10, false, KV_BAD_CIPHERTEXT },
-        { "one too many", 5, 4, 10, true, KV_BAD_CIPHERTEXT },
-    };
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        struct kv_view piece = { bytes[rows[i].of], rows[i].len };
-        enum kv_status status = kv_cms_seen_confirm(seen, rows[i].number, piece, rows[i].last, NULL);
-        if (status != rows[i].status)
-            fail_msg("%s: %s", rows[i].text, kv_status_name(status));
-    }
-    bytes[2][63] ^= 0x80;
-    assert_int_equal(kv_cms_seen_confirm(seen, 2, (struct kv_view){ bytes[2], 64 }, false, NULL),
-                     KV_BAD_CIPHERTEXT);
-}
-
-/* --- the crew --- */
 enum { NEVER = 1000 };
 
 struct stream {
@@ -173,7 +125,6 @@ static void test_side_by_side(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_second_reading),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_side_by_side),
     };

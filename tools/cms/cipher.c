@@ -1,6 +1,8 @@
 #include "cipher.h"
 
 #include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
 #include "base/ossl.h"
 
 struct kv_cms_opener {
@@ -29,6 +31,12 @@ static EVP_CIPHER_CTX *start(const char *evp, const unsigned char *key, struct k
     return NULL;
 }
 
+static EVP_CIPHER_CTX *start_content(const struct kv_cms_content *content, struct kv_view key, bool encrypt)
+{
+    return start(content->cipher->evp, key.data, (struct kv_view){ content->nonce, content->nonce_len },
+                 encrypt);
+}
+
 enum kv_status kv_cms_opener_new(const struct kv_cms_content *content, struct kv_view key,
                                  struct kv_view covered, struct kv_cms_opener **ret, struct kv_error *err)
 {
@@ -39,8 +47,7 @@ enum kv_status kv_cms_opener_new(const struct kv_cms_content *content, struct kv
     opener->cipher = content->cipher;
     if (key.len != content->cipher->key_len)
         return kv_fail(err, KV_INTERNAL, "a key of %zu bytes for %s", key.len, content->cipher->name);
-    opener->context =
-        start(content->cipher->evp, key.data, (struct kv_view){ content->nonce, content->nonce_len }, false);
+    opener->context = start_content(content, key, false);
     if (!opener->context)
         return broken(err);
     if (covered.len && EVP_CipherUpdate(opener->context, NULL, &len, covered.data, (int)covered.len) != 1)
@@ -70,7 +77,7 @@ enum kv_status kv_cms_opener_update(struct kv_cms_opener *opener, struct kv_view
 }
 
 /* A wrong key, a changed content, a changed tag: whoever feeds us chosen envelopes is told them apart by nothing. */
-static enum kv_status not_authentic(struct kv_error *err)
+enum kv_status kv_cms_not_authentic(struct kv_error *err)
 {
     return kv_fail(
         err, KV_BAD_CIPHERTEXT,
@@ -86,7 +93,7 @@ enum kv_status kv_cms_opener_end(struct kv_cms_opener *opener, struct kv_view ta
         EVP_CIPHER_CTX_ctrl(opener->context, EVP_CTRL_AEAD_SET_TAG, (int)tag.len, (void *)tag.data) != 1)
         return broken(err);
     if (EVP_CipherFinal_ex(opener->context, to, &len) != 1)
-        return not_authentic(err);
+        return kv_cms_not_authentic(err);
     *ret_len = (size_t)len;
     return KV_OK;
 }
@@ -105,16 +112,54 @@ enum kv_status kv_cms_seal_content(struct kv_view key, const unsigned char *nonc
     return good ? KV_OK : broken(err);
 }
 
-enum kv_status kv_cms_gmac(struct kv_view key, const unsigned char nonce[KV_CMS_NONCE], struct kv_view bytes,
+/* --- pieces --- */
+bool kv_cms_can_jump(const struct kv_cms_content *content)
+{
+    return content->cipher->authenticated && content->nonce_len == KV_CMS_NONCE;
+}
+
+/* GCM deciphers by AES in counter mode, from the second counter on (SP 800-38D §7.1). Of 2^32 counters a content has two less, so that none comes twice. */
+enum kv_status kv_cms_decipher(const struct kv_cms_content *content, struct kv_view key, uint64_t offset,
+                               unsigned char *bytes, size_t len, struct kv_error *err)
+{
+    enum { FIRST = 2, AES_BLOCK = 16 };
+    unsigned char counter[AES_BLOCK] = { 0 };
+    char name[16];
+    int done = 0;
+    uint32_t number = (uint32_t)(offset / AES_BLOCK + FIRST);
+    memcpy(counter, content->nonce, KV_CMS_NONCE);
+    for (size_t i = 0; i < sizeof(number); i++)
+        counter[AES_BLOCK - 1 - i] = (unsigned char)(number >> (8 * i));
+    snprintf(name, sizeof(name), "AES-%zu-CTR", 8 * key.len);
+    EVP_CIPHER_CTX *context = start(name, key.data, (struct kv_view){ counter, sizeof(counter) }, false);
+    bool good = context && (!len || EVP_CipherUpdate(context, bytes, &done, bytes, (int)len) == 1);
+    EVP_CIPHER_CTX_free(context);
+    return good ? KV_OK : broken(err);
+}
+
+enum kv_status kv_cms_gmac(const struct kv_cms_content *content, struct kv_view key, struct kv_view bytes,
                            unsigned char ret[KV_CMS_TAG_MAX], struct kv_error *err)
 {
     int len = 0;
-    EVP_CIPHER_CTX *context =
-        start(kv_cms_aes256_gcm.evp, key.data, (struct kv_view){ nonce, KV_CMS_NONCE }, true);
+    EVP_CIPHER_CTX *context = start_content(content, key, true);
     bool good = context &&
                 (!bytes.len || EVP_CipherUpdate(context, NULL, &len, bytes.data, (int)bytes.len) == 1) &&
                 EVP_CipherFinal_ex(context, ret, &len) == 1 &&
                 EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, KV_CMS_TAG_MAX, ret) == 1;
+    EVP_CIPHER_CTX_free(context);
+    return good ? KV_OK : broken(err);
+}
+
+enum kv_status kv_cms_hash_key(const struct kv_cms_content *content, struct kv_view key,
+                               unsigned char ret[KV_CMS_TAG_MAX], struct kv_error *err)
+{
+    static const unsigned char zeros[KV_CMS_TAG_MAX];
+    char name[16];
+    int len = 0;
+    snprintf(name, sizeof(name), "AES-%zu-ECB", 8 * content->cipher->key_len);
+    EVP_CIPHER_CTX *context = start(name, key.data, (struct kv_view){ 0 }, true);
+    bool good = context && EVP_CIPHER_CTX_set_padding(context, 0) == 1 &&
+                EVP_CipherUpdate(context, ret, &len, zeros, sizeof(zeros)) == 1 && len == sizeof(zeros);
     EVP_CIPHER_CTX_free(context);
     return good ? KV_OK : broken(err);
 }

@@ -25,10 +25,21 @@ KV_MUST_USE enum kv_status kv_cms_seal_content(struct kv_view key, const unsigne
                                                struct kv_view plain, unsigned char *to,
                                                unsigned char *ret_tag, struct kv_error *err);
 
-/* --- what was read --- */
-/* GMAC: the tag of AES-256-GCM over nothing but these bytes. Any thread. */
-KV_MUST_USE enum kv_status kv_cms_gmac(struct kv_view key, const unsigned char nonce[KV_CMS_NONCE],
+/* --- pieces of an authenticated content in any order; any thread --- */
+/* Only where the nonce has KV_CMS_NONCE bytes is it known by which counter a piece begins. */
+bool kv_cms_can_jump(const struct kv_cms_content *content);
+/* Deciphers in place, without looking whether it is authentic, what begins at `offset`, a multiple of 16, and ends within KV_CMS_GCM_MAX. */
+KV_MUST_USE enum kv_status kv_cms_decipher(const struct kv_cms_content *content, struct kv_view key,
+                                           uint64_t offset, unsigned char *bytes, size_t len,
+                                           struct kv_error *err);
+/* GMAC: the tag as if these bytes were all that it covers. */
+KV_MUST_USE enum kv_status kv_cms_gmac(const struct kv_cms_content *content, struct kv_view key,
                                        struct kv_view bytes, unsigned char ret[KV_CMS_TAG_MAX],
                                        struct kv_error *err);
+/* The key of GHASH: a block of zeros through AES alone. */
+KV_MUST_USE enum kv_status kv_cms_hash_key(const struct kv_cms_content *content, struct kv_view key,
+                                           unsigned char ret[KV_CMS_TAG_MAX], struct kv_error *err);
+/* KV_BAD_CIPHERTEXT, in the same words whatever was wrong. */
+KV_MUST_USE enum kv_status kv_cms_not_authentic(struct kv_error *err);
 
 #endif

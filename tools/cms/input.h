@@ -5,7 +5,7 @@
 
 #include "text.h"
 
-enum { KV_CMS_WINDOW = 1 << 18 };
+enum { KV_CMS_WINDOW = 1 << 16 };
 
 struct kv_cms_input {
     const char *name; /* for messages; borrowed */

@@ -10,7 +10,7 @@ bool kv_cms_text_is(struct kv_view start);
 
 struct kv_cms_text;
 enum {
-    KV_CMS_TEXT_PIECE = 1 << 16 /* bytes of text that are read at once: what was read ahead is no more */
+    KV_CMS_TEXT_PIECE = 1 << 14 /* bytes of text that are read at once: what was read ahead is no more */
 };
 /* The text is `ahead` and then what `fd` gives; -1: nothing. `name` for messages, which is borrowed as `ahead` is when there is no fd. */
 KV_MUST_USE enum kv_status kv_cms_text_new(const char *name, int fd, struct kv_view ahead,
