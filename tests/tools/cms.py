@@ -89,6 +89,11 @@ def opens_every_size(tool):
     for options in ([], ["-"]):
         done = tool.run("cms", "open", *options, input=(tool.vault.dir / "sealed").read_bytes())
         assert done.returncode == 0 and done.stdout == content(5 << 20), done.stderr.decode()
+    process = subprocess.Popen([tool.vault.tool, "cms", "open", "sealed"], cwd=tool.vault.dir, env=tool.vault.environment(), stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    message = process.stderr.read()  # whichever thread writes
+    assert process.wait(timeout=60) == 73 and b"Broken pipe" in message, (process.returncode, message)
     seal(tool, content(5 << 20), [pem], "-aes-256-cbc")
     opens(tool, "sealed", content(5 << 20), *CBC)
 
