@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 
-enum { POLL_MS = 1000 }; /* libcurl knows its own times, and wakes before */
+enum { POLL_MS = 1000, CONNECT_POLL_MS = 20 };
 
 static void wake(void *multi)
 {
@@ -18,6 +18,15 @@ static CURLcode result_of(CURLM *multi)
     return message && message->msg == CURLMSG_DONE ? message->data.result : CURLE_OUT_OF_MEMORY;
 }
 
+/* libcurl knows its own times, and wakes before POLL_MS. But 7.88 waits for no socket between two addresses of a host: when one refuses it goes on
+ * to the next at its next timer, which may be half the deadline away. So it is asked again soon until it has a connection. */
+static int poll_ms(CURL *curl)
+{
+    curl_off_t connected_us = 0;
+    curl_easy_getinfo(curl, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
+    return connected_us ? POLL_MS : CONNECT_POLL_MS;
+}
+
 /* What curl_easy_perform does, but for the wish to cancel: it wakes us, and the half-done transfer takes its connection along. */
 static CURLcode run(struct kv_http_handle *handle, struct kv_deadline deadline)
 {
@@ -29,7 +38,7 @@ static CURLcode run(struct kv_http_handle *handle, struct kv_deadline deadline)
     do {
         code = curl_multi_perform(handle->multi, &running);
         if (running && !code)
-            code = curl_multi_poll(handle->multi, NULL, 0, POLL_MS, NULL);
+            code = curl_multi_poll(handle->multi, NULL, 0, poll_ms(handle->curl), NULL);
     } while (running && !code && !kv_cancel_wished(deadline.cancel));
     CURLcode result = CURLE_ABORTED_BY_CALLBACK;
     if (code)
