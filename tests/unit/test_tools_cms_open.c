@@ -293,18 +293,9 @@ static void holds_bytes(const struct world *world, struct kv_view expected)
  * out, to a file and to a stream, and after one flipped bit in the content, the attributes or the tag nothing does. */
 static void test_every_length(void **state)
 {
-    static const size_t lengths[] = { 0,
-                                      1,
-                                      15,
-                                      16,
-                                      17,
-                                      4096,
-                                      KV_CMS_PIECE - 1,
-                                      KV_CMS_PIECE,
-                                      KV_CMS_PIECE + 1,
-                                      2 * KV_CMS_PIECE,
-                                      3 * KV_CMS_PIECE - 16,
-                                      3 * KV_CMS_PIECE + 5 };
+    static const size_t lengths[] = {
+        0, 1, 15, 16, 17, KV_CMS_PIECE - 1, KV_CMS_PIECE, KV_CMS_PIECE + 1, 2 * KV_CMS_PIECE + 5
+    };
     struct world *world = *state;
     KV_AUTO_BYTES struct kv_bytes plain = { 0 };
     unsigned char choice[4], attributes[ATTRIBUTES_MOST];
@@ -319,11 +310,11 @@ static void test_every_length(void **state)
         kv_encode_hex((struct kv_view){ attributes, 1 + choice[0] % ATTRIBUTES_MOST }, hex);
         size_t tag_len = 12 + i % 5;
         struct parts parts = { .key = world->key,
-                               .attributes = (i + i / COUNT(lengths)) % 2 ? hex : NULL,
+                               .attributes = i % 2 ? hex : NULL,
                                .tag_len = tag_len,
                                .announced = tag_len,
                                .content = KV_VIEW(plain),
-                               .segment = i % 3 ? 1 + choice[1] * 300 : 0 };
+                               .segment = i % 4 < 2 ? 1 + choice[1] * 300 : 0 };
         KV_AUTO_BYTES struct kv_bytes whole = envelope(&parts);
         struct kv_error err = { 0 };
         if (opened(KV_VIEW(whole), KV_VIEW(world->key), world->file, &err) != KV_OK)
