@@ -6,6 +6,7 @@
 #include "common.h"
 #include "report.h"
 
+#include <signal.h>
 #include <string.h>
 
 const struct kv_option kv_cmd_cms_open_options[] = {
@@ -53,6 +54,7 @@ enum kv_status kv_cmd_cms_open(struct kv_tool *tool, struct kv_error *err)
     KV_CLEANUP(kv_cms_opening_free) struct kv_cms_opening opening = { 0 };
     KV_AUTO_OUTPUT struct kv_output *output = NULL;
     KV_AUTO_BYTES struct kv_bytes key = { 0 };
+    signal(SIGPIPE, SIG_IGN); /* who reads the standard output may go away: that is told */
     KV_TRY(input_name(tool, &name, err));
     KV_TRY(kv_cms_input_open(name, &input, err));
     KV_TRY(kv_cms_open_head(&input, kv_common_option(tool, "--allow-unauthenticated"), &opening, err));

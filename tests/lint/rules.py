@@ -27,7 +27,7 @@ LIBRARIES = [
     (r"jansson", r"tools/emulator/\w+\.[ch]"),
     (r"microhttpd", r"tools/emulator/\w+\.[ch]"),
     (r"openssl/", r"include/base/ossl\.h|module/base/(bytes|encode|ossl)\.c|module/mech/\w+\.[ch]|module/auth/(client_key|key_file|pss|token_keyring)\.[ch]|"
-                  r"module/net/http\w*\.[ch]|module/p11/call\.c|module/keys/key_ops\w*\.c|tools/age/(primitives|cipher|ssh_keys)\.c|tools/cms/(check|cipher)\.c|tools/emulator/\w+\.[ch]"),
+                  r"module/net/http\w*\.[ch]|module/p11/call\.c|module/keys/key_ops\w*\.c|tools/age/(primitives|cipher|ssh_keys)\.c|tools/cms/(cipher|text)\.c|tools/emulator/\w+\.[ch]"),
     (r"p11-kit/", r"include/mech/pkcs11\.h|module/auth/foreign_key\.c"),
 ]
 

@@ -3,11 +3,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/encode.h"
-#include "check.h"
-#include "cipher.h"
+#include "crew.h"
 #include "mech/local.h"
 #include "open.h"
 #include "seal.h"
@@ -32,7 +32,10 @@ struct parts {
     const char *other;      /* hex: what stands there instead of what the tag covers */
     const char *type;       /* hex of the content's type; NULL: data */
     size_t tag_len;
-    size_t nonce_len; /* 0: 12 */
+    size_t nonce_len;       /* 0: 12 */
+    size_t announced;       /* bytes that the tag is said to have; 0: 16 */
+    struct kv_view content; /* NULL: "the content" */
+    size_t segment;         /* bytes; 0: in one piece of definite length */
 };
 
 static void add_hex(unsigned char tag, const char *hex, struct kv_buffer *ret)
@@ -62,12 +65,27 @@ static void encrypt(const struct parts *parts, struct kv_view nonce, struct kv_b
     struct kv_mech_offer offer = { .session_ciphers = true };
     struct kv_mech_use use = { 0 };
     struct kv_cipher *cipher = NULL;
+    struct kv_view content = parts->content.data ? parts->content : kv_view_text("the content");
     assert_int_equal(kv_mech_select(&mechanism, &key, KV_OP_ENCRYPT, &offer, &use), KV_OK);
     assert_int_equal(kv_cipher_open(&use, KV_VIEW(parts->key), true, &cipher), KV_OK);
-    assert_int_equal(kv_cipher_update(cipher, kv_view_text("the content"), ret), KV_OK);
+    assert_int_equal(kv_cipher_update(cipher, content, ret), KV_OK);
     assert_int_equal(kv_cipher_final(cipher, ret), KV_OK);
     kv_cipher_free(cipher);
     kv_mech_use_free(&use);
+}
+
+static void add_content(const struct parts *parts, struct kv_view cipher, struct kv_buffer *ret)
+{
+    KV_AUTO_BUFFER struct kv_buffer segments = { 0 };
+    if (!parts->segment) {
+        assert_int_equal(kv_der_add(CONTENT, cipher, ret), KV_OK);
+        return;
+    }
+    for (size_t at = 0; at < cipher.len; at += parts->segment) {
+        size_t len = cipher.len - at < parts->segment ? cipher.len - at : parts->segment;
+        assert_int_equal(kv_der_add(OCTETS, (struct kv_view){ cipher.data + at, len }, &segments), KV_OK);
+    }
+    wrap(OUTER, &segments, ret);
 }
 
 static struct kv_bytes envelope(const struct parts *parts)
@@ -80,9 +98,10 @@ static struct kv_bytes envelope(const struct parts *parts)
     encrypt(parts, nonce, &cipher);
     size_t len = cipher.bytes.len - KV_CMS_TAG_MAX;
     assert_int_equal(kv_cms_content_write(nonce, &algorithm), KV_OK);
+    algorithm.data[algorithm.len - 1] = (unsigned char)(parts->announced ? parts->announced : KV_CMS_TAG_MAX);
     add_hex(OID, parts->type ? parts->type : "2a864886f70d010701", &info);
     assert_int_equal(kv_buffer_add(&info, KV_VIEW(algorithm)), KV_OK);
-    assert_int_equal(kv_der_add(CONTENT, (struct kv_view){ cipher.bytes.data, len }, &info), KV_OK);
+    add_content(parts, (struct kv_view){ cipher.bytes.data, len }, &info);
     add_hex(INTEGER, "00", &body);
     add_hex(SET, "a303020105", &body); /* a recipient by password: nobody that is looked at here */
     wrap(SEQUENCE, &info, &body);
@@ -155,6 +174,7 @@ struct sentence {
     const char *attributes, *other, *type;
     size_t tag_len;   /* 0: 16 */
     size_t nonce_len; /* 0: 12 */
+    size_t announced; /* 0: 16 */
     enum kv_status status;
     const char *why;
 };
@@ -171,6 +191,12 @@ static const struct sentence sentences[] = {
       .why = "no attribute says so" },
     { "another type of content with them", .type = "2a864886f70d010702",
       .attributes = "3009060355040331020500", .status = KV_OK },
+    { "a tag of 12 bytes", .tag_len = 12, .announced = 12, .status = KV_OK },
+    { "a tag of 11 bytes", .tag_len = 11, .announced = 11, .status = KV_BAD_DATA,
+      .why = "the parameters of" },
+    { "a tag of 17 bytes", .announced = 17, .status = KV_BAD_DATA, .why = "the parameters of" },
+    { "a tag that is longer than announced", .announced = 12, .status = KV_BAD_DATA,
+      .why = "has 16 bytes, and 12" },
     { "a tag that is shorter than announced", .tag_len = 12, .status = KV_BAD_DATA,
       .why = "has 12 bytes, and 16" },
 };
@@ -186,7 +212,8 @@ static void test_attributes(void **state)
                                sentence->other,
                                sentence->type,
                                sentence->tag_len ? sentence->tag_len : KV_CMS_TAG_MAX,
-                               sentence->nonce_len };
+                               sentence->nonce_len,
+                               sentence->announced };
         KV_AUTO_BYTES struct kv_bytes whole = envelope(&parts);
         static const char *const outputs[] = { NULL, "/dev/null" };
         for (size_t j = 0; j < COUNT(outputs); j++) {
@@ -234,84 +261,71 @@ static void test_every_prefix(void **state)
     }
 }
 
-/* --- the check of a content in pieces --- */
-enum { PIECE = 64, LONGEST = 5 * PIECE };
+/* --- every length --- */
+enum { ATTRIBUTES_MOST = 200 };
 
-static struct kv_view piece_of(struct kv_view all, size_t number)
+/* What a stream was given: the standard output is a file meanwhile. */
+static enum kv_status opened_as_stream(const struct world *world, struct kv_view whole, struct kv_error *err)
 {
-    size_t at = number * PIECE, left = all.len - at;
-    return (struct kv_view){ all.data + at, left < PIECE ? left : PIECE };
+    int file = open(world->file, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600), kept = dup(STDOUT_FILENO);
+    assert_true(file >= 0 && kept >= 0);
+    fflush(stdout);
+    dup2(file, STDOUT_FILENO);
+    enum kv_status status = opened(whole, KV_VIEW(world->key), NULL, err);
+    dup2(kept, STDOUT_FILENO);
+    close(kept);
+    close(file);
+    return status;
 }
 
-static enum kv_status checked(struct kv_cms_check *check, struct kv_view cipher, struct kv_view tag)
+static void holds_bytes(const struct world *world, struct kv_view expected)
 {
-    for (size_t i = 0; i <= cipher.len / PIECE; i++)
-        assert_int_equal(kv_cms_check_add(check, piece_of(cipher, i), NULL), KV_OK);
-    return kv_cms_check_tag(check, (struct kv_view){ 0 }, tag, NULL);
+    KV_AUTO_BYTES struct kv_bytes found = { 0 };
+    FILE *stream = fopen(world->file, "re");
+    assert_non_null(stream);
+    assert_int_equal(kv_bytes_alloc(expected.len + 1, &found), KV_OK);
+    assert_int_equal(fread(found.data, 1, found.len, stream), expected.len);
+    fclose(stream);
+    assert_memory_equal(found.data, expected.data, expected.len);
 }
 
-static enum kv_status confirmed(struct kv_cms_check *check, struct kv_view cipher)
+/* Contents around the ends of blocks and pieces, attributes and tags of every length that there is, by keys that are new each time: what OpenSSL made in one piece comes
+ * out, to a file and to a stream, and after one flipped bit in the content, the attributes or the tag nothing does. */
+static void test_every_length(void **state)
 {
-    for (size_t i = 0; i <= cipher.len / PIECE; i++)
-        KV_TRY(kv_cms_check_confirm(check, piece_of(cipher, i), i == cipher.len / PIECE, NULL));
-    return KV_OK;
-}
-
-static struct kv_cms_check *new_check(struct kv_view key, const unsigned char nonce[12])
-{
-    struct kv_cms_content content = { .cipher = &kv_cms_aes256_gcm,
-                                      .nonce_len = 12,
-                                      .tag_len = KV_CMS_TAG_MAX };
-    struct kv_cms_check *check = NULL;
-    memcpy(content.nonce, nonce, 12);
-    assert_int_equal(kv_cms_check_new(&content, key, PIECE, &check, NULL), KV_OK);
-    return check;
-}
-
-/* Every length, by keys and nonces that are new each time: our sum of pieces is OpenSSL's tag, and of nothing else. */
-static void test_check_is_gcm(void **state)
-{
-    unsigned char key[32], nonce[12], plain[LONGEST], cipher[LONGEST], tag[KV_CMS_TAG_MAX];
-    struct kv_view secret = { key, sizeof(key) };
-    for (size_t len = 0; len <= LONGEST; len++) {
-        assert_int_equal(kv_random_bytes(key, sizeof(key)), KV_OK);
-        assert_int_equal(kv_random_bytes(nonce, sizeof(nonce)), KV_OK);
-        assert_int_equal(kv_random_bytes(plain, sizeof(plain)), KV_OK);
-        assert_int_equal(
-            kv_cms_seal_content(secret, nonce, (struct kv_view){ plain, len }, cipher, tag, NULL), KV_OK);
-        struct kv_view whole = { cipher, len }, right = { tag, sizeof(tag) };
-        KV_AUTO_CMS_CHECK struct kv_cms_check *check = new_check(secret, nonce);
-        assert_int_equal(checked(check, whole, right), KV_OK);
-        assert_int_equal(confirmed(check, whole), KV_OK);
-        assert_int_equal(kv_cms_check_confirm(check, (struct kv_view){ cipher, 0 }, true, NULL),
-                         KV_BAD_CIPHERTEXT);
-        KV_AUTO_CMS_CHECK struct kv_cms_check *changed = new_check(secret, nonce);
-        if (len)
-            cipher[len / 3] ^= 1;
-        else
-            tag[3] ^= 1;
-        assert_int_equal(checked(changed, whole, right), KV_BAD_CIPHERTEXT);
-    }
-}
-
-/* In the second reading a piece that is another, in another place, missing or too many is not confirmed. */
-static void test_check_confirms_what_it_saw(void **state)
-{
-    unsigned char key[32] = { 1 }, nonce[12] = { 2 }, bytes[LONGEST];
-    struct kv_view whole = { bytes, LONGEST - 10 };
-    for (size_t i = 0; i < LONGEST; i++)
-        bytes[i] = (unsigned char)(i * i);
-    for (unsigned how = 0; how < 5; how++) {
-        KV_AUTO_CMS_CHECK struct kv_cms_check *check = new_check((struct kv_view){ key, sizeof(key) }, nonce);
-        (void)checked(check, whole, (struct kv_view){ bytes, KV_CMS_TAG_MAX });
-        assert_int_equal(kv_cms_check_confirm(check, piece_of(whole, 0), false, NULL), KV_OK);
-        struct kv_view second = piece_of(whole, how == 1 ? 2 : 1);
-        if (how == 2)
-            second.len--;
-        bytes[PIECE + 5] ^= how == 3;
-        enum kv_status status = kv_cms_check_confirm(check, second, how == 4, NULL);
-        bytes[PIECE + 5] ^= how == 3;
-        assert_int_equal(status, how ? KV_BAD_CIPHERTEXT : KV_OK);
+    static const size_t lengths[] = {
+        0, 1, 15, 16, 17, KV_CMS_PIECE - 1, KV_CMS_PIECE, KV_CMS_PIECE + 1, 2 * KV_CMS_PIECE + 5
+    };
+    struct world *world = *state;
+    KV_AUTO_BYTES struct kv_bytes plain = { 0 };
+    unsigned char choice[4], attributes[ATTRIBUTES_MOST];
+    char hex[2 * ATTRIBUTES_MOST + 1];
+    assert_int_equal(kv_bytes_alloc(lengths[COUNT(lengths) - 1], &plain), KV_OK);
+    for (size_t i = 0; i < 2 * COUNT(lengths); i++) {
+        plain.len = lengths[i % COUNT(lengths)];
+        assert_int_equal(kv_random_bytes(world->key.data, world->key.len), KV_OK);
+        assert_int_equal(kv_random_bytes(plain.data, plain.len), KV_OK);
+        assert_int_equal(kv_random_bytes(choice, sizeof(choice)), KV_OK);
+        assert_int_equal(kv_random_bytes(attributes, sizeof(attributes)), KV_OK);
+        kv_encode_hex((struct kv_view){ attributes, 1 + choice[0] % ATTRIBUTES_MOST }, hex);
+        size_t tag_len = 12 + i % 5;
+        struct parts parts = { .key = world->key,
+                               .attributes = i % 2 ? hex : NULL,
+                               .tag_len = tag_len,
+                               .announced = tag_len,
+                               .content = KV_VIEW(plain),
+                               .segment = i % 4 < 2 ? 1 + choice[1] * 300 : 0 };
+        KV_AUTO_BYTES struct kv_bytes whole = envelope(&parts);
+        struct kv_error err = { 0 };
+        if (opened(KV_VIEW(whole), KV_VIEW(world->key), world->file, &err) != KV_OK)
+            fail_msg("%zu bytes: %s", plain.len, err.text);
+        holds_bytes(world, KV_VIEW(plain));
+        assert_int_equal(opened_as_stream(world, KV_VIEW(whole), NULL), KV_OK);
+        holds_bytes(world, KV_VIEW(plain));
+        whole.data[whole.len - 1 - choice[2] % tag_len] ^= 1; /* in the tag */
+        assert_int_equal(opened_as_stream(world, KV_VIEW(whole), NULL), KV_BAD_CIPHERTEXT);
+        holds(world, "");
+        plain.len = lengths[COUNT(lengths) - 1];
     }
 }
 
@@ -424,8 +438,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_attributes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_round_trip, setup, teardown),
         cmocka_unit_test_setup_teardown(test_every_prefix, setup, teardown),
-        cmocka_unit_test(test_check_is_gcm),
-        cmocka_unit_test(test_check_confirms_what_it_saw),
+        cmocka_unit_test_setup_teardown(test_every_length, setup, teardown),
         cmocka_unit_test(test_oids),
         cmocka_unit_test(test_transports),
         cmocka_unit_test_setup_teardown(test_gcm_is_bounded, setup, teardown),

@@ -4,7 +4,13 @@
 
 #include "mech/mech.h"
 
-enum { KV_CMS_NONCE_MAX = 16, KV_CMS_TAG_MAX = 16, KV_CMS_KEY_MAX = 32, KV_CMS_OID_MAX = 12 };
+enum {
+    KV_CMS_NONCE = 12,
+    KV_CMS_NONCE_MAX = 16,
+    KV_CMS_TAG_MAX = 16,
+    KV_CMS_KEY_MAX = 32,
+    KV_CMS_OID_MAX = 12
+};
 
 struct kv_cms_oid {
     unsigned char bytes[KV_CMS_OID_MAX];

@@ -1,9 +1,6 @@
 #include "check.h"
 
-#include <openssl/evp.h>
-#include <stdio.h>
 #include <string.h>
-#include "base/ossl.h"
 #include "cipher.h"
 
 enum { BLOCK = 16, BITS = 8 };
@@ -14,20 +11,21 @@ struct element {
 };
 
 struct kv_cms_check {
-    EVP_CIPHER_CTX *context; /* GMAC under the content's key and nonce */
-    struct kv_view nonce;
     struct kv_cms_content content;
+    struct kv_view key;
     size_t piece;
     struct element h, mask;   /* E(0), and what is added to every tag */
     struct element per_piece; /* h to the number of blocks of a whole piece */
     struct element sum;       /* of the pieces so far, times h */
     uint64_t length;
     bool ended; /* the last piece was short */
-    unsigned char (*tags)[BLOCK];
-    size_t count, room, confirmed;
+    unsigned char (*marks)[BLOCK];
+    size_t count, room;
 };
 
-/* --- the field, without a branch or an index that depends on a secret --- */
+/* --- the field ---
+ * h is a secret: whoever knows it can forge. So there is no branch and no index here that depends on an element: a table of multiples, as fast code has it, would tell
+ * them to who watches the cache. Bit by bit is fast enough for one product a piece. Exponents are lengths, which everybody sees. */
 static struct element load(const unsigned char bytes[BLOCK])
 {
     struct element ret = { 0, 0 };
@@ -81,20 +79,13 @@ static uint64_t blocks(uint64_t length)
     return length / BLOCK + (length % BLOCK != 0);
 }
 
-/* --- pieces --- */
-static enum kv_status broken(struct kv_error *err)
-{
-    return kv_fail(err, KV_INTERNAL, "OpenSSL failed");
-}
+/* --- marks --- */
 
 /* Of bytes as if they were all that a tag covers. */
-static bool tag_of(struct kv_cms_check *check, struct kv_view bytes, unsigned char ret[BLOCK])
+static enum kv_status tag_of(const struct kv_cms_check *check, struct kv_view bytes, unsigned char ret[BLOCK],
+                             struct kv_error *err)
 {
-    int len = 0;
-    return EVP_CipherInit_ex2(check->context, NULL, NULL, check->nonce.data, 1, NULL) == 1 &&
-           (!bytes.len || EVP_CipherUpdate(check->context, NULL, &len, bytes.data, (int)bytes.len) == 1) &&
-           EVP_CipherFinal_ex(check->context, ret, &len) == 1 &&
-           EVP_CIPHER_CTX_ctrl(check->context, EVP_CTRL_AEAD_GET_TAG, BLOCK, ret) == 1;
+    return kv_cms_gmac(&check->content, check->key, bytes, ret, err);
 }
 
 /* The polynomial of these bytes times h, taken out of their tag: without the mask and the block with their length. */
@@ -104,19 +95,20 @@ static struct element bare(const struct kv_cms_check *check, const unsigned char
     return add(add(load(tag), check->mask), multiply(lengths, check->h));
 }
 
-static bool prepare(struct kv_cms_check *check, struct kv_view key)
+static enum kv_status prepare(struct kv_cms_check *check, struct kv_error *err)
 {
-    static const unsigned char zeros[BLOCK];
     unsigned char h[BLOCK], mask[BLOCK];
-    check->context = kv_cms_gcm_start(&check->content, key);
-    bool good =
-        check->context && kv_cms_block(key, zeros, h) && tag_of(check, (struct kv_view){ zeros, 0 }, mask);
-    check->h = load(h);
-    check->mask = load(mask); /* the tag of nothing is nothing but the mask */
-    check->per_piece = power(check->h, check->piece / BLOCK);
+    enum kv_status status = kv_cms_hash_key(&check->content, check->key, h, err);
+    if (status == KV_OK)
+        status = tag_of(check, (struct kv_view){ 0 }, mask, err); /* nothing but the mask */
+    if (status == KV_OK) {
+        check->h = load(h);
+        check->mask = load(mask);
+        check->per_piece = power(check->h, check->piece / BLOCK);
+    }
     kv_wipe(h, sizeof(h));
     kv_wipe(mask, sizeof(mask));
-    return good;
+    return status;
 }
 
 enum kv_status kv_cms_check_new(const struct kv_cms_content *content, struct kv_view key, size_t piece,
@@ -126,10 +118,9 @@ enum kv_status kv_cms_check_new(const struct kv_cms_content *content, struct kv_
     if (!check)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
     check->content = *content;
-    check->nonce = (struct kv_view){ check->content.nonce, content->nonce_len };
+    check->key = key;
     check->piece = piece;
-    if (!prepare(check, key))
-        return broken(err);
+    KV_TRY(prepare(check, err));
     *ret = kv_take(check);
     return KV_OK;
 }
@@ -138,70 +129,81 @@ void kv_cms_check_free(struct kv_cms_check *check)
 {
     if (!check)
         return;
-    EVP_CIPHER_CTX_free(check->context);
-    if (check->tags)
-        kv_wipe(check->tags, check->count * sizeof(*check->tags));
-    free(check->tags);
+    if (check->marks)
+        kv_wipe(check->marks, check->count * sizeof(*check->marks));
+    free(check->marks);
     kv_wipe(check, sizeof(*check));
     free(check);
 }
 
+/* --- the first reading --- */
+enum kv_status kv_cms_check_mark(const struct kv_cms_check *check, struct kv_view piece,
+                                 unsigned char ret[KV_CMS_TAG_MAX], struct kv_error *err)
+{
+    return tag_of(check, piece, ret, err);
+}
+
+/* No realloc, which would leave a copy behind. */
 static enum kv_status make_room(struct kv_cms_check *check, struct kv_error *err)
 {
     if (check->count < check->room)
         return KV_OK;
     size_t room = check->room ? 2 * check->room : 64;
-    void *tags = reallocarray(check->tags, room, sizeof(*check->tags));
-    if (!tags)
+    unsigned char(*marks)[BLOCK] = calloc(room, sizeof(*marks));
+    if (!marks)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
-    check->tags = tags;
+    if (check->count) {
+        memcpy(marks, check->marks, check->count * sizeof(*marks));
+        kv_wipe(check->marks, check->count * sizeof(*marks));
+    }
+    free(check->marks);
+    check->marks = marks;
     check->room = room;
     return KV_OK;
 }
 
-enum kv_status kv_cms_check_add(struct kv_cms_check *check, struct kv_view piece, struct kv_error *err)
+enum kv_status kv_cms_check_add(struct kv_cms_check *check, size_t len, const unsigned char mark[BLOCK],
+                                struct kv_error *err)
 {
-    if (check->ended || piece.len > check->piece)
+    if (check->ended || len > check->piece)
         return kv_fail(err, KV_INTERNAL, "a piece behind the last one");
-    check->length += piece.len;
+    check->length += len;
     if (check->length > KV_CMS_GCM_MAX)
         return kv_fail(err, KV_DATA_LENGTH, "the content is longer than AES-GCM can protect (64 GiB)");
     KV_TRY(make_room(check, err));
-    unsigned char *tag = check->tags[check->count++];
-    if (!tag_of(check, piece, tag))
-        return broken(err);
-    check->ended = piece.len < check->piece;
-    struct element shift = check->ended ? power(check->h, blocks(piece.len)) : check->per_piece;
-    check->sum = add(multiply(check->sum, shift), bare(check, tag, piece.len));
+    memcpy(check->marks[check->count++], mark, BLOCK);
+    check->ended = len < check->piece;
+    struct element shift = check->ended ? power(check->h, blocks(len)) : check->per_piece;
+    check->sum = add(multiply(check->sum, shift), bare(check, mark, len));
     return KV_OK;
 }
 
-enum kv_status kv_cms_check_tag(struct kv_cms_check *check, struct kv_view covered, struct kv_view tag,
+enum kv_status kv_cms_check_tag(const struct kv_cms_check *check, struct kv_view covered, struct kv_view tag,
                                 struct kv_error *err)
 {
     unsigned char of_covered[BLOCK], computed[BLOCK];
-    if (!tag_of(check, covered, of_covered))
-        return broken(err);
+    KV_TRY(tag_of(check, covered, of_covered, err));
     struct element front =
         multiply(bare(check, of_covered, covered.len), power(check->h, blocks(check->length)));
     struct element lengths = { covered.len * BITS, check->length * BITS };
     struct element all = add(add(front, check->sum), add(multiply(lengths, check->h), check->mask));
     store(all, computed);
-    return tag.len <= BLOCK && kv_view_equal_ct((struct kv_view){ computed, tag.len }, tag)
-               ? KV_OK
-               : kv_cms_not_authentic(err);
+    bool same = tag.len <= BLOCK && kv_view_equal_ct((struct kv_view){ computed, tag.len }, tag);
+    kv_wipe(computed,
+            sizeof(computed)); /* of a content that somebody changed it is what he would need to know */
+    return same ? KV_OK : kv_cms_not_authentic(err);
 }
 
-enum kv_status kv_cms_check_confirm(struct kv_cms_check *check, struct kv_view piece, bool last,
-                                    struct kv_error *err)
+/* --- the second --- */
+enum kv_status kv_cms_check_confirm(const struct kv_cms_check *check, uint64_t number, struct kv_view piece,
+                                    bool last, struct kv_error *err)
 {
-    unsigned char tag[BLOCK];
-    size_t number = check->confirmed++;
+    unsigned char mark[BLOCK];
     bool known = number < check->count && last == (number == check->count - 1);
-    if (known && !tag_of(check, piece, tag))
-        return broken(err);
-    return known && kv_view_equal_ct((struct kv_view){ tag, BLOCK },
-                                     (struct kv_view){ check->tags[number], BLOCK })
+    if (known)
+        KV_TRY(tag_of(check, piece, mark, err));
+    return known && kv_view_equal_ct((struct kv_view){ mark, BLOCK },
+                                     (struct kv_view){ check->marks[number], BLOCK })
                ? KV_OK
                : kv_fail(
                      err, KV_BAD_CIPHERTEXT,

@@ -5,8 +5,6 @@
 #include <string.h>
 #include "base/ossl.h"
 
-enum { NONCE = 12, AES_BLOCK = 16 };
-
 struct kv_cms_opener {
     EVP_CIPHER_CTX *context;
     const struct kv_cms_cipher *cipher;
@@ -33,6 +31,12 @@ static EVP_CIPHER_CTX *start(const char *evp, const unsigned char *key, struct k
     return NULL;
 }
 
+static EVP_CIPHER_CTX *start_content(const struct kv_cms_content *content, struct kv_view key, bool encrypt)
+{
+    return start(content->cipher->evp, key.data, (struct kv_view){ content->nonce, content->nonce_len },
+                 encrypt);
+}
+
 enum kv_status kv_cms_opener_new(const struct kv_cms_content *content, struct kv_view key,
                                  struct kv_view covered, struct kv_cms_opener **ret, struct kv_error *err)
 {
@@ -43,8 +47,7 @@ enum kv_status kv_cms_opener_new(const struct kv_cms_content *content, struct kv
     opener->cipher = content->cipher;
     if (key.len != content->cipher->key_len)
         return kv_fail(err, KV_INTERNAL, "a key of %zu bytes for %s", key.len, content->cipher->name);
-    opener->context =
-        start(content->cipher->evp, key.data, (struct kv_view){ content->nonce, content->nonce_len }, false);
+    opener->context = start_content(content, key, false);
     if (!opener->context)
         return broken(err);
     if (covered.len && EVP_CipherUpdate(opener->context, NULL, &len, covered.data, (int)covered.len) != 1)
@@ -70,29 +73,6 @@ enum kv_status kv_cms_opener_update(struct kv_cms_opener *opener, struct kv_view
     if (in.len && EVP_CipherUpdate(opener->context, to, &len, in.data, (int)in.len) != 1)
         return broken(err);
     *ret_len = (size_t)len;
-    return KV_OK;
-}
-
-/* GCM deciphers by AES in counter mode, from the second counter on when the nonce has 12 bytes (SP 800-38D §7.1); what other nonces become, only GCM itself knows. */
-enum kv_status kv_cms_opener_checked(const struct kv_cms_content *content, struct kv_view key,
-                                     struct kv_cms_opener **ret, struct kv_error *err)
-{
-    enum { FIRST = 2 };
-    unsigned char counter[AES_BLOCK] = { 0 };
-    char name[16];
-    if (content->nonce_len != NONCE)
-        return kv_cms_opener_new(content, key, (struct kv_view){ 0 }, ret, err);
-    KV_AUTO_CMS_OPENER struct kv_cms_opener *opener = calloc(1, sizeof(*opener));
-    if (!opener)
-        return kv_fail(err, KV_NO_MEMORY, "out of memory");
-    memcpy(counter, content->nonce, NONCE);
-    counter[AES_BLOCK - 1] = FIRST;
-    snprintf(name, sizeof(name), "AES-%zu-CTR", 8 * key.len);
-    opener->cipher = content->cipher;
-    opener->context = start(name, key.data, (struct kv_view){ counter, sizeof(counter) }, false);
-    if (!opener->context)
-        return broken(err);
-    *ret = kv_take(opener);
     return KV_OK;
 }
 
@@ -122,7 +102,8 @@ enum kv_status kv_cms_seal_content(struct kv_view key, const unsigned char *nonc
                                    unsigned char *to, unsigned char *ret_tag, struct kv_error *err)
 {
     int len = 0;
-    EVP_CIPHER_CTX *context = start(kv_cms_aes256_gcm.evp, key.data, (struct kv_view){ nonce, NONCE }, true);
+    EVP_CIPHER_CTX *context =
+        start(kv_cms_aes256_gcm.evp, key.data, (struct kv_view){ nonce, KV_CMS_NONCE }, true);
     bool good = context &&
                 (!plain.len || EVP_CipherUpdate(context, to, &len, plain.data, (int)plain.len) == 1) &&
                 EVP_CipherFinal_ex(context, to + len, &len) == 1 &&
@@ -131,21 +112,54 @@ enum kv_status kv_cms_seal_content(struct kv_view key, const unsigned char *nonc
     return good ? KV_OK : broken(err);
 }
 
-/* --- for kv_cms_check --- */
-EVP_CIPHER_CTX *kv_cms_gcm_start(const struct kv_cms_content *content, struct kv_view key)
+/* --- pieces --- */
+bool kv_cms_can_jump(const struct kv_cms_content *content)
 {
-    return start(content->cipher->evp, key.data, (struct kv_view){ content->nonce, content->nonce_len },
-                 true);
+    return content->cipher->authenticated && content->nonce_len == KV_CMS_NONCE;
 }
 
-bool kv_cms_block(struct kv_view key, const unsigned char *in, unsigned char *ret)
+/* GCM deciphers by AES in counter mode, from the second counter on (SP 800-38D §7.1). Of 2^32 counters a content has two less, so that none comes twice. */
+enum kv_status kv_cms_decipher(const struct kv_cms_content *content, struct kv_view key, uint64_t offset,
+                               unsigned char *bytes, size_t len, struct kv_error *err)
 {
+    enum { FIRST = 2, AES_BLOCK = 16 };
+    unsigned char counter[AES_BLOCK] = { 0 };
+    char name[16];
+    int done = 0;
+    uint32_t number = (uint32_t)(offset / AES_BLOCK + FIRST);
+    memcpy(counter, content->nonce, KV_CMS_NONCE);
+    for (size_t i = 0; i < sizeof(number); i++)
+        counter[AES_BLOCK - 1 - i] = (unsigned char)(number >> (8 * i));
+    snprintf(name, sizeof(name), "AES-%zu-CTR", 8 * key.len);
+    EVP_CIPHER_CTX *context = start(name, key.data, (struct kv_view){ counter, sizeof(counter) }, false);
+    bool good = context && (!len || EVP_CipherUpdate(context, bytes, &done, bytes, (int)len) == 1);
+    EVP_CIPHER_CTX_free(context);
+    return good ? KV_OK : broken(err);
+}
+
+enum kv_status kv_cms_gmac(const struct kv_cms_content *content, struct kv_view key, struct kv_view bytes,
+                           unsigned char ret[KV_CMS_TAG_MAX], struct kv_error *err)
+{
+    int len = 0;
+    EVP_CIPHER_CTX *context = start_content(content, key, true);
+    bool good = context &&
+                (!bytes.len || EVP_CipherUpdate(context, NULL, &len, bytes.data, (int)bytes.len) == 1) &&
+                EVP_CipherFinal_ex(context, ret, &len) == 1 &&
+                EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, KV_CMS_TAG_MAX, ret) == 1;
+    EVP_CIPHER_CTX_free(context);
+    return good ? KV_OK : broken(err);
+}
+
+enum kv_status kv_cms_hash_key(const struct kv_cms_content *content, struct kv_view key,
+                               unsigned char ret[KV_CMS_TAG_MAX], struct kv_error *err)
+{
+    static const unsigned char zeros[KV_CMS_TAG_MAX];
     char name[16];
     int len = 0;
-    snprintf(name, sizeof(name), "AES-%zu-ECB", 8 * key.len);
+    snprintf(name, sizeof(name), "AES-%zu-ECB", 8 * content->cipher->key_len);
     EVP_CIPHER_CTX *context = start(name, key.data, (struct kv_view){ 0 }, true);
     bool good = context && EVP_CIPHER_CTX_set_padding(context, 0) == 1 &&
-                EVP_CipherUpdate(context, ret, &len, in, AES_BLOCK) == 1 && len == AES_BLOCK;
+                EVP_CipherUpdate(context, ret, &len, zeros, sizeof(zeros)) == 1 && len == sizeof(zeros);
     EVP_CIPHER_CTX_free(context);
-    return good;
+    return good ? KV_OK : broken(err);
 }

@@ -1,6 +1,5 @@
 #include "envelope.h"
 
-#include <string.h>
 #include "base/encode.h"
 
 enum { CONTEXT = KV_BER_CONTEXT, INNER = KV_BER_CONTEXT | KV_BER_CONSTRUCTED };
@@ -18,33 +17,15 @@ void kv_cms_envelope_free(struct kv_cms_envelope *envelope)
     *envelope = (struct kv_cms_envelope){ 0 };
 }
 
-/* --- text forms --- */
-static bool begins(struct kv_view view, const char *text)
-{
-    struct kv_view start = kv_view_text(text);
-    return view.len >= start.len && kv_view_equal((struct kv_view){ view.data, start.len }, start);
-}
-
-/* Binary is what is read here; what else `openssl cms` writes is told apart, so that the message can say what to do. */
-static enum kv_status is_binary(struct kv_cms_input *input, struct kv_error *err)
+/* Binary, or text that is turned into it. */
+static enum kv_status see_form(struct kv_cms_input *input, struct kv_error *err)
 {
     enum { ENOUGH = 64 };
     struct kv_view start;
     KV_TRY(kv_cms_input_peek(input, ENOUGH, &start, err));
     if (!start.len)
         return kv_fail(err, KV_BAD_DATA, "'%s' is empty", input->name);
-    if (begins(start, "-----BEGIN "))
-        return kv_fail(err, KV_BAD_DATA,
-                       "'%s' is PEM: turn it into the binary form first: grep -v '^-----' FILE | base64 -d | "
-                       "kvp11 cms open",
-                       input->name);
-    if (begins(start, "MIME-Version:") || begins(start, "Content-Type:") || begins(start, "To:"))
-        return kv_fail(
-            err, KV_BAD_DATA,
-            "'%s' is S/MIME: turn it into the binary form first: sed '1,/^\\r*$/d' FILE | base64 -di "
-            "| kvp11 cms open (and write with 'openssl cms -outform DER')",
-            input->name);
-    return KV_OK;
+    return kv_cms_text_is(start) ? kv_cms_input_text(input, err) : KV_OK;
 }
 
 /* --- recipients --- */
@@ -181,7 +162,7 @@ static enum kv_status read_content(struct kv_ber *ber, struct kv_cms_envelope *e
 enum kv_status kv_cms_envelope_head(struct kv_ber *ber, struct kv_cms_envelope *ret, struct kv_error *err)
 {
     KV_AUTO_CMS_ENVELOPE struct kv_cms_envelope envelope = { 0 };
-    KV_TRY(is_binary(ber->input, err));
+    KV_TRY(see_form(ber->input, err));
     ber->budget = ber->input->position + KV_CMS_HEADER_MAX;
     KV_TRY(read_type(ber, &envelope, err));
     KV_TRY(read_parties(ber, &envelope, err));

@@ -31,7 +31,7 @@ struct kv_cms_envelope {
 void kv_cms_envelope_free(struct kv_cms_envelope *envelope); /* contents */
 #define KV_AUTO_CMS_ENVELOPE KV_CLEANUP(kv_cms_envelope_free)
 
-/* Up to the first byte of the content, which kv_ber_stream_read gives then. KV_BAD_DATA, KV_UNSUPPORTED, KV_IO. */
+/* From the first byte of the input, PEM and S/MIME as well, up to the first byte of the content, which kv_ber_stream_read gives then. KV_BAD_DATA, KV_UNSUPPORTED, KV_IO. */
 KV_MUST_USE enum kv_status kv_cms_envelope_head(struct kv_ber *ber, struct kv_cms_envelope *ret,
                                                 struct kv_error *err);
 /* From the last byte of the content to the end of the input; fills attributes and tag anew. */

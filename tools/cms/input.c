@@ -44,7 +44,27 @@ void kv_cms_input_close(struct kv_cms_input *input)
     if (input->window)
         kv_wipe(input->window, KV_CMS_WINDOW); /* of what is to be sealed it is plaintext */
     free(input->window);
+    kv_cms_text_free(input->text);
     *input = (struct kv_cms_input){ .fd = -1, .copy = -1 };
+}
+
+/* Is the window all that there is? */
+static bool is_all(const struct kv_cms_input *input)
+{
+    return input->fd < 0 && !input->text;
+}
+
+enum kv_status kv_cms_input_text(struct kv_cms_input *input, struct kv_error *err)
+{
+    struct kv_view ahead = { input->data + input->at, input->end - input->at };
+    unsigned char *window = input->window ? input->window : malloc(KV_CMS_WINDOW);
+    if (!window)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    input->window = window;
+    KV_TRY(kv_cms_text_new(input->name, input->fd, ahead, &input->text, err));
+    input->data = window;
+    input->at = input->end = 0;
+    return KV_OK;
 }
 
 static enum kv_status write_copy(struct kv_cms_input *input, struct kv_view bytes, struct kv_error *err)
@@ -68,6 +88,10 @@ static enum kv_status read_more(struct kv_cms_input *input, unsigned char *to, s
                                 struct kv_error *err)
 {
     ssize_t done = 0;
+    if (input->text) {
+        KV_TRY(kv_cms_text_read(input->text, to, room, ret, err));
+        return write_copy(input, (struct kv_view){ to, *ret }, err);
+    }
     while (input->fd >= 0 && (done = read(input->fd, to, room)) < 0 && errno == EINTR)
         ;
     if (done < 0)
@@ -78,7 +102,7 @@ static enum kv_status read_more(struct kv_cms_input *input, unsigned char *to, s
 
 enum kv_status kv_cms_input_fill(struct kv_cms_input *input, bool *ret_end, struct kv_error *err)
 {
-    if (input->at == input->end && input->fd >= 0) {
+    if (input->at == input->end && !is_all(input)) {
         size_t done = 0;
         KV_TRY(read_more(input, input->window, KV_CMS_WINDOW, &done, err));
         input->at = 0;
@@ -92,12 +116,12 @@ enum kv_status kv_cms_input_peek(struct kv_cms_input *input, size_t len, struct 
                                  struct kv_error *err)
 {
     size_t done = 1;
-    if (input->fd >= 0 && input->end - input->at < len) {
+    if (!is_all(input) && input->end - input->at < len) {
         memmove(input->window, input->window + input->at, input->end - input->at);
         input->end -= input->at;
         input->at = 0;
     }
-    while (input->fd >= 0 && input->end < len && done) {
+    while (!is_all(input) && input->end < len && done) {
         KV_TRY(read_more(input, input->window + input->end, KV_CMS_WINDOW - input->end, &done, err));
         input->end += done;
     }
@@ -129,7 +153,7 @@ enum kv_status kv_cms_input_some(struct kv_cms_input *input, unsigned char *to, 
                                  struct kv_error *err)
 {
     size_t len = 0;
-    if (input->at == input->end && input->fd >= 0 && to && room >= KV_CMS_WINDOW) {
+    if (input->at == input->end && !is_all(input) && to && room >= KV_CMS_WINDOW) {
         KV_TRY(read_more(input, to, room, &len, err)); /* past the window: nothing is copied twice */
     } else {
         bool end = false;
@@ -177,26 +201,54 @@ enum kv_status kv_cms_input_keep(struct kv_cms_input *input, struct kv_error *er
     return write_copy(input, (struct kv_view){ input->data + input->at, input->end - input->at }, err);
 }
 
+bool kv_cms_input_waits(const struct kv_cms_input *input)
+{
+    return input->fd >= 0 && !input->seekable && input->fd != input->copy;
+}
+
 bool kv_cms_input_can_return(const struct kv_cms_input *input)
 {
     return input->fd < 0 || input->seekable || input->copy >= 0;
 }
 
+/* Of text nobody knows where a byte of the envelope is: what is before it, which is no more than a head, is decoded again. */
+static enum kv_status pass(struct kv_cms_input *input, uint64_t len, struct kv_error *err)
+{
+    for (size_t done = 0; len; len -= done)
+        KV_TRY(kv_cms_input_some(input, NULL, len < SIZE_MAX ? (size_t)len : SIZE_MAX, &done, err));
+    return KV_OK;
+}
+
+static enum kv_status seek(struct kv_cms_input *input, int64_t place, struct kv_error *err)
+{
+    return input->fd < 0 || lseek(input->fd, place, SEEK_SET) >= 0
+               ? KV_OK
+               : kv_fail(err, KV_IO, "cannot read '%s' again: %m", input->name);
+}
+
+/* From now on a pipe is what was kept of it, and that is binary. */
+static void turn_to_copy(struct kv_cms_input *input)
+{
+    if (input->fd > STDIN_FILENO)
+        close(input->fd);
+    input->fd = input->copy;
+    kv_cms_text_free(kv_take(input->text));
+}
+
 enum kv_status kv_cms_input_return(struct kv_cms_input *input, uint64_t position, struct kv_error *err)
 {
-    if (input->fd < 0) {
+    if (is_all(input)) {
         input->at = (size_t)position;
         input->position = position;
         return KV_OK;
     }
-    if (input->copy >= 0 && input->fd != input->copy) {
-        if (input->fd > STDIN_FILENO)
-            close(input->fd);
-        input->fd = input->copy;
-    }
-    if (lseek(input->fd, (int64_t)position + input->start, SEEK_SET) < 0)
-        return kv_fail(err, KV_IO, "cannot read '%s' again: %m", input->name);
+    if (input->copy >= 0 && input->fd != input->copy)
+        turn_to_copy(input);
     input->at = input->end = 0;
-    input->position = position;
-    return KV_OK;
+    input->position = input->text ? 0 : position;
+    KV_TRY(seek(input, (int64_t)input->position + input->start, err));
+    if (!input->text)
+        return KV_OK;
+    kv_cms_text_restart(input->text);
+    return pass(input, position, err);
 }

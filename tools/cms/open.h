@@ -1,6 +1,6 @@
 /* Opening an envelope: its head is read, somebody gets its key, then the content goes to an output. Nothing of an authenticated content is released before its tag is
- * seen to be right: an output that holds everything back gets it in one reading, a stream in the second of two. Memory does not grow with the content, but for
- * 16 bytes a piece. One thread. */
+ * seen to be right: an output that holds everything back gets it in one reading, a stream in the second of two.
+ * Readings of files are shared by the cores. Memory does not grow with the content, but for 16 bytes a piece. One caller. */
 #ifndef KV_TOOLS_CMS_OPEN_H
 #define KV_TOOLS_CMS_OPEN_H
 

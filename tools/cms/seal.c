@@ -5,7 +5,7 @@
 #include "base/encode.h"
 #include "mech/local.h"
 
-enum { NONCE = 12, INNER = KV_BER_CONTEXT | KV_BER_CONSTRUCTED };
+enum { INNER = KV_BER_CONTEXT | KV_BER_CONSTRUCTED };
 
 void kv_cms_sealed_key_free(struct kv_cms_sealed_key *sealed)
 {
@@ -66,7 +66,7 @@ static enum kv_status add_recipient(const struct kv_cms_sealed_key *sealed, stru
 static enum kv_status add_content(const struct kv_cms_seal *seal, struct kv_view plain, struct kv_buffer *ret,
                                   struct kv_error *err)
 {
-    unsigned char nonce[NONCE], tag[KV_CMS_TAG_MAX];
+    unsigned char nonce[KV_CMS_NONCE], tag[KV_CMS_TAG_MAX];
     KV_AUTO_BUFFER struct kv_buffer members = { 0 };
     KV_AUTO_BYTES struct kv_bytes algorithm = { 0 }, cipher = { 0 };
     if (kv_random_bytes(nonce, sizeof(nonce)) != KV_OK)
