@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "base/file.h"
 #include "finding.h"
 #include "keys/coverage.h"
 
@@ -13,7 +14,10 @@ const struct kv_option kv_cmd_drill_options[] = {
     { "--store", "STORE", "only backups of this store" },
     { "--at", "FOLDER", "where that store is to be found here, if its name is not its folder" },
     { "--quick", NULL, "be content with the beginning of each file" },
-    { "-i", "FILE", "break-glass identities: open with these alone, without any vault; may repeat",
+    { "-i", "FILE",
+      "break-glass identities, or the private key of a certificate: open with these alone, without any "
+      "vault; "
+      "may repeat",
       .repeats = true },
     { NULL, NULL, NULL },
 };
@@ -198,13 +202,35 @@ static enum kv_status drill_sample(struct drills *drills, struct kv_error *err)
     return KV_OK;
 }
 
+/* The private key of a certificate, for envelopes; any other file has identities of age. */
+static enum kv_status add_identity(struct drills *drills, const char *path, struct kv_error *err)
+{
+    enum { FILE_MAX = 1 << 20 };
+    const struct kv_file_rule rule = { .secret = true, .largest = FILE_MAX, .status = KV_DENIED };
+    struct kv_drill *drill = &drills->drill;
+    KV_AUTO_BYTES struct kv_bytes file = { 0 };
+    if (kv_file_read(path, &rule, &file, NULL) != KV_OK || !kv_cms_private_is(KV_VIEW(file)))
+        return kv_parties_identities(drill->parties, path, err);
+    if (drill->key_count == KV_DRILL_KEYS_MAX)
+        return kv_fail(err, KV_ARGUMENTS, "at most %d private keys can be tried", KV_DRILL_KEYS_MAX);
+    enum kv_status status = kv_cms_private_read(KV_VIEW(file), &drill->keys[drill->key_count], err);
+    drill->key_count += status == KV_OK;
+    return status == KV_OK ? KV_OK : kv_fail_in(err, status, "'%s'", path);
+}
+
+static void drills_free(struct drills *drills)
+{
+    for (size_t i = 0; i < drills->drill.key_count; i++)
+        kv_cms_private_free(drills->drill.keys[i]);
+}
+
 /* With -i these alone: what the vault could open proves nothing of the break-glass key. */
 static enum kv_status gather(struct drills *drills, struct kv_error *err)
 {
     const char *path;
     for (size_t at = 0; (path = kv_common_each(drills->tool, "-i", &at));) {
         drills->drill.break_glass = true;
-        KV_TRY(kv_parties_identities(drills->drill.parties, path, err));
+        KV_TRY(add_identity(drills, path, err));
     }
     if (drills->drill.break_glass && drills->drill.parties->opened)
         return kv_fail(
@@ -218,6 +244,7 @@ enum kv_status kv_cmd_drill(struct kv_tool *tool, struct kv_error *err)
 {
     KV_AUTO_PARTIES struct kv_parties *parties = kv_parties_begin(tool);
     KV_AUTO_TABLE struct kv_table *table = kv_table_open(columns, sizeof(columns) / sizeof(columns[0]));
+    KV_CLEANUP(drills_free)
     struct drills drills = { .tool = tool,
                              .findings = { .table = table },
                              .drill = { .tool = tool, .parties = parties },

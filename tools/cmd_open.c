@@ -6,9 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
-#include "age/file.h"
-#include "age/payload.h"
-#include "age/sidecar.h"
+#include "age/opening.h"
 #include "output.h"
 #include "parties.h"
 #include "progress.h"
@@ -20,7 +18,7 @@ const struct kv_option kv_cmd_open_options[] = {
     { NULL, NULL, NULL },
 };
 
-struct opening {
+struct passing {
     struct kv_progress progress;
     bool terminal;
 };
@@ -46,112 +44,50 @@ static bool is_text(struct kv_view part)
     return true;
 }
 
-static enum kv_status passing(void *state, struct kv_view part, struct kv_error *err)
+static enum kv_status pass(void *state, struct kv_view part, struct kv_error *err)
 {
-    struct opening *opening = state;
-    if (opening->terminal && !is_text(part))
+    struct passing *passing = state;
+    if (passing->terminal && !is_text(part))
         return kv_fail(err, KV_ARGUMENTS,
                        "the contents are binary and the standard output is a terminal: redirect it, or name "
                        "a file with --out");
-    kv_progress_add(&opening->progress, part.len);
+    kv_progress_add(&passing->progress, part.len);
     return KV_OK;
 }
 
-static uint64_t file_size(int in)
+/* Of an armored file, about what it holds. */
+static uint64_t file_size(const struct kv_age_stream *stream)
 {
+    enum { LINE = KV_AGE_ARMOR_COLUMNS + 1, HELD = KV_AGE_ARMOR_COLUMNS / 4 * 3 };
     struct stat info;
-    return fstat(in, &info) || !S_ISREG(info.st_mode) ? 0 : (uint64_t)info.st_size;
+    if (fstat(stream->in, &info) || !S_ISREG(info.st_mode))
+        return 0;
+    return stream->armor_in->on ? (uint64_t)info.st_size / LINE * HELD : (uint64_t)info.st_size;
 }
 
-static enum kv_status open_payload(struct kv_age_stream *stream, struct opening *opening,
+static enum kv_status open_payload(struct kv_age_stream *stream, struct passing *passing,
                                    const unsigned char *file_key, struct kv_error *err)
 {
-    stream->passing = passing;
-    stream->state = opening;
-    kv_progress_begin(&opening->progress, file_size(stream->in));
+    stream->passing = pass;
+    stream->state = passing;
+    kv_progress_begin(&passing->progress, file_size(stream));
     enum kv_status status = kv_age_payload_open(stream, file_key, err);
-    kv_progress_end(&opening->progress);
+    kv_progress_end(&passing->progress);
     return status;
 }
 
-/* ---- two headers (kvp11 rewrap) ---- */
-
-struct headers {
-    struct kv_age_header own; /* in the file; empty, and the error, where there is none that can be read */
-    struct kv_error own_error;
-    struct kv_buffer ahead;
-    struct kv_age_sidecar side; /* beside it; empty: none, or none that is this file's */
-};
-
-static void headers_free(struct headers *headers)
-{
-    kv_age_header_free(&headers->own);
-    kv_buffer_free(&headers->ahead);
-    kv_age_sidecar_free(&headers->side);
-}
-
-static void read_headers(struct kv_age_stream *stream, const char *path, struct headers *ret)
-{
-    struct kv_error why = { 0 };
-    ret->own_error.status = kv_age_file_header(stream, &ret->own, &ret->ahead, &ret->own_error);
-    enum kv_status status = path ? kv_age_sidecar_read(path, &ret->side, &why) : (enum kv_status)KV_NOT_FOUND;
-    bool stale =
-        status == KV_OK && ret->side.stays && !kv_age_sidecar_is_of(&ret->side, KV_VIEW(ret->own.text));
-    if (stale)
-        kv_age_sidecar_free(&ret->side);
-    if (stale || (status != KV_OK && status != KV_NOT_FOUND))
-        kv_common_note("%s is passed over: %s", stale ? path : "the header beside the file",
-                       stale ? "the header beside it is another file's, or out of date" : why.text);
-}
-
-static enum kv_status open_own(const struct kv_parties *parties, const struct headers *headers,
-                               unsigned char *file_key, struct kv_error *err)
-{
-    if (headers->own_error.status != KV_OK) {
-        *err = headers->own_error;
-        return err->status;
-    }
-    return kv_age_header_open(&headers->own, parties->identities, parties->identity_count, file_key, err);
-}
-
-/* Behind a header that was being written over, the payload begins where the new one ends, which is as long. */
-static enum kv_status open_side(const struct kv_parties *parties, const struct headers *headers,
-                                struct kv_age_stream *stream, unsigned char *file_key, struct kv_error *err)
-{
-    const struct kv_age_header *side = &headers->side.header;
-    KV_TRY(kv_age_header_open(side, parties->identities, parties->identity_count, file_key, err));
-    if (headers->side.stays)
-        return KV_OK;
-    if (lseek(stream->in, (off_t)side->text.len, SEEK_SET) < 0)
-        return kv_fail(err, KV_INPUT, "%s: its payload cannot be reached: %m", stream->in_name);
-    stream->ahead = (struct kv_view){ 0 };
-    return KV_OK;
-}
-
-/* A sidecar that stays is what the file is opened by, as long as the vault opens that; one of a change that was cut off is asked only when the file does not open by itself. */
-static enum kv_status open_header(const struct kv_parties *parties, const struct headers *headers,
-                                  struct kv_age_stream *stream, unsigned char *file_key, struct kv_error *err)
-{
-    struct kv_error why = { 0 };
-    bool sided = headers->side.header.count, side_first = sided && headers->side.stays;
-    enum kv_status status = side_first ? open_side(parties, headers, stream, file_key, err)
-                                       : open_own(parties, headers, file_key, err);
-    if (status == KV_OK || !sided)
-        return status;
-    enum kv_status second = side_first ? open_own(parties, headers, file_key, &why)
-                                       : open_side(parties, headers, stream, file_key, &why);
-    return second == KV_OK ? KV_OK : status;
-}
-
 static enum kv_status open_all(struct kv_parties *parties, const char *path, struct kv_age_stream *stream,
-                               struct opening *opening, struct kv_error *err)
+                               struct passing *passing, struct kv_error *err)
 {
-    KV_CLEANUP(headers_free) struct headers headers = { 0 };
+    KV_AUTO_AGE_OPENING struct kv_age_opening opening = { 0 };
     unsigned char file_key[KV_AGE_FILE_KEY];
-    read_headers(stream, path, &headers);
-    enum kv_status status = open_header(parties, &headers, stream, file_key, err);
+    kv_age_opening_read(stream, path, &opening);
+    if (opening.passed.status != KV_OK)
+        kv_common_note("the header beside the file is passed over: %s", opening.passed.text);
+    enum kv_status status =
+        kv_age_opening_key(&opening, stream, parties->identities, parties->identity_count, file_key, err);
     if (status == KV_OK)
-        status = open_payload(stream, opening, file_key, err);
+        status = open_payload(stream, passing, file_key, err);
     kv_wipe(file_key, sizeof file_key);
     return status;
 }
@@ -175,9 +111,9 @@ enum kv_status kv_cmd_open(struct kv_tool *tool, struct kv_error *err)
         .in_name = path ? path : "the standard input",
         .out_name = kv_output_name(output),
     };
-    struct opening opening = { .terminal = kv_output_is_terminal(output) };
-    KV_TRY(open_all(parties, path, &stream, &opening, err));
+    struct passing passing = { .terminal = kv_output_is_terminal(output) };
+    KV_TRY(open_all(parties, path, &stream, &passing, err));
     KV_TRY(kv_output_commit(output, err));
-    const struct kv_report_row row = { path, kv_common_option(tool, "--out"), opening.progress.done, NULL };
+    const struct kv_report_row row = { path, kv_common_option(tool, "--out"), passing.progress.done, NULL };
     return kv_report_one(tool, KV_REPORT_BYTES, &row, output, err);
 }

@@ -2,6 +2,8 @@
 #include "common.h"
 
 #include "age/vault.h"
+#include "token/party.h"
+#include "token/token.h"
 
 const struct kv_option kv_cmd_recipient_options[] = {
     { "--floating", NULL, "the key by its name: its current version whenever something is encrypted" },
@@ -65,6 +67,27 @@ static enum kv_status print_recipient(struct kv_tool *tool, const struct kv_vers
     return kv_common_print(tool, table, err);
 }
 
+/* A certificate elsewhere, for a host that shall seal without its token. */
+static enum kv_status print_token(struct kv_tool *tool, bool of_vault, struct kv_error *err)
+{
+    char *line = NULL;
+    if (of_vault || tool->vault)
+        return kv_fail(err, KV_ARGUMENTS, "--vault, --version and --floating are for keys of vaults");
+    KV_TRY(kv_token_recipient(tool->words[0], &line, err));
+    if (!tool->json)
+        return print_line(tool, line, err);
+    KV_AUTO_TABLE struct kv_table *table = kv_table_open(columns, sizeof(columns) / sizeof(columns[0]));
+    if (!table) {
+        kv_text_free(line);
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    }
+    kv_table_take(table, line);
+    kv_table_text(table, "token");
+    for (int i = 0; i < 4; i++)
+        kv_table_text(table, NULL);
+    return kv_common_print(tool, table, err);
+}
+
 enum kv_status kv_cmd_recipient(struct kv_tool *tool, struct kv_error *err)
 {
     const char *version = kv_common_option(tool, "--version");
@@ -73,6 +96,8 @@ enum kv_status kv_cmd_recipient(struct kv_tool *tool, struct kv_error *err)
     KV_AUTO_VERSION struct kv_version *found = NULL;
     if (version && floating)
         return kv_fail(err, KV_ARGUMENTS, "--version and --floating exclude each other");
+    if (kv_token_is(tool->words[0]))
+        return print_token(tool, version || floating, err);
     KV_AUTO_TEXT char *name =
         kv_text_format("%s%s%s%s%s", tool->vault ? tool->vault : "", tool->vault ? "/" : "", tool->words[0],
                        version ? "@" : "", version ? version : "");

@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
-#include "age/payload.h"
+#include "age/file.h"
 #include "age/primitives.h"
 #include "output.h"
 #include "parties.h"
@@ -17,9 +17,13 @@
 const struct kv_option kv_cmd_seal_options[] = {
     { "-r", "RECIPIENT", "a key by its name, age1kvp11…, age1… or ssh-…; may repeat", .repeats = true },
     { "-R", "FILE", "recipients from a file, a line each; may repeat", .repeats = true },
-    { "--break-glass", "RECIPIENT", "age1… or ssh-…, which opens the file when no vault can; or none",
+    { "--break-glass", "RECIPIENT",
+      "age1…, ssh-… or pkcs11:… of a certificate in another token, which opens the file when no vault can; "
+      "or none",
       .repeats = true },
     { "--out", "FILE", "write this file, whole or not at all, instead of the standard output" },
+    { "-a", NULL, "write text instead of bytes: the ASCII armor of age" },
+    { "--armor", NULL, "the same" },
     { "--register", "ID", "put the file into the version map, as a backup of this name" },
     { "--store", "STORE", "where the backup is kept, for the map; without it, the folder of --out" },
     { "--retain-until", "DATE", "how long the backup is kept, for the map: 2033-11-23" },
@@ -32,6 +36,8 @@ struct seal {
     struct kv_producer producer;
     struct kv_progress progress;
     bool runs; /* there is a producer */
+    bool armored;
+    struct kv_age_armor_writer armor;
 };
 
 /* ---- the stream ---- */
@@ -70,11 +76,12 @@ static enum kv_status seal_payload(struct seal *seal, struct kv_output *output, 
         .out_name = kv_output_name(output),
         .ended = ended,
         .passing = passing,
+        .armor_out = seal->armored ? &seal->armor : NULL,
         .state = seal,
     };
     if (!name)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
-    KV_TRY(kv_output_write(output, KV_VIEW(seal->header.bytes), err));
+    KV_TRY(kv_age_file_begin(&stream, KV_VIEW(seal->header.bytes), err));
     kv_progress_begin(&seal->progress, input_size(stream.in));
     enum kv_status status = kv_age_payload_seal(&stream, file_key, err);
     kv_progress_end(&seal->progress);
@@ -106,7 +113,7 @@ static void seal_free(struct seal *seal)
 /* Progress has counted what came behind the nonce. */
 static uint64_t size_of(const struct seal *seal)
 {
-    return seal->header.bytes.len + KV_AGE_NONCE + seal->progress.done;
+    return seal->armored ? seal->armor.written : seal->header.bytes.len + KV_AGE_NONCE + seal->progress.done;
 }
 
 enum kv_status kv_cmd_seal(struct kv_tool *tool, struct kv_error *err)
@@ -121,10 +128,11 @@ enum kv_status kv_cmd_seal(struct kv_tool *tool, struct kv_error *err)
     KV_TRY(kv_parties_gather(parties, err));
     KV_TRY(kv_register_begin(tool, parties, &registration, err));
     KV_TRY(kv_output_open(kv_common_option(tool, "--out"), &output, err));
-    if (kv_output_is_terminal(output))
+    seal.armored = kv_common_option(tool, "-a") || kv_common_option(tool, "--armor");
+    if (kv_output_is_terminal(output) && !seal.armored)
         return kv_fail(err, KV_ARGUMENTS,
-                       "a sealed file is binary and the standard output is a terminal: redirect it, or name "
-                       "a file with --out");
+                       "a sealed file is binary and the standard output is a terminal: redirect it, name a "
+                       "file with --out, or say --armor");
     KV_TRY(seal_all(&seal, parties, output, err));
     KV_TRY(kv_output_commit(output, err));
     KV_TRY(kv_register_done(&registration, parties, KV_VIEW(seal.header.bytes), size_of(&seal), err));

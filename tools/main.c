@@ -46,8 +46,8 @@ static const struct kv_command commands[] = {
     { "run", "--env NAME=FILE... --file PATH=FILE... [--filter COMMAND] -- PROGRAM...",
       "run a program that gets secrets, or do not run it", 0, 0, kv_cmd_run_options, kv_cmd_run,
       .program = true },
-    { "recipient", "NAME [--version VERSION | --floating]", "print a key as a recipient for age", 1, 1,
-      kv_cmd_recipient_options, kv_cmd_recipient },
+    { "recipient", "NAME [--version VERSION | --floating] | pkcs11:URI", "print a key as a recipient for age",
+      1, 1, kv_cmd_recipient_options, kv_cmd_recipient },
     { "identity", "", "print the identity that opens files for age", 0, 0, NULL, kv_cmd_identity },
     { "cms open", "[FILE] [--out FILE] [--certificate FILE] [--allow-unauthenticated]",
       "open an envelope made by 'openssl cms -encrypt'", 0, 1, kv_cmd_cms_open_options, kv_cmd_cms_open },
@@ -55,7 +55,7 @@ static const struct kv_command commands[] = {
       "seal a small file as 'openssl cms -decrypt' can open it", 0, 1, kv_cmd_cms_seal_options,
       kv_cmd_cms_seal },
     { "seal",
-      "-r RECIPIENT... [-R FILE]... [--break-glass RECIPIENT|none] [--out FILE] [--register ID [--store "
+      "-r RECIPIENT... [-R FILE]... [--break-glass RECIPIENT|none] [--out FILE] [-a] [--register ID [--store "
       "STORE] [--retain-until DATE|AGE]] [-- PRODUCER...]",
       "seal a backup into an age file for keys of vaults and others", 0, 0, kv_cmd_seal_options, kv_cmd_seal,
       .program = true },

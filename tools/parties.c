@@ -7,6 +7,8 @@
 #include "age/spare.h"
 #include "age/x25519.h"
 #include "base/file.h"
+#include "token/party.h"
+#include "token/token.h"
 
 enum { LINES_MAX = 1024 * 1024 };
 
@@ -111,8 +113,18 @@ static enum kv_status add_outsider(struct kv_parties *parties, const char *text,
     return outsider->text ? KV_OK : kv_fail(err, KV_NO_MEMORY, "out of memory");
 }
 
+/* A certificate in another token is its key, as SSH writes it. */
+static enum kv_status add_token(struct kv_parties *parties, const char *uri, struct kv_error *err)
+{
+    KV_AUTO_TEXT char *line = NULL;
+    KV_TRY(kv_token_recipient(uri, &line, err));
+    return kv_parties_recipient(parties, line, err);
+}
+
 enum kv_status kv_parties_recipient(struct kv_parties *parties, const char *text, struct kv_error *err)
 {
+    if (kv_token_is(text))
+        return add_token(parties, text, err);
     bool without_vault = false;
     if (parties->recipient_count == KV_PARTIES_MAX)
         return kv_fail(err, KV_ARGUMENTS, "a file is for at most %d recipients", KV_PARTIES_MAX);
@@ -257,6 +269,10 @@ enum kv_status kv_parties_vaults(struct kv_parties *parties, struct kv_error *er
 static enum kv_status read_identity(struct kv_parties *parties, const char *line, struct kv_error *err)
 {
     struct kv_age_identity identity = { 0 };
+    if (kv_token_is(line)) {
+        KV_TRY(kv_token_identity(line, &identity, err));
+        return add_identity(parties, identity, err);
+    }
     if (starts(line, "AGE-PLUGIN-KVP11-")) {
         KV_TRY(kv_vault_text_check_identity(line, err));
         return kv_parties_vaults(parties, err);
@@ -278,6 +294,8 @@ enum kv_status kv_parties_identities(struct kv_parties *parties, const char *pat
     static const char ssh[] = "-----BEGIN OPENSSH PRIVATE KEY-----";
     KV_AUTO_BYTES struct kv_bytes text = { 0 };
     struct kv_age_identity identity = { 0 };
+    if (kv_token_is(path))
+        return read_identity(parties, path, err);
     KV_TRY(read_file(path, true, &text, err));
     if (!starts((char *)text.data, ssh))
         return each_line(parties, path, &text, read_identity, err);

@@ -94,6 +94,24 @@ def read_by_the_others(world):
             assert world.must(peer.decrypt(world, name, identities)) == DATA
 
 
+def in_armor(world):
+    """text: what `kvp11 seal -a` writes every age opens by the vault and by break-glass, and what `age -a` writes `kvp11 open` does"""
+    world.create("cmk")
+    recipient, breakglass = world.text("recipient", "cmk"), world.breakglass()
+    (world.dir / "ours.age").write_bytes(world.must(world.kvp11("seal", "-a", "-r", "cmk", "--break-glass", breakglass, input=DATA)))
+    peers = [peer for peer in world.peers if peer.name.startswith("age")]
+    assert peers
+    for peer in peers:
+        for identity in ("id.txt", "breakglass.txt"):
+            note(f"{peer.name} opens ours with {identity}")
+            assert world.must(peer.decrypt(world, "ours.age", (identity,))) == DATA
+        note(f"{peer.name} writes it")
+        text = world.must(world.run([*peer.command, "-a", "-r", recipient, "-r", breakglass], input=DATA, env=peer.environment))
+        assert text.startswith(b"-----BEGIN AGE ENCRYPTED FILE-----\n")
+        for words in ((), ("-i", "breakglass.txt")):
+            assert world.must(world.kvp11("open", *words, input=text)) == DATA
+
+
 def opens_what_is_rewrapped(world):
     """S4: files of each program and of `kvp11 seal`, rewrapped in place, as copies and by a header beside them, are opened by every program, the old version disabled"""
     first, breakglass = world.create("cmk"), world.breakglass()
@@ -205,7 +223,7 @@ def moved_to_another_vault(world):
     world.create("cmk", vault="dr")
     again = world.configure("again.conf", vaults=("dr",), map=world.dir / "again.db")
     world.requests()
-    world.refused(world.run(decrypt, config=again), world.kid_of("f.age"), "'dr'", "az keyvault key re")
+    world.refused(world.run(decrypt, config=again), world.kid_of("f.age"), "'dr'", "kvp11 recover")
     assert world.unwrapped_by() == [], "a version that the file does not name was tried"
 
 
@@ -328,5 +346,5 @@ def wrong_recipients(world):
             world.told(done, words)
 
 
-SCENARIOS = (restores_after_rotations, one_line_for_ever, encrypts_offline, opens_without_the_vault, read_by_the_others, opens_what_is_rewrapped, says_what_is_wrong,
+SCENARIOS = (restores_after_rotations, one_line_for_ever, encrypts_offline, opens_without_the_vault, read_by_the_others, in_armor, opens_what_is_rewrapped, says_what_is_wrong,
              goes_on_to_the_next_stanza, without_a_map, without_a_configuration, moved_to_another_vault, relocated, tampered_with, one_version_alone, many_files, managed_hsm, wrong_recipients)

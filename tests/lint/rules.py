@@ -1,7 +1,7 @@
 """The facts that the checks read: which layer may see which, who may use a library, what is banned and what is exempt and why."""
 
 # Folders of the tool: "room/header.h" for those outside.
-ROOMS = ["age", "cms", "doctor", "drill", "explain", "key_backup", "kvmap", "policy", "process", "rewrap", "scan", "secret"]
+ROOMS = ["age", "cms", "doctor", "drill", "explain", "key_backup", "kvmap", "policy", "process", "rewrap", "scan", "secret", "token"]
 # A layer sees itself and what stands here.
 LAYERS = {
     "base": [],
@@ -27,8 +27,8 @@ LIBRARIES = [
     (r"jansson", r"tools/emulator/\w+\.[ch]"),
     (r"microhttpd", r"tools/emulator/\w+\.[ch]"),
     (r"openssl/", r"include/base/ossl\.h|module/base/(bytes|encode|ossl)\.c|module/mech/\w+\.[ch]|module/auth/(client_key|key_file|pss|token_keyring)\.[ch]|"
-                  r"module/net/http\w*\.[ch]|module/p11/call\.c|module/keys/key_ops\w*\.c|tools/age/(primitives|cipher|ssh_keys)\.c|tools/cms/(cipher|text)\.c|tools/emulator/\w+\.[ch]"),
-    (r"p11-kit/", r"include/mech/pkcs11\.h|module/auth/foreign_key\.c"),
+                  r"module/net/http\w*\.[ch]|module/p11/call\.c|module/keys/key_ops\w*\.c|tools/age/(primitives|cipher|ssh_keys)\.c|tools/cms/(cipher|private_key|text)\.c|tools/emulator/\w+\.[ch]"),
+    (r"p11-kit/", r"include/mech/pkcs11\.h|module/auth/foreign_key\.c|tools/token/\w+\.[ch]"),
 ]
 
 # Layers that speak REST and know nothing of PKCS#11.

@@ -252,5 +252,65 @@ def certificate(tool):
         assert len(found) == 1 and found[0]["result"] == result and words in found[0]["what"], found
 
 
+def copies(tool):
+    """doctor with `failover`: for each key whether its copy elsewhere is usable: the same, under another name, too; missing, disabled, another key, without unwrap, out of reach"""
+    version = healthy(tool)
+    control = tool.vault.control
+    both = tool.vault.configure("both.conf", vaults=("prod", "dr"), timeout=4, connect_timeout=1)
+    text = open(both).read().replace("[dr]", "failover = dr\n[dr]")
+    open(both, "w").write(text)
+
+    def copy(code, config=both):
+        found = rows(tool, code, "prod", config=config)
+        row, = [row for row in found if row["check"] == "copy"]
+        assert row["key"] == "k" and row["vault"] == "prod" and row["what"].startswith("in 'dr': "), row
+        bad = [row["check"] for row in found if row["result"] in ("FAILED", "warning")]
+        assert bad == ([] if row["result"] == "ok" else ["copy"]), found
+        return row["result"], row["what"]
+
+    assert not [row for row in rows(tool, 0) if row["check"] == "copy"], "nothing is said of copies where none are configured"
+    result, what = copy(1)
+    assert result == "warning" and "not usable" in what and "key-backup k" in what, what
+    control("POST", "/vaults/prod/keys/k/copy", {"to": "dr"})
+    result, what = copy(0)
+    assert result == "ok" and "usable: the same public key, enabled" in what and version in what, what
+    control("PATCH", f"/vaults/dr/keys/k/{version}", {"enabled": False})
+    result, what = copy(1)
+    assert result == "warning" and "disabled" in what and "--enabled true" in what, what
+    control("PATCH", f"/vaults/dr/keys/k/{version}", {"enabled": True, "key_ops": ["encrypt", "wrapKey"]})
+    result, what = copy(1)
+    assert result == "warning" and "key_ops" in what, what
+    control("POST", "/settings", {"purge_protection": False})
+    control("POST", "/vaults/dr/keys/k/delete")
+    control("POST", "/vaults/dr/keys/k/purge")
+    control("POST", "/settings", {"purge_protection": True})
+    control("POST", "/vaults/prod/keys/k/copy", {"to": "dr", "as": "elsewhere"})
+    assert copy(1)[0] == "warning", "nobody has told of the other name"
+    tool.prints("keys", "--all", config=both)
+    result, what = copy(0)
+    assert result == "ok" and "/keys/elsewhere/" in what, what
+    silenced = tool.vault.dir / "away.conf"
+    host = tool.vault.ready["vaults"]["dr"].split("//")[1].rsplit(":", 1)[0]
+    private_file(silenced, text.replace("[dr]", f"[dr]\nresolve = {host}:{tool.vault.ready['port']}:{REFUSED}"))
+    result, what = copy(1, str(silenced))
+    assert result == "warning" and "not usable now" in what, what
+
+
+def other_copies(tool):
+    """doctor with `failover`: a key of the same name and version that is another one fails; a key that opens nothing has no copies"""
+    version = healthy(tool)
+    # The service gives every version a name of its own; this one answers with another key for the name that is asked for.
+    stranger = tool.vault.control("POST", "/vaults/dr/keys/other/create", {"kty": "RSA", "key_size": 2048})
+    stranger["key"]["kid"] = f"{tool.vault.ready['vaults']['dr']}/keys/k/{version}"
+    tool.vault.control("POST", "/faults", {"kind": "status", "host": "dr", "operation": "get", "status": 200, "bearer": True, "count": 99, "body": json.dumps(stranger),
+                                           "headers": {"Content-Type": "application/json"}})
+    tool.vault.create("e", kty="EC", crv="P-256")
+    both = tool.vault.configure("both.conf", vaults=("prod", "dr"))
+    text = open(both).read().replace("[dr]", "failover = dr\n[dr]")
+    open(both, "w").write(text)
+    found = [row for row in rows(tool, 65, "prod", config=both) if row["check"] == "copy"]
+    assert [(row["key"], row["result"]) for row in found] == [("k", "FAILED")] and "another key" in found[0]["what"], found
+
+
 SCENARIOS = (all_well, hsm, one_key, configuration, clock, unreachable, tls, challenge, token, permissions, broken_listing, refusals, throttled, states,
-             purgeable, full, certificate)
+             purgeable, full, certificate, copies, other_copies)

@@ -460,7 +460,7 @@ def names_what_failed(tool):
     for path, broken in bad.items():
         path.write_bytes(broken)
     armored = tool.vault.dir / "store/armored.age"
-    armored.write_bytes(tool.vault.run(["age", "-a", "-r", keygen(tool, "other-id")[1]], input=b"x").stdout)
+    gives(tool, "seal", "-a", "-r", "cmk@" + old, "--break-glass", "none", "--out", armored, input=b"x")
     row, told = summary(tool, "store", "absent", code=65)
     assert counts(row) == (3, 0, 0, 0, 5), row
     for name, cause in ((paths[0], "MAC"), (paths[1], "within its header"), (paths[2], "another file's"), (armored, "armor"), ("absent", "No such file")):

@@ -7,7 +7,8 @@
 enum {
     KV_ENVELOPE_SECRET_MAX = 64 * 1024,
     KV_ENVELOPE_FILE_MAX =
-        KV_AGE_HEADER_MAX + 16 + KV_ENVELOPE_SECRET_MAX + 16 /* header, nonce, chunk, tag */
+        KV_AGE_HEADER_MAX + 16 + KV_ENVELOPE_SECRET_MAX + 16,    /* header, nonce, chunk, tag */
+    KV_ENVELOPE_TEXT_MAX = KV_ENVELOPE_FILE_MAX / 48 * 66 + 4096 /* the same in armor */
 };
 
 /* Appended to *ret. */

@@ -47,6 +47,8 @@ enum kv_status kv_age_payload_seal(const struct kv_age_stream *stream,
     enum kv_status status = kv_age_stream_put(stream, (struct kv_view){ nonce, sizeof nonce }, err);
     if (status == KV_OK)
         status = kv_age_pipeline_run(&pipeline, err);
+    if (status == KV_OK)
+        status = kv_age_stream_end(stream, err);
     kv_wipe(key, sizeof key);
     return status;
 }

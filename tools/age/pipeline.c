@@ -70,15 +70,16 @@ static bool wait_for_input(const struct crew *crew)
 }
 
 /* 0: the end, or nobody wants it any more. */
-static ssize_t read_some(const struct crew *crew, struct iovec *to, int count)
+static enum kv_status read_some(const struct crew *crew, const struct iovec *to, int count, ssize_t *ret,
+                                struct kv_error *err)
 {
-    ssize_t got;
     do {
-        if (crew->waits && !wait_for_input(crew))
-            return 0;
-        got = readv(crew->stream->in, to, count);
-    } while (got < 0 && (errno == EINTR || errno == EAGAIN));
-    return got;
+        *ret = 0;
+        if (crew->waits && !kv_age_stream_has(crew->stream) && !wait_for_input(crew))
+            return KV_OK;
+        KV_TRY(kv_age_stream_read(crew->stream, to, count, ret, err));
+    } while (*ret < 0);
+    return KV_OK;
 }
 
 /* What was read ahead stands in front. */
@@ -102,9 +103,8 @@ static enum kv_status fill(struct crew *crew, struct kv_age_batch *batch)
     fill_ahead(crew, batch);
     while (room(crew, batch) || !crew->ahead_len) {
         struct iovec to[KV_AGE_BATCH + 1];
-        ssize_t got = read_some(crew, to, places(crew, batch, to));
-        if (got < 0)
-            return kv_age_stream_unread(crew->stream, &batch->err);
+        ssize_t got = 0;
+        KV_TRY(read_some(crew, to, places(crew, batch, to), &got, &batch->err));
         if (!got && atomic_load(&crew->stop))
             return KV_OK;
         if (!got) {

@@ -38,7 +38,15 @@ KV_MUST_USE enum kv_status kv_age_stream_put(const struct kv_age_stream *stream,
                                              struct kv_error *err);
 KV_MUST_USE enum kv_status kv_age_stream_write(const struct kv_age_stream *stream, struct iovec *from,
                                                int count, struct kv_error *err);
-/* The failure of a read, of which errno is left. */
-KV_MUST_USE enum kv_status kv_age_stream_unread(const struct kv_age_stream *stream, struct kv_error *err);
+/* One read, with the armor taken off where there is one: *ret is how much came, 0 at the end, -1 when nothing came but more may. */
+KV_MUST_USE enum kv_status kv_age_stream_read(const struct kv_age_stream *stream, const struct iovec *to,
+                                              int count, ssize_t *ret, struct kv_error *err);
+/* Would that give something, or the end, without a look at the descriptor? */
+bool kv_age_stream_has(const struct kv_age_stream *stream);
+/* For who has no other descriptor to look at: as above, and never -1. */
+KV_MUST_USE enum kv_status kv_age_stream_wait(const struct kv_age_stream *stream, const struct iovec *to,
+                                              int count, ssize_t *ret, struct kv_error *err);
+/* What an armor still lacks. */
+KV_MUST_USE enum kv_status kv_age_stream_end(const struct kv_age_stream *stream, struct kv_error *err);
 
 #endif

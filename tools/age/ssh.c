@@ -7,15 +7,14 @@
 #include "ssh_keys.h"
 
 static const char ed25519[] = "ssh-ed25519", rsa[] = "ssh-rsa";
-static const char ed25519_info[] = "age-encryption.org/v1/ssh-ed25519",
-                  rsa_label[] = "age-encryption.org/v1/ssh-rsa";
+static const char ed25519_info[] = "age-encryption.org/v1/ssh-ed25519", rsa_label[] = KV_AGE_SSH_RSA_LABEL;
 enum { TAG = 4, BODY = KV_AGE_FILE_KEY + KV_AGE_TAG, WIRE_MAX = 8192 };
 
 /* A public key, and of an identity the secret that belongs to it. */
 struct ssh_key {
     struct kv_bytes wire;             /* as SSH sends it: RFC 4253 §6.6, RFC 8709 §4 */
     struct kv_view modulus, exponent; /* inside; empty: Ed25519 */
-    char tag[8];
+    char tag[KV_AGE_SSH_TAG];
     unsigned char point[KV_AGE_POINT], secret[KV_AGE_KEY], tweak[KV_AGE_KEY];
 };
 
@@ -190,6 +189,16 @@ enum kv_status kv_age_ssh_fingerprint(const char *text, char ret[KV_AGE_SSH_FING
     if (!letters)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
     snprintf(ret, KV_AGE_SSH_FINGERPRINT, "SHA256:%s", letters);
+    return KV_OK;
+}
+
+enum kv_status kv_age_ssh_tag(const char *text, char ret[KV_AGE_SSH_TAG], struct kv_error *err)
+{
+    struct ssh_key key = { 0 };
+    enum kv_status status = read_public(text, &key, err);
+    kv_bytes_free(&key.wire);
+    KV_TRY(status);
+    memcpy(ret, key.tag, KV_AGE_SSH_TAG);
     return KV_OK;
 }
 

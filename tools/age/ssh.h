@@ -11,6 +11,10 @@ KV_MUST_USE enum kv_status kv_age_ssh_recipient(const char *text, struct kv_age_
 enum { KV_AGE_SSH_FINGERPRINT = 64 };
 KV_MUST_USE enum kv_status kv_age_ssh_fingerprint(const char *text, char ret[KV_AGE_SSH_FINGERPRINT],
                                                   struct kv_error *err);
+/* What the stanzas of a key begin with, behind their type; and what binds the keys that "ssh-rsa" wraps to age. */
+enum { KV_AGE_SSH_TAG = 8 };
+KV_MUST_USE enum kv_status kv_age_ssh_tag(const char *text, char ret[KV_AGE_SSH_TAG], struct kv_error *err);
+#define KV_AGE_SSH_RSA_LABEL "age-encryption.org/v1/ssh-rsa"
 /* The whole of an OpenSSH private key file. KV_UNSUPPORTED: it has a passphrase, or is of another kind than Ed25519. */
 KV_MUST_USE enum kv_status kv_age_ssh_identity(const char *text, struct kv_age_identity *ret,
                                                struct kv_error *err);

@@ -4,13 +4,108 @@
 #include <poll.h>
 #include <string.h>
 
-enum kv_status kv_age_stream_unread(const struct kv_age_stream *stream, struct kv_error *err)
+/* ---- reading ---- */
+
+static enum kv_status read_plain(const struct kv_age_stream *stream, const struct iovec *to, int count,
+                                 ssize_t *ret, struct kv_error *err)
 {
-    return kv_fail(err, KV_INPUT, "%s: cannot be read: %m", stream->in_name);
+    *ret = readv(stream->in, to, count);
+    return *ret >= 0 || errno == EINTR || errno == EAGAIN
+               ? KV_OK
+               : kv_fail(err, KV_INPUT, "%s: cannot be read: %m", stream->in_name);
 }
 
-enum kv_status kv_age_stream_write(const struct kv_age_stream *stream, struct iovec *from, int count,
-                                   struct kv_error *err)
+/* The next of the text, to what it holds; that may be nothing, when it is less than a line. */
+static enum kv_status read_text(const struct kv_age_stream *stream, struct kv_error *err)
+{
+    enum { PIECE = 64 * 1024 };
+    KV_AUTO_BYTES struct kv_bytes room = { 0 };
+    ssize_t got = 0;
+    if (kv_bytes_alloc(PIECE, &room) != KV_OK)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    struct iovec to = { room.data, room.len };
+    KV_TRY(read_plain(stream, &to, 1, &got, err));
+    if (got < 0)
+        return KV_OK;
+    enum kv_status status =
+        kv_age_armor_take(stream->armor_in, (struct kv_view){ room.data, (size_t)got }, !got, err);
+    return status == KV_OK ? KV_OK : kv_fail_in(err, status, "%s", stream->in_name);
+}
+
+static bool is_armored(const struct kv_age_stream *stream)
+{
+    return stream->armor_in && stream->armor_in->on;
+}
+
+static size_t held(const struct kv_age_armor_reader *armor)
+{
+    return armor->bytes.len - armor->at;
+}
+
+bool kv_age_stream_has(const struct kv_age_stream *stream)
+{
+    return is_armored(stream) && (held(stream->armor_in) || stream->armor_in->ended);
+}
+
+static ssize_t hand_over(struct kv_age_armor_reader *armor, const struct iovec *to, int count)
+{
+    size_t done = 0;
+    for (int i = 0; i < count && held(armor); i++) {
+        size_t len = held(armor) < to[i].iov_len ? held(armor) : to[i].iov_len;
+        memcpy(to[i].iov_base, armor->bytes.data + armor->at, len);
+        armor->at += len;
+        done += len;
+    }
+    return (ssize_t)done;
+}
+
+enum kv_status kv_age_stream_read(const struct kv_age_stream *stream, const struct iovec *to, int count,
+                                  ssize_t *ret, struct kv_error *err)
+{
+    if (!is_armored(stream))
+        return read_plain(stream, to, count, ret, err);
+    if (!kv_age_stream_has(stream))
+        KV_TRY(read_text(stream, err));
+    *ret = kv_age_stream_has(stream) ? hand_over(stream->armor_in, to, count) : -1;
+    return KV_OK;
+}
+
+enum kv_status kv_age_stream_wait(const struct kv_age_stream *stream, const struct iovec *to, int count,
+                                  ssize_t *ret, struct kv_error *err)
+{
+    for (;;) {
+        errno = 0;
+        KV_TRY(kv_age_stream_read(stream, to, count, ret, err));
+        struct pollfd fd = { stream->in, POLLIN, 0 };
+        if (*ret >= 0)
+            return KV_OK;
+        if (errno == EAGAIN)
+            (void)poll(&fd, 1, -1);
+    }
+}
+
+enum kv_status kv_age_stream_take(struct kv_age_stream *stream, unsigned char *ret, size_t len,
+                                  struct kv_error *err)
+{
+    size_t done = stream->ahead.len < len ? stream->ahead.len : len;
+    if (done)
+        memcpy(ret, stream->ahead.data, done);
+    stream->ahead = (struct kv_view){ stream->ahead.data + done, stream->ahead.len - done };
+    while (done < len) {
+        const struct iovec to = { ret + done, len - done };
+        ssize_t got = 0;
+        KV_TRY(kv_age_stream_wait(stream, &to, 1, &got, err));
+        if (!got)
+            return kv_fail(err, KV_BAD_DATA, "%s: ends behind its header: it was cut off", stream->in_name);
+        done += (size_t)got;
+    }
+    return KV_OK;
+}
+
+/* ---- writing ---- */
+
+static enum kv_status write_plain(const struct kv_age_stream *stream, struct iovec *from, int count,
+                                  struct kv_error *err)
 {
     while (count) {
         ssize_t put = writev(stream->out, from, count);
@@ -28,26 +123,25 @@ enum kv_status kv_age_stream_write(const struct kv_age_stream *stream, struct io
     return KV_OK;
 }
 
-enum kv_status kv_age_stream_take(struct kv_age_stream *stream, unsigned char *ret, size_t len,
-                                  struct kv_error *err)
+static enum kv_status write_text(const struct kv_age_stream *stream, struct kv_view text,
+                                 struct kv_error *err)
 {
-    size_t done = stream->ahead.len < len ? stream->ahead.len : len;
-    if (done)
-        memcpy(ret, stream->ahead.data, done);
-    stream->ahead = (struct kv_view){ stream->ahead.data + done, stream->ahead.len - done };
-    while (done < len) {
-        ssize_t got = read(stream->in, ret + done, len - done);
-        if (got < 0 && errno == EAGAIN) {
-            struct pollfd fd = { stream->in, POLLIN, 0 };
-            (void)poll(&fd, 1, -1);
-        } else if (got < 0 && errno != EINTR) {
-            return kv_age_stream_unread(stream, err);
-        } else if (!got) {
-            return kv_fail(err, KV_BAD_DATA, "%s: ends behind its header: it was cut off", stream->in_name);
-        }
-        done += got > 0 ? (size_t)got : 0;
-    }
-    return KV_OK;
+    struct iovec from = { (void *)text.data, text.len };
+    return text.len ? write_plain(stream, &from, 1, err) : KV_OK;
+}
+
+enum kv_status kv_age_stream_write(const struct kv_age_stream *stream, struct iovec *from, int count,
+                                   struct kv_error *err)
+{
+    KV_AUTO_BUFFER struct kv_buffer text = { 0 };
+    enum kv_status status = KV_OK;
+    if (!stream->armor_out)
+        return write_plain(stream, from, count, err);
+    for (int i = 0; i < count && status == KV_OK; i++)
+        status =
+            kv_age_armor_put(stream->armor_out, (struct kv_view){ from[i].iov_base, from[i].iov_len }, &text);
+    return status == KV_OK ? write_text(stream, KV_VIEW(text.bytes), err)
+                           : kv_fail(err, status, "out of memory");
 }
 
 enum kv_status kv_age_stream_put(const struct kv_age_stream *stream, struct kv_view bytes,
@@ -55,4 +149,14 @@ enum kv_status kv_age_stream_put(const struct kv_age_stream *stream, struct kv_v
 {
     struct iovec from = { (void *)bytes.data, bytes.len };
     return kv_age_stream_write(stream, &from, 1, err);
+}
+
+enum kv_status kv_age_stream_end(const struct kv_age_stream *stream, struct kv_error *err)
+{
+    KV_AUTO_BUFFER struct kv_buffer text = { 0 };
+    if (!stream->armor_out)
+        return KV_OK;
+    enum kv_status status = kv_age_armor_end(stream->armor_out, &text);
+    return status == KV_OK ? write_text(stream, KV_VIEW(text.bytes), err)
+                           : kv_fail(err, status, "out of memory");
 }

@@ -36,6 +36,9 @@ bool kv_doctor_way(struct kv_doctor *doctor);
 /* --- key.c: one key, as the identity may use it --- */
 void kv_doctor_key(struct kv_doctor *doctor, const char *name);
 
+/* --- copies.c: the same key in the vaults of `failover` --- */
+void kv_doctor_copies(struct kv_doctor *doctor, const struct kv_vault_key *key);
+
 /* --- use.c: an operation that is really done, and changes nothing --- */
 void kv_doctor_sign(struct kv_doctor *doctor, const struct kv_vault_key *key);
 void kv_doctor_unwrap(struct kv_doctor *doctor, const struct kv_vault_key *key);

@@ -171,6 +171,7 @@ void kv_doctor_key(struct kv_doctor *doctor, const char *name)
     check_versions(doctor, name);
     kv_doctor_sign(doctor, &key);
     kv_doctor_unwrap(doctor, &key);
+    kv_doctor_copies(doctor, &key);
     if (key.managed)
         check_certificate(doctor, &key);
 }

@@ -2,15 +2,21 @@
 #ifndef KV_TOOLS_DRILL_H
 #define KV_TOOLS_DRILL_H
 
+#include "cms/private_key.h"
 #include "keys/backup_map.h"
 #include "parties.h"
 #include "progress.h"
+
+enum { KV_DRILL_KEYS_MAX = 16 };
 
 struct kv_drill {
     struct kv_tool *tool;
     struct kv_parties *parties; /* with the identities to try */
     bool quick;                 /* the first chunk is enough */
     bool break_glass;           /* without any vault */
+    struct kv_cms_private
+        *keys[KV_DRILL_KEYS_MAX]; /* of break-glass, for envelopes; whoever began the drill frees them */
+    size_t key_count;
     struct kv_progress progress;
 };
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "age/armor.h"
 #include "age/header.h"
 #include "age/vault_stanza.h"
 #include "age/vault_text.h"
@@ -142,6 +143,14 @@ static enum kv_status read_age(struct kv_view start, struct kv_subject *subject,
     return KV_OK;
 }
 
+static enum kv_status read_armored(struct kv_view start, bool whole, struct kv_subject *subject,
+                                   struct kv_error *err)
+{
+    KV_AUTO_BYTES struct kv_bytes bare = { 0 };
+    KV_TRY(kv_age_armor_front(start, whole, &bare, err));
+    return read_age(KV_VIEW(bare), subject, err);
+}
+
 static void take_recipient(const struct kv_cms_recipient *recipient, struct kv_subject_part *part)
 {
     enum { SHOWN = 32 };
@@ -187,13 +196,15 @@ static enum kv_status read_file(const char *path, struct kv_subject *subject, st
     subject->blob.limit = KV_SUBJECT_BLOB_MAX;
     KV_TRY(read_start(path, &subject->blob, &whole, err));
     struct kv_view start = KV_VIEW(subject->blob.bytes);
-    if (begins(start, "-----BEGIN "))
+    bool armored = kv_age_armor_look(start) == KV_AGE_ARMOR_YES;
+    if (begins(start, "-----BEGIN ") && !armored)
         return kv_fail(err, KV_UNSUPPORTED,
-                       "'%s' is text around another file: decode it first (age: the lines between BEGIN and "
-                       "END by 'base64 -d'; CMS: openssl cms -cmsout -inform PEM -outform DER)",
+                       "'%s' is text around another file: decode it first (CMS: openssl cms -cmsout "
+                       "-inform PEM -outform DER)",
                        path);
-    if (begins(start, "age-encryption.org/")) {
-        enum kv_status status = read_age(start, subject, err);
+    if (armored || begins(start, "age-encryption.org/")) {
+        enum kv_status status =
+            armored ? read_armored(start, whole, subject, err) : read_age(start, subject, err);
         return status == KV_OK ? KV_OK : kv_fail_in(err, status, "'%s'", path);
     }
     struct kv_error why = { 0 };

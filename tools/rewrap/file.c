@@ -43,12 +43,28 @@ static enum kv_status read_at(int fd, off_t at, size_t room, struct kv_bytes *re
     return KV_OK;
 }
 
-static enum kv_status read_header(int fd, struct kv_bytes *ret_start, struct kv_age_header *ret,
-                                  struct kv_error *err)
+/* The first bytes of what an armor holds: `len` of them, or a few more, or all. */
+static enum kv_status read_armored(int fd, size_t len, struct kv_bytes *ret, struct kv_error *err)
+{
+    enum { LINE = KV_AGE_ARMOR_COLUMNS + 2, HELD = KV_AGE_ARMOR_COLUMNS / 4 * 3 };
+    const size_t room = (len / HELD + 2) * LINE + KV_AGE_ARMOR_BLANKS;
+    KV_AUTO_BYTES struct kv_bytes text = { 0 };
+    KV_TRY(read_at(fd, 0, room, &text, err));
+    return kv_age_armor_front(KV_VIEW(text), text.len < room, ret, err);
+}
+
+static enum kv_status read_header(int fd, bool *ret_armored, struct kv_bytes *ret_start,
+                                  struct kv_age_header *ret, struct kv_error *err)
 {
     enum { FIRST = 4096 };
     size_t len = 0;
     KV_TRY(read_at(fd, 0, FIRST, ret_start, err));
+    *ret_armored = kv_age_armor_look(KV_VIEW(*ret_start)) == KV_AGE_ARMOR_YES;
+    if (*ret_armored) {
+        kv_bytes_free(ret_start);
+        KV_TRY(read_armored(fd, KV_AGE_HEADER_MAX, ret_start, err));
+        return kv_age_header_parse(KV_VIEW(*ret_start), ret, err);
+    }
     KV_TRY(kv_age_header_length(KV_VIEW(*ret_start), &len, err));
     if (!len && ret_start->len == FIRST) {
         kv_bytes_free(ret_start);
@@ -80,18 +96,13 @@ static bool starts(const struct kv_bytes *bytes, const char *with)
 static enum kv_status look(struct kv_rewrap_file *file, bool *ret_age, struct kv_error *err)
 {
     KV_AUTO_BYTES struct kv_bytes start = { 0 };
-    enum kv_status own = read_header(file->fd, &start, &file->own, &file->own_error);
+    enum kv_status own = read_header(file->fd, &file->armored, &start, &file->own, &file->own_error);
     file->own_error.status = own;
-    *ret_age = starts(&start, "age-encryption.org/v1\n");
+    *ret_age = file->armored || starts(&start, "age-encryption.org/v1\n");
     if (own != KV_OK && own != KV_BAD_DATA) {
         *err = file->own_error;
         return own;
     }
-    if (starts(&start, "-----BEGIN AGE ENCRYPTED FILE-----"))
-        return kv_fail(
-            err, KV_UNSUPPORTED,
-            "it is an age file in ASCII armor, whose header cannot be changed alone: take the armor "
-            "off first (age -d, kvp11 seal)");
     enum kv_status status = kv_age_sidecar_read(file->path, &file->side, err);
     if (status == KV_NOT_FOUND)
         return KV_OK;
@@ -126,12 +137,26 @@ static void pace(struct kv_rewrap *rewrap)
     rewrap->asked_at = now_ms();
 }
 
+static enum kv_status check_armored(const struct kv_rewrap_file *file, size_t at, size_t len,
+                                    const unsigned char *file_key, struct kv_error *err)
+{
+    KV_AUTO_BYTES struct kv_bytes front = { 0 }, start = { 0 };
+    KV_TRY(read_armored(file->fd, at + len + 1, &front, err));
+    size_t there = front.len > at ? front.len - at : 0;
+    if (kv_bytes_copy((struct kv_view){ front.data + front.len - there, there < len ? there : len },
+                      &start) != KV_OK)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    return kv_age_payload_begins(&start, there > len, file_key, err);
+}
+
 /* Does the key that a header gives open what stands behind it? Then it is this file's header, and the payload begins there. */
 static enum kv_status check_payload(const struct kv_rewrap_file *file, size_t at,
                                     const unsigned char *file_key, struct kv_error *err)
 {
     enum { START = KV_AGE_NONCE + KV_AGE_SEALED_CHUNK };
     KV_AUTO_BYTES struct kv_bytes start = { 0 };
+    if (file->armored)
+        return check_armored(file, at, START, file_key, err);
     KV_TRY(read_at(file->fd, (off_t)at, START, &start, err));
     return kv_age_payload_begins(&start, (uint64_t)file->info.st_size > (uint64_t)at + start.len, file_key,
                                  err);
@@ -188,6 +213,11 @@ static enum kv_status repair(struct kv_rewrap *rewrap, struct kv_rewrap_file *fi
 {
     if (!file->sided || file->side.stays)
         return KV_OK;
+    if (file->armored)
+        return kv_fail(err, KV_BAD_DATA,
+                       "'%s" KV_AGE_SIDECAR_SUFFIX "' is of a file without armor: see whether the file opens "
+                       "without it, then remove it",
+                       file->path);
     if (rewrap->dry_run) {
         rewrap->repaired = true; /* would be; the sidecar's header is the one in force */
         return KV_OK;
@@ -365,7 +395,7 @@ static enum kv_status is_copied(struct kv_rewrap *rewrap, const struct kv_rewrap
     if (lstat(path, &info) != 0)
         return KV_OK;
     if (open_file(path, false, &copy, NULL) == KV_OK &&
-        read_header(copy.fd, &start, &copy.own, NULL) == KV_OK &&
+        read_header(copy.fd, &copy.armored, &start, &copy.own, NULL) == KV_OK && !copy.armored &&
         kv_rewrap_pick_plan(&rewrap->pick, &copy.own, &plan, NULL) == KV_OK) {
         KV_TRY(read_at(file->fd, (off_t)file->own.text.len, KV_AGE_NONCE, &here, err));
         KV_TRY(read_at(copy.fd, (off_t)copy.own.text.len, KV_AGE_NONCE, &there, err));
@@ -385,6 +415,11 @@ static enum kv_status change(struct kv_rewrap *rewrap, const struct kv_rewrap_fi
     *ret = plan.ours ? KV_REWRAP_RIGHT : KV_REWRAP_OTHER;
     if (kv_rewrap_plan_is_empty(&plan))
         return KV_OK;
+    if (file->armored && rewrap->way != KV_REWRAP_SIDECAR)
+        return kv_fail(
+            err, KV_UNSUPPORTED,
+            "it is an age file in ASCII armor, whose header cannot be changed where it is: --sidecar "
+            "writes the new one beside it");
     if (rewrap->way == KV_REWRAP_COPY)
         KV_TRY(is_copied(rewrap, file, &copied, err));
     if (copied)

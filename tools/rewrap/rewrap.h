@@ -77,6 +77,7 @@ struct kv_rewrap_file {
     const char *path, *relative; /* `relative`: below its store, for copies */
     int fd;
     struct stat info;
+    bool armored;             /* it is text; what is said of its bytes is said of those in it */
     struct kv_age_header own; /* in the file; empty where it cannot be read */
     struct kv_error own_error;
     struct kv_age_sidecar side; /* beside it, and its own; empty: none */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+#include "age/armor.h"
 #include "age/vault_stanza.h"
 #include "base/encode.h"
 #include "cms/envelope.h"
@@ -280,7 +281,7 @@ static bool is_cms(struct kv_view text)
 
 static enum kv_head_kind kind_of(struct kv_view text)
 {
-    if (starts(text, "age-encryption.org/") || starts(text, "-----BEGIN AGE ENCRYPTED FILE-----"))
+    if (starts(text, "age-encryption.org/") || kv_age_armor_look(text) == KV_AGE_ARMOR_YES)
         return KV_HEAD_AGE;
     return is_cms(text) ? KV_HEAD_CMS : KV_HEAD_NONE;
 }
@@ -314,14 +315,25 @@ static enum kv_status is_whole(enum kv_head_kind kind, struct kv_view text, bool
     return KV_OK;
 }
 
-static enum kv_status take(struct kv_head_reader *reader, struct kv_view text, struct kv_head *ret,
-                           struct kv_error *err)
+static enum kv_status take(struct kv_head_reader *reader, enum kv_head_kind kind, struct kv_view text,
+                           struct kv_head *ret, struct kv_error *err)
 {
-    enum kv_head_kind kind = kind_of(text);
     KV_AUTO_HEAD struct kv_head head = { .kind = kind };
     KV_TRY(kind == KV_HEAD_AGE ? take_age(text, &head, err) : take_cms(reader, text, &head, err));
     *ret = head;
     head = (struct kv_head){ 0 };
+    return KV_OK;
+}
+
+/* What was read so far, or what its armor holds. `whole`: there is no more. */
+static enum kv_status text_of(const struct kv_head_reader *reader, size_t len, bool whole,
+                              struct kv_bytes *ret_bare, struct kv_view *ret, struct kv_error *err)
+{
+    *ret = (struct kv_view){ reader->room, len };
+    if (kv_age_armor_look(*ret) != KV_AGE_ARMOR_YES)
+        return KV_OK;
+    KV_TRY(kv_age_armor_front(*ret, whole, ret_bare, err));
+    *ret = KV_VIEW(*ret_bare);
     return KV_OK;
 }
 
@@ -334,14 +346,17 @@ enum kv_status kv_head_read(struct kv_head_reader *reader, int fd, struct kv_hea
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         bool whole = false;
         struct kv_error why = { 0 };
+        KV_AUTO_BYTES struct kv_bytes bare = { 0 };
+        struct kv_view text = { 0 };
         KV_TRY(fill(reader, fd, parts[i], &len, err));
-        struct kv_view text = { reader->room, len };
-        enum kv_head_kind kind = kind_of(text);
+        enum kv_head_kind kind = kind_of((struct kv_view){ reader->room, len });
         if (kind == KV_HEAD_NONE)
             return KV_OK;
-        status = is_whole(kind, text, &whole, &why);
+        status = text_of(reader, len, len < parts[i], &bare, &text, &why);
+        if (status == KV_OK)
+            status = is_whole(kind, text, &whole, &why);
         if (status == KV_OK && (whole || len < parts[i]))
-            status = take(reader, text, ret, &why);
+            status = take(reader, kind, text, ret, &why);
         else if (status == KV_OK)
             continue;
         /* An envelope that ends within what was read may go on behind it. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include "age/armor.h"
 #include "age/envelope.h"
 #include "age/sidecar.h"
 #include "base/locked.h"
@@ -105,11 +106,15 @@ static enum kv_status open_file(const struct kv_parties *parties, const char *pa
 enum kv_status kv_secret_open(struct kv_parties *parties, const char *path, int cache, struct kv_bytes *ret,
                               struct kv_error *err)
 {
-    KV_AUTO_BYTES struct kv_bytes file = { 0 };
-    KV_TRY(kv_secret_read(path, KV_ENVELOPE_FILE_MAX, &file, err));
+    KV_AUTO_BYTES struct kv_bytes file = { 0 }, bare = { 0 };
+    KV_TRY(kv_secret_read(path, KV_ENVELOPE_TEXT_MAX, &file, err));
     if (cache && kv_secret_cached(KV_VIEW(file), ret))
         return KV_OK;
-    enum kv_status status = open_file(parties, path, KV_VIEW(file), ret, err);
+    bool armored = kv_age_armor_look(KV_VIEW(file)) == KV_AGE_ARMOR_YES;
+    enum kv_status status =
+        armored ? kv_age_armor_front(KV_VIEW(file), true, &bare, err) : (enum kv_status)KV_OK;
+    if (status == KV_OK)
+        status = open_file(parties, path, armored ? KV_VIEW(bare) : KV_VIEW(file), ret, err);
     if (status != KV_OK)
         return kv_fail_in(err, status, "'%s'", path);
     if (cache)
