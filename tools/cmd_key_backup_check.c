@@ -17,24 +17,14 @@ static const struct kv_column columns[] = {
     { NULL, "version" },  { NULL, "wraps" },    { NULL, "backups" },
 };
 
-enum level { LEVEL_OK, LEVEL_WARNING, LEVEL_UNKNOWN, LEVEL_CRITICAL };
-static const struct {
-    const char *name;
-    enum kv_status status;
-} levels[] = {
-    { "ok", KV_OK }, { "warning", KV_ATTENTION }, { "unknown", KV_UNKNOWN }, { "critical", KV_CRITICAL }
-};
-
 struct check {
     struct kv_tool *tool;
-    struct kv_table *table;
+    struct kv_findings findings;
     const struct kv_key_backup *backup;
-    enum level worst;
-    size_t found[4];
 };
 
 struct row {
-    enum level level;
+    enum kv_level level;
     const char *check;
     char *found, *next; /* taken over; next NULL: nothing to do */
     const char *version;
@@ -43,8 +33,8 @@ struct row {
 
 static void add_row(struct check *check, struct row row)
 {
-    struct kv_table *table = check->table;
-    kv_table_text(table, levels[row.level].name);
+    struct kv_table *table = check->findings.table;
+    kv_finding_level(&check->findings, row.level);
     kv_table_text(table, row.check);
     kv_table_take(table, row.found);
     if (row.next)
@@ -54,9 +44,6 @@ static void add_row(struct check *check, struct row row)
     kv_table_text(table, row.version);
     kv_table_int(table, row.wraps);
     kv_table_int(table, row.backups);
-    check->found[row.level]++;
-    if (row.level > check->worst)
-        check->worst = row.level;
 }
 
 static char *take_again(const struct check *check)
@@ -71,7 +58,7 @@ static void check_age(struct check *check, int most)
     char when[21];
     kv_clock_text(check->backup->taken, when);
     bool old = days > most;
-    add_row(check, (struct row){ .level = old ? LEVEL_WARNING : LEVEL_OK,
+    add_row(check, (struct row){ .level = old ? KV_LEVEL_WARNING : KV_LEVEL_OK,
                                  .check = "age",
                                  .found = kv_text_format("taken %s, %" PRId64 " days ago", when, days),
                                  .next = old ? take_again(check) : NULL });
@@ -80,15 +67,13 @@ static void check_age(struct check *check, int most)
 static void check_room(struct check *check, size_t count)
 {
     int limit = kv_key_backup_limit(check->backup->managed_hsm);
-    bool full = count > (size_t)limit, near = count * 100 >= (size_t)limit * KV_BACKUP_ROOM_PERCENT;
+    enum kv_level room = kv_key_backup_room(count, check->backup->managed_hsm);
     add_row(check,
             (struct row){
-                .level = full   ? LEVEL_CRITICAL
-                         : near ? LEVEL_WARNING
-                                : LEVEL_OK,
+                .level = room,
                 .check = "room",
                 .found = kv_text_format("the key has %zu versions, and %d can be backed up", count, limit),
-                .next = near ? kv_text_format("kvp11 --vault %s create NEW-NAME, then kvp11 rewrap",
+                .next = room ? kv_text_format("kvp11 --vault %s create NEW-NAME, then kvp11 rewrap",
                                               check->backup->vault)
                              : NULL });
 }
@@ -104,12 +89,6 @@ static void check_place(struct check *check)
     add_row(check, (struct row){ .check = "place", .found = found });
 }
 
-static bool is_there(const struct kv_version *version)
-{
-    return version->state != KV_STATE_DELETED && version->state != KV_STATE_PURGED &&
-           version->state != KV_STATE_MISSING;
-}
-
 /* One that came after the backup, or whose key is another than then. */
 static enum kv_status check_version(struct check *check, const struct kv_version *version,
                                     struct kv_error *err)
@@ -120,7 +99,7 @@ static enum kv_status check_version(struct check *check, const struct kv_version
         return KV_OK;
     KV_TRY(kv_map_dependants(kv_core_map(check->tool->core), kv_map_key_of(version), false, &needed, err));
     bool depended = version->wraps || needed.backups;
-    add_row(check, (struct row){ .level = depended ? LEVEL_CRITICAL : LEVEL_WARNING,
+    add_row(check, (struct row){ .level = depended ? KV_LEVEL_CRITICAL : KV_LEVEL_WARNING,
                                  .check = "versions",
                                  .found = kv_text_format("version '%s' is not in it, and %" PRId64
                                                          " wraps and %" PRId64 " backups need it",
@@ -132,25 +111,30 @@ static enum kv_status check_version(struct check *check, const struct kv_version
     return KV_OK;
 }
 
+static size_t found(const struct check *check)
+{
+    return check->findings.found[KV_LEVEL_WARNING] + check->findings.found[KV_LEVEL_CRITICAL];
+}
+
 static enum kv_status check_versions(struct check *check, const struct kv_version_list *list,
                                      struct kv_error *err)
 {
-    size_t there = 0, before = check->found[LEVEL_WARNING] + check->found[LEVEL_CRITICAL];
+    size_t there = 0, before = found(check);
     for (size_t i = 0; i < list->count; i++) {
-        if (!is_there(list->items[i]))
+        if (!kv_version_is_there(list->items[i]))
             continue;
         there++;
         KV_TRY(check_version(check, list->items[i], err));
     }
     if (!there)
         add_row(check,
-                (struct row){ .level = LEVEL_WARNING,
+                (struct row){ .level = KV_LEVEL_WARNING,
                               .check = "versions",
                               .found = kv_text_copy("the vault does not have this key now: this file may be "
                                                     "all there is of it"),
                               .next = kv_text_format("kvp11 --vault %s explain %s", check->backup->vault,
                                                      check->backup->name) });
-    else if (before == check->found[LEVEL_WARNING] + check->found[LEVEL_CRITICAL])
+    else if (before == found(check))
         add_row(check,
                 (struct row){ .check = "versions",
                               .found = kv_text_format("all %zu versions of the key are in it", there) });
@@ -173,7 +157,7 @@ static enum kv_status load(struct check *check, size_t vault, struct kv_version_
         if (status == KV_OK || status == KV_NO_MEMORY)
             return status;
         if (status != KV_NOT_FOUND)
-            add_row(check, (struct row){ .level = LEVEL_UNKNOWN,
+            add_row(check, (struct row){ .level = KV_LEVEL_UNKNOWN,
                                          .check = "vault",
                                          .found = kv_text_format("does not answer: %s", why.text),
                                          .next = kv_text_format("kvp11 doctor %s", query.vault) });
@@ -200,7 +184,7 @@ static enum kv_status look(struct check *check, int most, struct kv_error *err)
     size_t vault = 0;
     if (!check->backup->is_intact) {
         add_row(check,
-                (struct row){ .level = LEVEL_CRITICAL,
+                (struct row){ .level = KV_LEVEL_CRITICAL,
                               .check = "file",
                               .found = kv_text_format("'%s' is not what '%s.json' describes: it was changed, "
                                                       "or one of the two is of another backup",
@@ -214,6 +198,7 @@ static enum kv_status look(struct check *check, int most, struct kv_error *err)
     check_age(check, most);
     check_place(check);
     KV_TRY(vault_index(check->tool, check->backup, &vault, err));
+    kv_key_backup_remember(check->tool, check->backup, path);
     KV_TRY(load(check, vault, &list, err));
     return check_versions(check, &list, err);
 }
@@ -231,15 +216,10 @@ enum kv_status kv_cmd_key_backup_check(struct kv_tool *tool, struct kv_error *er
         KV_TRY(kv_common_number("--max-age", age, &most, err));
     KV_TRY(kv_key_backup_read(tool->words[0], &backup, err));
     KV_TRY(kv_common_open_map(tool, err));
-    struct check check = { .tool = tool, .table = table, .backup = &backup };
+    struct check check = { .tool = tool, .findings = { .table = table }, .backup = &backup };
     if (!backup.is_described)
         return kv_fail(err, KV_UNKNOWN, "'%s.json' is not there, so nothing says what the backup holds",
                        tool->words[0]);
     KV_TRY(look(&check, most, err));
-    KV_TRY(kv_common_print(tool, table, err));
-    if (check.worst == LEVEL_OK)
-        return KV_OK;
-    tool->findings = true;
-    return kv_fail(err, levels[check.worst].status, "%zu critical, %zu warnings, %zu unknown",
-                   check.found[LEVEL_CRITICAL], check.found[LEVEL_WARNING], check.found[LEVEL_UNKNOWN]);
+    return kv_findings_end(tool, &check.findings, err);
 }
