@@ -139,7 +139,8 @@ static void check_credential(struct kv_doctor *doctor)
 {
     struct kv_credential_end end = { 0 };
     char when[21];
-    if (kv_credential_ends(doctor->config, &end, NULL) != KV_OK || !end.at) /* the first is told by 'token' */
+    if (kv_core_credential_ends(doctor->tool->core, doctor->vault, &end, NULL) != KV_OK ||
+        !end.at) /* the first is told by 'token' */
         return;
     kv_clock_text(end.at, when);
     int64_t left = end.at - now_of(doctor);

@@ -2,7 +2,6 @@
 #ifndef KV_TOOLS_MEND_H
 #define KV_TOOLS_MEND_H
 
-#include "auth/credential.h"
 #include "config/config.h"
 
 enum { KV_EXPIRY_DAYS = 30 }; /* how long before an end it is told */

@@ -34,6 +34,5 @@ static enum kv_status ends(const struct kv_vault_config *config, int64_t *ret, s
     return kind ? kind->ends(config, ret, err) : KV_OK;
 }
 
-const struct kv_credential_kind kv_credential_environment = {
-    "environment", unavailable, acquire, .ends = ends
-};
+const struct kv_credential_kind kv_credential_environment = { "environment", unavailable, acquire,
+                                                              .ends = ends };

@@ -83,7 +83,7 @@ const char *const kv_map_texts[KV_SQL_COUNT] = {
     [KV_SQL_NEEDS_OLD] =
         "SELECT EXISTS (SELECT 1 FROM version v WHERE vault = :vault AND name = :name AND current = 0 "
         "AND " THERE " AND (wraps > (SELECT count(*) FROM wrap w WHERE w.vault = v.vault AND w.name = v.name "
-                     "COLLATE NOCASE"
+        "COLLATE NOCASE"
         " AND w.version = v.version COLLATE NOCASE AND w.settled <> 0)"
         " OR EXISTS (SELECT 1 FROM recipient r CROSS JOIN backup_recipient o ON o.recipient = r.id AND"
         " o.removed = 0 WHERE r.key = iif(v.kind = 2, v.cka_id, v.spki_sha256))))",

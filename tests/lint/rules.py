@@ -11,7 +11,7 @@ LAYERS = {
     "keys": ["base", "config", "net", "auth", "mech", "vault"],
     "core": ["base", "config", "net", "auth", "mech", "vault", "keys"],
     "p11": ["base", "config", "mech", "keys", "core"],
-    "tools": ["base", "config", "mech", "keys", "core", "age", "cms"],  # the last two are folders of its own
+    "tools": ["base", "config", "mech", "keys", "core", "age", "cms", "sync"],  # the last three are folders of its own
     "tools/emulator": [],  # another implementation: it shares nothing with the module
 }
 PUBLIC_HEADER = "kvp11.h"

@@ -1,4 +1,4 @@
-#include "sync/metrics.h"
+#include "metrics.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -58,7 +58,7 @@ struct kv_alarm {
     int64_t wraps; /* that stand in none of these backups */
 };
 
-/* --- sync_row.c --- */
+/* --- row.c --- */
 extern const struct kv_column kv_sync_columns[];
 extern const size_t kv_sync_column_count;
 const char *kv_alarm_name(enum kv_alarm_kind kind);
@@ -68,7 +68,7 @@ typedef enum kv_status kv_sync_look(struct kv_sync *sync, const struct kv_versio
                                     struct kv_error *err);
 KV_MUST_USE enum kv_status kv_sync_each(struct kv_sync *sync, kv_sync_look *look, struct kv_error *err);
 
-/* --- sync_state.c: versions that cannot be used, or wait to be promoted --- */
+/* --- state.c: versions that cannot be used, or wait to be promoted --- */
 KV_MUST_USE enum kv_status kv_sync_deleted(struct kv_sync *sync, const struct kv_version *version,
                                            struct kv_error *err);
 KV_MUST_USE enum kv_status kv_sync_waiting(struct kv_sync *sync, const struct kv_version *version,
@@ -78,11 +78,11 @@ KV_MUST_USE enum kv_status kv_sync_state(struct kv_sync *sync, const struct kv_v
 const struct kv_sync_gone *kv_sync_gone_of(const struct kv_sync *sync,
                                            const char *name); /* NULL: it is not */
 
-/* --- sync_watch.c: keys, the vault, and the way to it --- */
+/* --- watch.c: keys, the vault, and the way to it --- */
 KV_MUST_USE enum kv_status kv_sync_keys(struct kv_sync *sync, struct kv_error *err);
 void kv_sync_credential(struct kv_sync *sync);
 
-/* --- sync_measure.c: the same for a monitoring system --- */
+/* --- measure.c: the same for a monitoring system --- */
 KV_MUST_USE enum kv_status kv_sync_measure_begin(struct kv_sync *sync, struct kv_error *err);
 /* After all that was found of a vault; and after that of all of them. Without metrics these do nothing. */
 KV_MUST_USE enum kv_status kv_sync_measure_vault(struct kv_sync *sync, struct kv_error *err);

@@ -1,4 +1,4 @@
-#include "sync/sync.h"
+#include "sync.h"
 
 #include <string.h>
 

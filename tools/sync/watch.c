@@ -1,8 +1,9 @@
-#include "sync/sync.h"
+#include "sync.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include "core/login.h"
 #include "key_backup.h"
 #include "mend.h"
 
@@ -196,7 +197,7 @@ void kv_sync_credential(struct kv_sync *sync)
     struct kv_credential_end end = { 0 };
     struct kv_error why = { 0 };
     char when[21];
-    if (kv_credential_ends(sync->config, &end, &why) != KV_OK) {
+    if (kv_core_credential_ends(sync->tool->core, sync->vault, &end, &why) != KV_OK) {
         kv_common_note("vault '%s': nothing tells when its credential ends: %s", sync->config->name,
                        why.text);
         return;

@@ -1,4 +1,4 @@
-#include "sync/sync.h"
+#include "sync.h"
 
 #include <inttypes.h>
 #include <stdio.h>
