@@ -4,6 +4,7 @@
 #include "cms/recipient.h"
 #include "cms/seal_for.h"
 #include "common.h"
+#include "report.h"
 
 #include <string.h>
 
@@ -36,6 +37,14 @@ static enum kv_status take_certificate(const struct kv_tool *tool, struct kv_cms
     return kv_cms_recipient_is(envelope, *ret, err);
 }
 
+static enum kv_status tell(struct kv_tool *tool, const char *from, const struct kv_output *output,
+                           struct kv_error *err)
+{
+    const struct kv_report_row row = { from, kv_common_option(tool, "--out"), kv_output_written(output),
+                                       NULL };
+    return kv_report_one(tool, KV_REPORT_BYTES, &row, output, err);
+}
+
 enum kv_status kv_cmd_cms_open(struct kv_tool *tool, struct kv_error *err)
 {
     const char *name = NULL;
@@ -52,7 +61,8 @@ enum kv_status kv_cmd_cms_open(struct kv_tool *tool, struct kv_error *err)
     KV_TRY(kv_common_open_map(tool, err));
     KV_TRY(kv_cms_recipient_key(tool, &opening.envelope, &key, err));
     KV_TRY(kv_cms_open_content(&opening, KV_VIEW(key), output, err));
-    return kv_output_commit(output, err);
+    KV_TRY(kv_output_commit(output, err));
+    return tell(tool, name, output, err);
 }
 
 /* --- seal --- */
@@ -147,5 +157,6 @@ enum kv_status kv_cmd_cms_seal(struct kv_tool *tool, struct kv_error *err)
     KV_TRY(recipients(tool, &seal, err));
     KV_TRY(kv_cms_seal_write(&seal, KV_VIEW(plain), &whole, err));
     KV_TRY(kv_output_write(output, KV_VIEW(whole), err));
-    return kv_output_commit(output, err);
+    KV_TRY(kv_output_commit(output, err));
+    return tell(tool, tool->word_count ? tool->words[0] : NULL, output, err);
 }

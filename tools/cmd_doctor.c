@@ -1,5 +1,5 @@
 /* kvp11 doctor: what is wrong between this host and its vaults, why, and what mends it. Changes nothing. */
-#include "doctor.h"
+#include "doctor/doctor.h"
 
 #include <signal.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* kvp11 drill: backups opened as a restore would open them, and what came of it, in the map. */
-#include "drill.h"
+#include "drill/drill.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* kvp11 explain: which version is this, where, in what state; does it open now, and if not, why not and what mends it. For a person at 3 a.m.: short,
  * exact, complete. */
-#include "explain.h"
+#include "explain/explain.h"
 
 #include <inttypes.h>
 #include <stdio.h>

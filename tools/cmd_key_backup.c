@@ -1,5 +1,5 @@
 /* kvp11 key-backup: Key Vault's own backup of a key with all its versions, and back into a vault. */
-#include "key_backup.h"
+#include "key_backup/key_backup.h"
 
 #include <string.h>
 #include "base/encode.h"
@@ -150,11 +150,10 @@ static enum kv_status send_blob(struct restore *restore, struct kv_error *err)
     enum kv_status status =
         kv_vault_restore_key(kv_core_vault(tool->core, restore->vault), text, &task, &key, err);
     if (status == KV_CONFLICT)
-        return kv_fail_in(
-            err, status,
-            "the name is taken in vault '%s'; if its key is deleted: kvp11 --vault %s recover NAME; else "
-            "restore into another vault: kvp11 --vault OTHER key-backup restore FILE",
-            vault, vault);
+        return kv_fail_in(err, status,
+                          "the name is taken in vault '%s'; if its key is deleted: " KV_KEY_RECOVER "; else "
+                          "restore into another vault: kvp11 --vault OTHER key-backup restore FILE",
+                          vault, vault, restore->backup->is_described ? restore->backup->name : "NAME");
     /* After a lost reply it may be there all the same, and the proof tells. */
     if (status != KV_OK && !(err && err->maybe_done && restore->backup->is_described))
         return status;

@@ -1,5 +1,5 @@
 /* kvp11 key-backup check: would this backup bring back what the vault has now? */
-#include "key_backup.h"
+#include "key_backup/key_backup.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

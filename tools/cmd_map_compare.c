@@ -2,7 +2,7 @@
 #include "common.h"
 
 #include <string.h>
-#include "kvmap.h"
+#include "kvmap/kvmap.h"
 
 static const struct kv_column columns[] = {
     { "COPY", "copy" },

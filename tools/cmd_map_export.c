@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "kvmap.h"
+#include "kvmap/kvmap.h"
 
 const struct kv_option kv_cmd_map_export_options[] = {
     { "--backup", "ID", "only what this backup needs: its versions, and itself" },

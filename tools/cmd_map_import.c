@@ -1,7 +1,7 @@
 /* kvp11 map import: what exported maps know and this one does not. */
 #include "common.h"
 
-#include "kvmap.h"
+#include "kvmap/kvmap.h"
 
 static const struct kv_column columns[] = {
     { "COPY", "copy" },       { "VERSIONS", "versions" },         { "PLACES", "locations" },

@@ -1,6 +1,6 @@
 /* kvp11 map rebuild: every version that the vaults still have, and every backup in stores, into the map. */
-#include "scan.h"
-#include "scan_row.h"
+#include "scan/scan.h"
+#include "scan/row.h"
 
 const struct kv_option kv_cmd_map_rebuild_options[] = {
     { "--scan", "STORE", "then register the backups of this store, as `kvp11 scan` does; may repeat",

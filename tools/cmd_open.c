@@ -12,6 +12,7 @@
 #include "output.h"
 #include "parties.h"
 #include "progress.h"
+#include "report.h"
 
 const struct kv_option kv_cmd_open_options[] = {
     { "-i", "FILE", "identities to try before the vaults; may repeat", .repeats = true },
@@ -143,15 +144,14 @@ static enum kv_status open_header(const struct kv_parties *parties, const struct
 }
 
 static enum kv_status open_all(struct kv_parties *parties, const char *path, struct kv_age_stream *stream,
-                               struct kv_output *output, struct kv_error *err)
+                               struct opening *opening, struct kv_error *err)
 {
     KV_CLEANUP(headers_free) struct headers headers = { 0 };
-    struct opening opening = { .terminal = kv_output_is_terminal(output) };
     unsigned char file_key[KV_AGE_FILE_KEY];
     read_headers(stream, path, &headers);
     enum kv_status status = open_header(parties, &headers, stream, file_key, err);
     if (status == KV_OK)
-        status = open_payload(stream, &opening, file_key, err);
+        status = open_payload(stream, opening, file_key, err);
     kv_wipe(file_key, sizeof file_key);
     return status;
 }
@@ -175,6 +175,9 @@ enum kv_status kv_cmd_open(struct kv_tool *tool, struct kv_error *err)
         .in_name = path ? path : "the standard input",
         .out_name = kv_output_name(output),
     };
-    KV_TRY(open_all(parties, path, &stream, output, err));
-    return kv_output_commit(output, err);
+    struct opening opening = { .terminal = kv_output_is_terminal(output) };
+    KV_TRY(open_all(parties, path, &stream, &opening, err));
+    KV_TRY(kv_output_commit(output, err));
+    const struct kv_report_row row = { path, kv_common_option(tool, "--out"), opening.progress.done, NULL };
+    return kv_report_one(tool, KV_REPORT_BYTES, &row, output, err);
 }

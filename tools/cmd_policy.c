@@ -1,6 +1,6 @@
 /* kvp11 policy: the rotation policy of a key, and the rules that keys are held against. */
-#include "key_backup.h"
-#include "policy_rules.h"
+#include "key_backup/key_backup.h"
+#include "policy/rules.h"
 
 #include <stdio.h>
 #include <string.h>

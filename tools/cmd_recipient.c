@@ -88,5 +88,10 @@ enum kv_status kv_cmd_recipient(struct kv_tool *tool, struct kv_error *err)
 
 enum kv_status kv_cmd_identity(struct kv_tool *tool, struct kv_error *err)
 {
-    return print_line(tool, kv_vault_text_identity(), err);
+    static const struct kv_column identity[] = { { "IDENTITY", "identity" } };
+    if (!tool->json)
+        return print_line(tool, kv_vault_text_identity(), err);
+    KV_AUTO_TABLE struct kv_table *table = kv_table_open(identity, 1);
+    kv_table_take(table, kv_vault_text_identity());
+    return kv_common_print(tool, table, err);
 }

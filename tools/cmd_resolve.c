@@ -1,5 +1,5 @@
 /* kvp11 resolve: which version does this wrapped blob need, and is it there? `explain` says more. */
-#include "explain.h"
+#include "explain/explain.h"
 
 #include <string.h>
 #include "keys/backup_map.h"

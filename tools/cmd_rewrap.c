@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include "rewrap.h"
+#include "rewrap/rewrap.h"
 
 const struct kv_option kv_cmd_rewrap_options[] = {
     { "--from", "VERSION", "only what this version opens: VERSION, NAME@VERSION or a kid" },

@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
-#include "run_child.h"
-#include "secret.h"
+#include "process/child.h"
+#include "report.h"
+#include "secret/secret.h"
 
 const struct kv_option kv_cmd_run_options[] = {
     { "--env", "NAME=FILE", "the secret in FILE as an environment variable; may repeat", .repeats = true },
@@ -31,7 +32,7 @@ struct gift {
 };
 
 struct run {
-    const struct kv_tool *tool;
+    struct kv_tool *tool;
     struct kv_parties *parties;
     struct gift gifts[GIFTS];
     size_t count;
@@ -161,10 +162,24 @@ static enum kv_status give_all(struct run *run, struct kv_error *err)
     return KV_OK;
 }
 
+/* Before it is started, for afterwards there may be nobody to tell it. */
+static enum kv_status tell(struct run *run, struct kv_error *err)
+{
+    KV_AUTO_FREE struct kv_report_row *rows = calloc(run->count, sizeof(*rows));
+    if (!rows)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    for (size_t i = 0; i < run->count; i++)
+        rows[i] = (struct kv_report_row){ .from = run->gifts[i].from, .to = run->gifts[i].to };
+    KV_TRY(kv_report(run->tool, &(struct kv_report){ KV_REPORT_PLACES, rows, run->count, NULL }, err));
+    kv_common_tell_aside(run->tool);
+    return KV_OK;
+}
+
 static enum kv_status start(struct run *run, struct kv_error *err)
 {
     char *const *argv = run->tool->program;
     int how = 0;
+    KV_TRY(tell(run, err));
     kv_parties_free(kv_take(run->parties)); /* what it remembers is written now */
     if (!run->files.count) {
         int code = kv_run_become(argv, err);

@@ -1,6 +1,6 @@
 /* kvp11 scan: the backups of a store into the version map, by what stands at the front of each file. */
-#include "scan.h"
-#include "scan_row.h"
+#include "scan/scan.h"
+#include "scan/row.h"
 
 #include <string.h>
 

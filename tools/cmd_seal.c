@@ -9,9 +9,10 @@
 #include "age/primitives.h"
 #include "output.h"
 #include "parties.h"
-#include "producer.h"
+#include "process/producer.h"
 #include "progress.h"
 #include "register.h"
+#include "report.h"
 
 const struct kv_option kv_cmd_seal_options[] = {
     { "-r", "RECIPIENT", "a key by its name, age1kvp11…, age1… or ssh-…; may repeat", .repeats = true },
@@ -126,5 +127,9 @@ enum kv_status kv_cmd_seal(struct kv_tool *tool, struct kv_error *err)
                        "a file with --out");
     KV_TRY(seal_all(&seal, parties, output, err));
     KV_TRY(kv_output_commit(output, err));
-    return kv_register_done(&registration, parties, KV_VIEW(seal.header.bytes), size_of(&seal), err);
+    KV_TRY(kv_register_done(&registration, parties, KV_VIEW(seal.header.bytes), size_of(&seal), err));
+    const struct kv_report_row row = { tool->program ? tool->program[0] : NULL,
+                                       kv_common_option(tool, "--out"), size_of(&seal),
+                                       &registration.backup };
+    return kv_report_one(tool, KV_REPORT_SEALED, &row, output, err);
 }

@@ -2,7 +2,8 @@
 #include "common.h"
 
 #include <signal.h>
-#include "secret.h"
+#include "report.h"
+#include "secret/secret.h"
 
 const struct kv_option kv_cmd_unwrap_options[] = {
     { "-i", "FILE", "identities to try before the vaults; may repeat", .repeats = true },
@@ -24,5 +25,6 @@ enum kv_status kv_cmd_unwrap(struct kv_tool *tool, struct kv_error *err)
     tool->out.locked = true;
     if (kv_buffer_add(&tool->out, KV_VIEW(secret)) != KV_OK)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
-    return KV_OK;
+    return kv_report_one(tool, KV_REPORT_PLACES, &(struct kv_report_row){ .from = tool->words[0] }, NULL,
+                         err);
 }

@@ -3,8 +3,9 @@
 
 #include <unistd.h>
 #include "age/envelope.h"
-#include "output.h"
-#include "secret.h"
+#include "register.h"
+#include "report.h"
+#include "secret/secret.h"
 
 const struct kv_option kv_cmd_wrap_options[] = {
     { "-r", "RECIPIENT", "a key by its name, age1kvp11… or age1…; may repeat", .repeats = true },
@@ -37,6 +38,7 @@ enum kv_status kv_cmd_wrap(struct kv_tool *tool, struct kv_error *err)
     KV_AUTO_OUTPUT struct kv_output *output = NULL;
     KV_AUTO_BYTES struct kv_bytes secret = { 0 };
     KV_AUTO_BUFFER struct kv_buffer file = { 0 };
+    KV_AUTO_REGISTER struct kv_register wrapped = { 0 }; /* in no map: for --json */
     if (!parties)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
     KV_TRY(kv_parties_gather(parties, err));
@@ -48,5 +50,9 @@ enum kv_status kv_cmd_wrap(struct kv_tool *tool, struct kv_error *err)
                        "a wrapped secret is binary and the standard output is a terminal: redirect it, or "
                        "name a file with --out");
     KV_TRY(kv_output_write(output, KV_VIEW(file.bytes), err));
-    return kv_output_commit(output, err);
+    KV_TRY(kv_output_commit(output, err));
+    KV_TRY(kv_register_done(&wrapped, parties, KV_VIEW(file.bytes), file.bytes.len, err));
+    const struct kv_report_row row = { NULL, kv_common_option(tool, "--out"), file.bytes.len,
+                                       &wrapped.backup };
+    return kv_report_one(tool, KV_REPORT_SEALED, &row, output, err);
 }

@@ -11,6 +11,7 @@ void kv_tool_free(struct kv_tool *tool)
     kv_core_close(tool->core);
     tool->core = NULL;
     kv_buffer_free(&tool->out);
+    kv_buffer_free(&tool->aside);
 }
 
 enum kv_status kv_common_global(struct kv_tool *tool, char *const **next, bool *ret_known,
@@ -234,6 +235,13 @@ struct kv_task kv_common_long_task(const struct kv_tool *tool, size_t vault)
     struct kv_task task = kv_common_task(tool, vault);
     task.deadline = kv_deadline_in(kv_core_clock(tool->core), LISTING_MS);
     return task;
+}
+
+void kv_common_tell_aside(struct kv_tool *tool)
+{
+    if (tool->aside.bytes.len)
+        fwrite(tool->aside.bytes.data, 1, tool->aside.bytes.len, stderr);
+    kv_buffer_free(&tool->aside);
 }
 
 void kv_common_note(const char *format, ...)

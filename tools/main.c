@@ -206,6 +206,8 @@ int main(int argc, char **argv)
         fwrite(tool.out.bytes.data, 1, tool.out.bytes.len, stdout);
     if (status == KV_OK && (fflush(stdout) || ferror(stdout)))
         status = kv_fail(&err, KV_IO, "cannot write to the standard output: %m");
+    if (status == KV_OK)
+        kv_common_tell_aside(&tool);
     if (status != KV_OK)
         kv_common_note("%s", err.text[0] ? err.text : kv_status_text(status));
     kv_tool_free(&tool);

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "base/encode.h"
-#include "leave.h"
+#include "process/leave.h"
 #include "mech/local.h"
 
 enum { MODE = 0600, FD_PATH = 64 };
@@ -18,6 +18,7 @@ struct kv_output {
     const char *name;           /* in the folder; inside path */
     char passing[NAME_MAX + 1]; /* its name until it has taken its place, "": it has none */
     bool holds;
+    uint64_t written;
 };
 
 enum kv_status kv_output_write(struct kv_output *output, struct kv_view bytes, struct kv_error *err)
@@ -28,6 +29,7 @@ enum kv_status kv_output_write(struct kv_output *output, struct kv_view bytes, s
             continue;
         if (done < 0)
             return kv_fail(err, KV_IO, "cannot write to '%s': %m", output->path);
+        output->written += (uint64_t)done;
         bytes = (struct kv_view){ bytes.data + done, bytes.len - (size_t)done };
     }
     return KV_OK;
@@ -37,6 +39,7 @@ enum kv_status kv_output_restart(struct kv_output *output, struct kv_error *err)
 {
     if (!output->holds || ftruncate(output->fd, 0) != 0 || lseek(output->fd, 0, SEEK_SET) != 0)
         return kv_fail(err, KV_IO, "cannot write '%s' anew", output->path);
+    output->written = 0;
     return KV_OK;
 }
 
@@ -53,6 +56,11 @@ int kv_output_fd(const struct kv_output *output)
 const char *kv_output_name(const struct kv_output *output)
 {
     return output->path;
+}
+
+uint64_t kv_output_written(const struct kv_output *output)
+{
+    return output->written;
 }
 
 bool kv_output_is_terminal(const struct kv_output *output)

@@ -19,6 +19,7 @@ bool kv_output_holds(const struct kv_output *output);
 /* For those who write by themselves, and say so when it fails. */
 int kv_output_fd(const struct kv_output *output);
 const char *kv_output_name(const struct kv_output *output); /* its path; or "the standard output" */
+uint64_t kv_output_written(const struct kv_output *output); /* bytes, by kv_output_write */
 bool kv_output_is_terminal(const struct kv_output *output);
 KV_MUST_USE enum kv_status kv_output_write(struct kv_output *output, struct kv_view bytes,
                                            struct kv_error *err);

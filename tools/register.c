@@ -132,14 +132,16 @@ enum kv_status kv_register_done(struct kv_register *registration, const struct k
     struct kv_map_backup *backup = &registration->backup;
     KV_AUTO_AGE_HEADER struct kv_age_header read = { 0 };
     KV_AUTO_BYTES struct kv_bytes digest = { 0 };
-    if (!registration->map)
+    if (!registration->map && !parties->tool->json)
         return KV_OK;
     KV_TRY(kv_age_header_parse(header, &read, err));
-    KV_TRY(kv_digest_once("SHA2-256", header, &digest));
+    KV_TRY(kv_digest_once("SHA2-256", KV_VIEW(read.text), &digest));
     memcpy(backup->header_sha256, digest.data, sizeof backup->header_sha256);
     backup->has_header = true;
     backup->size = (int64_t)size;
     KV_TRY(set_recipients(backup, parties, &read, err));
+    if (!registration->map)
+        return KV_OK;
     enum kv_status status = kv_map_backup_put(registration->map, backup, 1, backup->created, err);
     if (status == KV_OK)
         status = settle(registration, parties, &read, err);

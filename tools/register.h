@@ -15,7 +15,7 @@ void kv_register_free(struct kv_register *registration); /* contents, not the st
 /* What the command line says, looked at before anything is written: the map can be, and the file's name and date can stand in it. KV_ARGUMENTS, KV_CONFIG, or what is wrong with the map. */
 KV_MUST_USE enum kv_status kv_register_begin(const struct kv_tool *tool, struct kv_parties *parties,
                                              struct kv_register *ret, struct kv_error *err);
-/* The file is in its place. */
+/* The file is in its place; `header`: at its front. registration->backup says what it is and who can open it, for the map and for --json. */
 KV_MUST_USE enum kv_status kv_register_done(struct kv_register *registration,
                                             const struct kv_parties *parties, struct kv_view header,
                                             uint64_t size, struct kv_error *err);

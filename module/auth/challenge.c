@@ -2,12 +2,12 @@
 
 #include "base/encode.h"
 #include "base/json.h"
+#include "base/origin.h"
 #include "cloud.h"
 #include "net/http.h"
 
 #include <stddef.h>
 #include <string.h>
-#include <strings.h>
 
 /* ---- reading ---- */
 
@@ -106,29 +106,18 @@ static bool read_line(const char *at, bool (*wanted)(const struct params *), str
 /* ---- the parts of an address ---- */
 
 struct origin {
-    size_t len;              /* of "https://host:port" */
-    char host[256], port[6]; /* "443" where none is told */
+    size_t len; /* of "https://host:port" */
+    char host[256];
+    unsigned long port;
 };
 
 static bool read_origin(const char *url, struct origin *ret)
 {
-    static const char scheme[] = "https://";
-    if (strncasecmp(url, scheme, sizeof scheme - 1) != 0)
+    struct kv_origin origin;
+    if (!kv_origin_read(url, &origin) || origin.host_len >= sizeof ret->host)
         return false;
-    const char *host = url + sizeof scheme - 1;
-    size_t len = strspn(host, LETTERS DIGITS "-.");
-    const char *end = host + len, *port = "443";
-    size_t port_len = 3;
-    if (*end == ':') {
-        port = end + 1;
-        port_len = strspn(port, DIGITS);
-        end = port + port_len;
-    }
-    if (!len || len >= sizeof ret->host || !port_len || port_len >= sizeof ret->port || (*end && *end != '/'))
-        return false;
-    *ret = (struct origin){ .len = (size_t)(end - url) };
-    memcpy(ret->host, host, len);
-    memcpy(ret->port, port, port_len);
+    *ret = (struct origin){ .len = (size_t)(origin.path - url), .port = origin.port };
+    memcpy(ret->host, origin.host, origin.host_len);
     return true;
 }
 
@@ -235,8 +224,8 @@ static bool authority_allowed(const struct origin *asked, const struct kv_challe
     struct origin own;
     if (policy->authority)
         return read_origin(policy->authority, &own) && kv_text_equal_case(own.host, asked->host) &&
-               strcmp(own.port, asked->port) == 0;
-    return strcmp(asked->port, "443") == 0 &&
+               own.port == asked->port;
+    return asked->port == 443 &&
            kv_cloud_has_authority(kv_cloud_find(policy->cloud, policy->request_host), asked->host);
 }
 

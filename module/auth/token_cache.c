@@ -1,76 +1,11 @@
-#include "token_private.h"
+#include "token_entry.h"
 
-#include "base/locked.h"
-
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 /* Contract §14.7. */
 enum { MARGIN_S = 300, LONG_LIFE_S = 7200, SOFT_PAUSE_S = 30, SOFT_TASK_MS = 10000 };
-/* Tokens that nobody is using: a vault may name one tenant after another. */
-enum { IDLE_MAX = 64 };
-
-struct entry {
-    struct entry *next;
-    struct kv_challenge asked; /* authority, tenant, scope; the claims with which the token was got */
-    char *identity;
-    char name[KV_KEYRING_NAME_SIZE]; /* in the kernel; "" : it stays here */
-    unsigned users;                  /* calls that hold it */
-    bool forgotten;                  /* goes with its last user */
-    struct kv_kept_token kept;
-    int64_t pause_until; /* of early renewals, after one has failed */
-    bool refreshing;
-    unsigned rounds; /* fetches that have ended */
-    enum kv_status last_status;
-    struct kv_error last_error;
-};
-
-struct kv_token_cache {
-    struct kv_token_cache_parts parts;
-    struct kv_token_keyring keyring;
-    pthread_mutex_t lock; /* all below; never held while a token is being fetched */
-    pthread_cond_t changed;
-    struct entry *entries; /* last used first */
-};
-
-void kv_kept_token_free(struct kv_kept_token *kept)
-{
-    if (!kept)
-        return;
-    kv_access_token_free(&kept->token);
-    kv_wipe(kept, sizeof *kept);
-}
-
-static void drop_token(struct entry *entry)
-{
-    kv_locked_free(entry->kept.token.bearer);
-    entry->kept.token.bearer = NULL;
-    kv_kept_token_free(&entry->kept);
-}
-
-/* Takes *kept over. What stays for hours stands in locked memory. */
-static enum kv_status keep_token(struct entry *entry, struct kv_kept_token *kept)
-{
-    size_t len = strlen(kept->token.bearer);
-    char *bearer = kv_locked_alloc(len + 1);
-    if (bearer) {
-        memcpy(bearer, kept->token.bearer, len);
-        drop_token(entry);
-        entry->kept = *kept;
-        entry->kept.token.bearer = bearer;
-    }
-    kv_kept_token_free(kept);
-    return bearer ? KV_OK : KV_NO_MEMORY;
-}
-
-static void entry_free(struct entry *entry)
-{
-    drop_token(entry);
-    kv_text_free(entry->identity);
-    free(entry);
-}
 
 enum kv_status kv_token_cache_open(const struct kv_token_cache_parts *parts, struct kv_token_cache **ret,
                                    struct kv_error *err)
@@ -94,9 +29,9 @@ void kv_token_cache_free(struct kv_token_cache *cache)
 {
     if (!cache)
         return;
-    for (struct entry *next, *entry = cache->entries; entry; entry = next) {
+    for (struct kv_token_entry *next, *entry = cache->entries; entry; entry = next) {
         next = entry->next;
-        entry_free(entry);
+        kv_token_entry_free(entry);
     }
     pthread_mutex_destroy(&cache->lock);
     pthread_cond_destroy(&cache->changed);
@@ -112,7 +47,7 @@ size_t kv_token_cache_count(struct kv_token_cache *cache)
 {
     size_t count = 0;
     pthread_mutex_lock(&cache->lock);
-    for (const struct entry *entry = cache->entries; entry; entry = entry->next)
+    for (const struct kv_token_entry *entry = cache->entries; entry; entry = entry->next)
         count += entry->kept.token.bearer != NULL;
     pthread_mutex_unlock(&cache->lock);
     return count;
@@ -123,103 +58,20 @@ static int64_t now_of(const struct kv_token_cache *cache)
     return cache->parts.clock->unix_seconds(cache->parts.clock);
 }
 
-/* ---- entries, lock held ---- */
-
-static bool matches(const struct entry *entry, const struct kv_token_key *key)
-{
-    return !entry->forgotten && strcmp(entry->asked.authority, key->authority) == 0 &&
-           strcmp(entry->asked.tenant, key->tenant) == 0 && strcmp(entry->asked.scope, key->scope) == 0 &&
-           strcmp(entry->identity, key->identity) == 0;
-}
-
-static struct entry **place_of(struct kv_token_cache *cache, const struct entry *entry)
-{
-    struct entry **place = &cache->entries;
-    while (*place != entry)
-        place = &(*place)->next;
-    return place;
-}
-
-static void withdraw(struct kv_token_cache *cache, struct entry *entry)
-{
-    *place_of(cache, entry) = entry->next;
-    entry_free(entry);
-}
-
-/* Those that nobody has used for longest. */
-static void trim(struct kv_token_cache *cache)
-{
-    struct entry *last = NULL;
-    size_t idle = 0;
-    for (struct entry *entry = cache->entries; entry; entry = entry->next) {
-        if (!entry->users) {
-            idle++;
-            last = entry;
-        }
-    }
-    if (idle > IDLE_MAX)
-        withdraw(cache, last);
-}
-
-static struct entry *entry_new(const struct kv_token_cache *cache, const struct kv_token_wish *wish)
-{
-    const struct kv_token_key *key = &wish->key;
-    struct entry *entry = calloc(1, sizeof *entry);
-    if (!entry)
-        return NULL;
-    entry->identity = kv_text_copy(key->identity);
-    bool fits = entry->identity &&
-                kv_text_fit(entry->asked.authority, sizeof entry->asked.authority, key->authority) &&
-                kv_text_fit(entry->asked.tenant, sizeof entry->asked.tenant, key->tenant) &&
-                kv_text_fit(entry->asked.scope, sizeof entry->asked.scope, key->scope);
-    if (fits &&
-        (!wish->shared || kv_token_keyring_name(key, cache->parts.surroundings, entry->name) == KV_OK))
-        return entry;
-    entry_free(entry);
-    return NULL;
-}
-
-static struct entry *take_entry(struct kv_token_cache *cache, const struct kv_token_wish *wish)
-{
-    struct entry *entry = cache->entries;
-    while (entry && !matches(entry, &wish->key))
-        entry = entry->next;
-    if (entry)
-        *place_of(cache, entry) = entry->next;
-    else
-        entry = entry_new(cache, wish);
-    if (!entry)
-        return NULL;
-    entry->next = cache->entries;
-    cache->entries = entry;
-    entry->users++;
-    return entry;
-}
-
-static void leave_entry(struct kv_token_cache *cache, struct entry *entry)
-{
-    if (--entry->users)
-        return;
-    if (entry->forgotten)
-        withdraw(cache, entry);
-    else
-        trim(cache);
-}
-
 static const char *demanded(const struct kv_token_wish *wish)
 {
     return wish->challenge ? wish->challenge->claims : "";
 }
 
 /* A token that was asked for with claims will do where none are demanded, not the other way about (contract §14.8). */
-static bool usable(const struct kv_token_cache *cache, const struct entry *entry,
+static bool usable(const struct kv_token_cache *cache, const struct kv_token_entry *entry,
                    const struct kv_token_wish *wish)
 {
     return entry->kept.token.bearer && now_of(cache) < entry->kept.hard &&
            (!*demanded(wish) || strcmp(entry->asked.claims, demanded(wish)) == 0);
 }
 
-static bool due_early(const struct kv_token_cache *cache, const struct entry *entry)
+static bool due_early(const struct kv_token_cache *cache, const struct kv_token_entry *entry)
 {
     int64_t now = now_of(cache);
     return !entry->refreshing && now >= entry->kept.soft && now >= entry->pause_until;
@@ -295,7 +147,7 @@ static struct kv_task share_of(const struct kv_task *task, bool early)
 }
 
 /* Called and left with the lock held, which is released meanwhile. */
-static enum kv_status fetch(struct kv_token_cache *cache, struct entry *entry,
+static enum kv_status fetch(struct kv_token_cache *cache, struct kv_token_entry *entry,
                             const struct kv_token_wish *wish, const struct kv_task *task, bool early)
 {
     struct round round = { cache, wish, share_of(task, early), entry->name,
@@ -306,7 +158,7 @@ static enum kv_status fetch(struct kv_token_cache *cache, struct entry *entry,
     pthread_mutex_unlock(&cache->lock);
     enum kv_status status = obtain(&round, &kept, &err);
     pthread_mutex_lock(&cache->lock);
-    if (status == KV_OK && (status = keep_token(entry, &kept)) != KV_OK)
+    if (status == KV_OK && (status = kv_token_entry_keep(entry, &kept)) != KV_OK)
         status = kv_fail(&err, status, "no memory for a token");
     entry->refreshing = false;
     entry->rounds++;
@@ -322,7 +174,7 @@ static enum kv_status fetch(struct kv_token_cache *cache, struct entry *entry,
     return status;
 }
 
-static enum kv_status fail_last(const struct entry *entry, struct kv_error *err)
+static enum kv_status fail_last(const struct kv_token_entry *entry, struct kv_error *err)
 {
     if (err)
         *err = entry->last_error;
@@ -337,7 +189,7 @@ static bool is_callers_own(enum kv_status status)
 
 /* Until there is a usable token, lock held. Who waited for another's fetch shares its failure instead of repeating it, unless only
  * that one's time was short. */
-static enum kv_status ensure(struct kv_token_cache *cache, struct entry *entry,
+static enum kv_status ensure(struct kv_token_cache *cache, struct kv_token_entry *entry,
                              const struct kv_token_wish *wish, const struct kv_task *task,
                              struct kv_error *err)
 {
@@ -362,8 +214,8 @@ static enum kv_status ensure(struct kv_token_cache *cache, struct entry *entry,
 }
 
 /* Lock held. */
-static enum kv_status get(struct kv_token_cache *cache, struct entry *entry, const struct kv_token_wish *wish,
-                          const struct kv_task *task, struct kv_error *err)
+static enum kv_status get(struct kv_token_cache *cache, struct kv_token_entry *entry,
+                          const struct kv_token_wish *wish, const struct kv_task *task, struct kv_error *err)
 {
     if (usable(cache, entry, wish) && due_early(cache, entry))
         (void)!fetch(cache, entry, wish, task,
@@ -376,13 +228,13 @@ enum kv_status kv_token_cache_get(struct kv_token_cache *cache, const struct kv_
                                   struct kv_error *err)
 {
     pthread_mutex_lock(&cache->lock);
-    struct entry *entry = take_entry(cache, wish);
+    struct kv_token_entry *entry = kv_token_entry_take(cache, wish);
     enum kv_status status = entry ? get(cache, entry, wish, task, err) : KV_NO_MEMORY;
     char *copy = status == KV_OK ? kv_text_copy(entry->kept.token.bearer) : NULL;
     if (copy)
         memcpy(ret_identity, entry->kept.token.identity, sizeof entry->kept.token.identity);
     if (entry)
-        leave_entry(cache, entry);
+        kv_token_entry_leave(cache, entry);
     pthread_mutex_unlock(&cache->lock);
     if (status != KV_OK && entry)
         return status;
@@ -410,7 +262,7 @@ void kv_token_cache_put(struct kv_token_cache *cache, const struct kv_token_wish
     *token = (struct kv_access_token){ 0 };
     time_token(&kept, wish->kind->name, now);
     pthread_mutex_lock(&cache->lock);
-    struct entry *entry = take_entry(cache, wish);
+    struct kv_token_entry *entry = kv_token_entry_take(cache, wish);
     pthread_mutex_unlock(&cache->lock);
     if (!entry) {
         kv_kept_token_free(&kept);
@@ -419,8 +271,8 @@ void kv_token_cache_put(struct kv_token_cache *cache, const struct kv_token_wish
     if (*entry->name)
         kv_token_keyring_write(&cache->keyring, entry->name, now, &kept);
     pthread_mutex_lock(&cache->lock);
-    (void)!keep_token(entry, &kept); /* without memory it is asked for again */
-    leave_entry(cache, entry);
+    (void)!kv_token_entry_keep(entry, &kept); /* without memory it is asked for again */
+    kv_token_entry_leave(cache, entry);
     pthread_mutex_unlock(&cache->lock);
 }
 
@@ -428,13 +280,13 @@ void kv_token_cache_drop(struct kv_token_cache *cache, const struct kv_token_wis
 {
     char name[KV_KEYRING_NAME_SIZE] = "";
     pthread_mutex_lock(&cache->lock);
-    for (struct entry *entry = cache->entries; entry; entry = entry->next) {
-        if (!matches(entry, &wish->key))
+    for (struct kv_token_entry *entry = cache->entries; entry; entry = entry->next) {
+        if (!kv_token_entry_is(entry, &wish->key))
             continue;
         memcpy(name, entry->name, sizeof name);
         if (entry->kept.token.bearer &&
             kv_view_equal_ct(kv_view_text(entry->kept.token.bearer), kv_view_text(bearer)))
-            drop_token(entry);
+            kv_token_entry_drop(entry);
     }
     pthread_mutex_unlock(&cache->lock);
     if (*name)
@@ -444,13 +296,13 @@ void kv_token_cache_drop(struct kv_token_cache *cache, const struct kv_token_wis
 void kv_token_cache_forget(struct kv_token_cache *cache, const char *identity)
 {
     pthread_mutex_lock(&cache->lock);
-    for (struct entry *next, *entry = cache->entries; entry; entry = next) {
+    for (struct kv_token_entry *next, *entry = cache->entries; entry; entry = next) {
         next = entry->next;
         if (strcmp(entry->identity, identity) != 0)
             continue;
         entry->forgotten = true;
         if (!entry->users)
-            withdraw(cache, entry);
+            kv_token_entry_withdraw(cache, entry);
     }
     pthread_mutex_unlock(&cache->lock);
 }

@@ -46,11 +46,11 @@ static enum kv_status usable_now(const struct kv_key_use *use, const struct kv_v
 
     /* To wrap under what the vault no longer has would make data that nobody can open. */
     if (!kv_version_is_there(version))
-        return kv_fail(
-            err, KV_NOT_FOUND,
-            "version '%s' is no longer in the vault (%s): if the key was deleted, `az keyvault key recover "
-            "--name %s` brings it back",
-            kv_key_ops_name(version, name), kv_state_name(version->state), version->name);
+        return kv_fail(err, KV_NOT_FOUND,
+                       "version '%s' is no longer in the vault (%s): if the key was deleted, `" KV_KEY_RECOVER
+                       "` brings it back",
+                       kv_key_ops_name(version, name), kv_state_name(version->state), version->vault,
+                       version->name);
     return kv_version_usable(version, operation, kv_keyring_now(use->keyring), err);
 }
 

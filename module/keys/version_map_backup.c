@@ -233,9 +233,10 @@ static bool take_facts(struct kv_map_backup *known, const struct kv_map_backup *
     return changed;
 }
 
-static enum kv_status put_one(struct kv_map *map, const struct kv_map_backup *given, int64_t at,
+static enum kv_status put_one(struct kv_map *map, const struct kv_map_all *all, size_t i,
                               struct kv_error *err)
 {
+    const struct kv_map_backup *given = (const struct kv_map_backup *)all->items + i;
     KV_CLEANUP(kv_map_backup_free) struct kv_map_backup known = { 0 };
     bool rewrapped = false;
 
@@ -249,10 +250,10 @@ static enum kv_status put_one(struct kv_map *map, const struct kv_map_backup *gi
     known.retired = 0;
     bool changed = take_facts(&known, given);
     if (given->recipient_count)
-        KV_TRY(take_recipients(&known, given, at, &rewrapped, err));
+        KV_TRY(take_recipients(&known, given, all->at, &rewrapped, err));
     if (!fresh && !back && !changed && !rewrapped)
         return KV_OK;
-    return kv_map_backup_write(map, &known, at,
+    return kv_map_backup_write(map, &known, all->at,
                                fresh || back ? "registered"
                                : rewrapped   ? "rewrapped"
                                              : "changed",
@@ -262,15 +263,7 @@ static enum kv_status put_one(struct kv_map *map, const struct kv_map_backup *gi
 enum kv_status kv_map_backup_put(struct kv_map *map, const struct kv_map_backup *backups, size_t count,
                                  int64_t at, struct kv_error *err)
 {
-    enum kv_status status = KV_OK;
-
-    if (!count)
-        return KV_OK;
-    KV_MAP_LOCK(map);
-    KV_TRY(kv_map_begin(map, err));
-    for (size_t i = 0; i < count && !status; i++)
-        status = put_one(map, &backups[i], at, err);
-    return kv_map_end(map, status, err);
+    return kv_map_put_all(map, &(struct kv_map_all){ backups, count, at, put_one }, err);
 }
 
 /* --- what happens to one --- */

@@ -76,29 +76,22 @@ enum kv_status kv_map_sample(struct kv_map *map, const char *store, bool break_g
 
 /* --- wraps that became backups --- */
 
-static enum kv_status settle_one(struct kv_map *map, const unsigned char digest[32], int64_t at,
+static enum kv_status settle_one(struct kv_map *map, const struct kv_map_all *all, size_t i,
                                  struct kv_error *err)
 {
+    const unsigned char(*digests)[32] = all->items;
     KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
 
     KV_TRY(kv_map_statement(map, KV_SQL_SETTLE, &statement, err));
-    kv_map_bind_blob(statement, ":digest", (struct kv_view){ digest, 32 });
-    kv_map_bind_int(statement, ":at", at);
+    kv_map_bind_blob(statement, ":digest", (struct kv_view){ digests[i], 32 });
+    kv_map_bind_int(statement, ":at", all->at);
     return kv_map_step_done(map, statement, err);
 }
 
 enum kv_status kv_map_wraps_settle(struct kv_map *map, const unsigned char (*digests)[32], size_t count,
                                    int64_t at, struct kv_error *err)
 {
-    enum kv_status status = KV_OK;
-
-    if (!count)
-        return KV_OK;
-    KV_MAP_LOCK(map);
-    KV_TRY(kv_map_begin(map, err));
-    for (size_t i = 0; i < count && !status; i++)
-        status = settle_one(map, digests[i], at, err);
-    return kv_map_end(map, status, err);
+    return kv_map_put_all(map, &(struct kv_map_all){ digests, count, at, settle_one }, err);
 }
 
 enum kv_status kv_map_wraps_left(struct kv_map *map, const struct kv_version *version, int64_t *ret,

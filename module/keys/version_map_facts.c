@@ -90,8 +90,10 @@ static void bind_wrap(sqlite3_stmt *statement, const struct kv_map_wrap *entry)
     kv_map_bind_int(statement, ":at", entry->at);
 }
 
-static enum kv_status wrapped_one(struct kv_map *map, const struct kv_map_wrap *entry, struct kv_error *err)
+static enum kv_status wrapped_one(struct kv_map *map, const struct kv_map_all *all, size_t i,
+                                  struct kv_error *err)
 {
+    const struct kv_map_wrap *entry = (const struct kv_map_wrap *)all->items + i;
     KV_AUTO_STATEMENT sqlite3_stmt *insert = NULL, *count = NULL;
 
     KV_TRY(kv_map_statement(map, KV_SQL_WRAPPED, &insert, err));
@@ -106,22 +108,11 @@ static enum kv_status wrapped_one(struct kv_map *map, const struct kv_map_wrap *
     return kv_map_step_done(map, count, err);
 }
 
-static enum kv_status wrapped_all(struct kv_map *map, const struct kv_map_wrap *entries, size_t count,
-                                  struct kv_error *err)
-{
-    for (size_t i = 0; i < count; i++)
-        KV_TRY(wrapped_one(map, &entries[i], err));
-    return KV_OK;
-}
-
 enum kv_status kv_map_wrapped(struct kv_map *map, const struct kv_map_wrap *entries, size_t count,
                               struct kv_error *err)
 {
-    if (!count)
-        return KV_OK;
-    KV_MAP_LOCK(map);
-    KV_TRY(kv_map_begin(map, err));
-    return kv_map_end(map, wrapped_all(map, entries, count, err), err);
+    return kv_map_put_all(map, &(struct kv_map_all){ .items = entries, .count = count, .one = wrapped_one },
+                          err);
 }
 
 enum kv_status kv_map_who_wrapped(struct kv_map *map, const unsigned char digest[32], struct kv_map_wrap *ret,

@@ -148,6 +148,15 @@ KV_MUST_USE enum kv_status kv_map_step_done(struct kv_map *map, sqlite3_stmt *st
 /* BEGIN IMMEDIATE; then COMMIT when status is KV_OK, else ROLLBACK; returns the status or what COMMIT made of it. KV_READ_ONLY when the map is. */
 KV_MUST_USE enum kv_status kv_map_begin(struct kv_map *map, struct kv_error *err);
 KV_MUST_USE enum kv_status kv_map_end(struct kv_map *map, enum kv_status status, struct kv_error *err);
+/* All of them or none: `one` for each, in one transaction. */
+struct kv_map_all {
+    const void *items;
+    size_t count;
+    int64_t at;
+    enum kv_status (*one)(struct kv_map *map, const struct kv_map_all *all, size_t i, struct kv_error *err);
+};
+KV_MUST_USE enum kv_status kv_map_put_all(struct kv_map *map, const struct kv_map_all *all,
+                                          struct kv_error *err);
 /* SQLite's code as a status, with path, cause and remedy in the text. */
 KV_MUST_USE enum kv_status kv_map_failed(const struct kv_map *map, int code, struct kv_error *err);
 

@@ -268,22 +268,18 @@ enum kv_status kv_map_store_one(struct kv_map *map, const struct kv_version *ver
     return version->kind == KV_OCT ? KV_OK : locate(map, version, err);
 }
 
-static enum kv_status store_all(struct kv_map *map, struct kv_version *const *versions, size_t count,
-                                struct kv_error *err)
+static enum kv_status store_seen(struct kv_map *map, const struct kv_map_all *all, size_t i,
+                                 struct kv_error *err)
 {
-    for (size_t i = 0; i < count; i++)
-        KV_TRY(kv_map_store_one(map, versions[i], versions[i]->seen, NULL, err));
-    return KV_OK;
+    struct kv_version *const *versions = all->items;
+    return kv_map_store_one(map, versions[i], versions[i]->seen, NULL, err);
 }
 
 enum kv_status kv_map_store(struct kv_map *map, struct kv_version *const *versions, size_t count,
                             struct kv_error *err)
 {
-    if (!count)
-        return KV_OK;
-    KV_MAP_LOCK(map);
-    KV_TRY(kv_map_begin(map, err));
-    return kv_map_end(map, store_all(map, versions, count, err), err);
+    return kv_map_put_all(map, &(struct kv_map_all){ .items = versions, .count = count, .one = store_seen },
+                          err);
 }
 
 struct plan {

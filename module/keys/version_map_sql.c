@@ -84,6 +84,19 @@ enum kv_status kv_map_end(struct kv_map *map, enum kv_status status, struct kv_e
     return status;
 }
 
+enum kv_status kv_map_put_all(struct kv_map *map, const struct kv_map_all *all, struct kv_error *err)
+{
+    enum kv_status status = KV_OK;
+
+    if (!all->count)
+        return KV_OK;
+    KV_MAP_LOCK(map);
+    KV_TRY(kv_map_begin(map, err));
+    for (size_t i = 0; i < all->count && !status; i++)
+        status = all->one(map, all, i, err);
+    return kv_map_end(map, status, err);
+}
+
 #define REBUILD "restore a copy of it, or move it away and rebuild it with `kvp11 keys --refresh`"
 
 static const struct {

@@ -2,14 +2,11 @@
 
 #include <string.h>
 
-static enum kv_status read_date(const struct kv_json *bundle, const char *member, int64_t *ret,
-                                struct kv_error *err)
+enum kv_status kv_codec_read_dates(const struct kv_json *bundle, struct kv_vault_deleted *ret,
+                                   struct kv_error *err)
 {
-    const struct kv_json *date = kv_json_get(bundle, member);
-
-    if (date && (!kv_json_int(date, ret) || *ret < 0))
-        return kv_fail(err, KV_PROTOCOL, "the reply's `%s` cannot be used", member);
-    return KV_OK;
+    KV_TRY(kv_codec_read_time(bundle, "deletedDate", &ret->deleted, err));
+    return kv_codec_read_time(bundle, "scheduledPurgeDate", &ret->purge, err);
 }
 
 /* Contract §5: a DeletedKeyBundle; a vault without soft delete leaves its dates out. */
@@ -22,8 +19,7 @@ enum kv_status kv_codec_read_deleted(const struct kv_json *bundle, const char *n
     if (!kid)
         return kv_fail(err, KV_PROTOCOL, "the reply's `kid` cannot be used");
     KV_TRY(kv_kid_check(kid, name, NULL, err));
-    KV_TRY(read_date(bundle, "deletedDate", &deleted.deleted, err));
-    KV_TRY(read_date(bundle, "scheduledPurgeDate", &deleted.purge, err));
+    KV_TRY(kv_codec_read_dates(bundle, &deleted, err));
     *ret = deleted;
     return KV_OK;
 }

@@ -11,9 +11,8 @@ enum { RSA_BYTES_MAX = 1024, RSA_BYTES_MIN = 128, EXPONENT_BYTES_MAX = 8, EC_BYT
 
 /* ---- members ---- */
 
-/* Absent is fine and leaves *ret as it is. */
-static enum kv_status read_time(const struct kv_json *attributes, const char *name, int64_t *ret,
-                                struct kv_error *err)
+enum kv_status kv_codec_read_time(const struct kv_json *attributes, const char *name, int64_t *ret,
+                                  struct kv_error *err)
 {
     const struct kv_json *json = kv_json_get(attributes, name);
     int64_t value;
@@ -219,10 +218,10 @@ static enum kv_status read_attributes(const struct kv_json *document, struct kv_
         return bad(err, "attributes");
     key->enabled = true;
     KV_TRY(read_bool(attributes, "enabled", &key->enabled, err));
-    KV_TRY(read_time(attributes, "nbf", &key->nbf, err));
-    KV_TRY(read_time(attributes, "exp", &key->exp, err));
-    KV_TRY(read_time(attributes, "created", &key->created, err));
-    KV_TRY(read_time(attributes, "updated", &key->updated, err));
+    KV_TRY(kv_codec_read_time(attributes, "nbf", &key->nbf, err));
+    KV_TRY(kv_codec_read_time(attributes, "exp", &key->exp, err));
+    KV_TRY(kv_codec_read_time(attributes, "created", &key->created, err));
+    KV_TRY(kv_codec_read_time(attributes, "updated", &key->updated, err));
     KV_TRY(read_bool(document, "managed", &key->managed, err));
     KV_TRY(read_bool(attributes, "exportable", &key->exportable, err));
     if (level && !kv_json_text(level))
@@ -279,19 +278,30 @@ static enum kv_status read_item(const struct kv_json *item, const char *name, st
     return KV_OK;
 }
 
+enum kv_status kv_codec_read_list(const struct kv_json *document, const struct kv_json **ret_items,
+                                  char **ret_next, struct kv_error *err)
+{
+    const struct kv_json *items = kv_json_get(document, "value"), *link = kv_json_get(document, "nextLink");
+    const char *next = kv_json_text(link);
+    if (!kv_json_is_array(items))
+        return bad(err, "value");
+    if (link && !next)
+        return bad(err, "nextLink");
+    if (next && *next && !(*ret_next = kv_text_copy(next)))
+        return kv_fail(err, KV_NO_MEMORY, "no memory for a list of keys");
+    *ret_items = items;
+    return KV_OK;
+}
+
 enum kv_status kv_codec_read_page(const struct kv_json *document, const char *name, struct kv_vault_page *ret,
                                   struct kv_error *err)
 {
     KV_CLEANUP(kv_vault_page_free) struct kv_vault_page page = { 0 };
-    const struct kv_json *list = kv_json_get(document, "value"), *link = kv_json_get(document, "nextLink");
-    const char *next = kv_json_text(link);
-    if (!kv_json_is_array(list))
-        return bad(err, "value");
-    if (link && !next)
-        return bad(err, "nextLink");
+    const struct kv_json *list = NULL;
+    KV_TRY(kv_codec_read_list(document, &list, &page.next, err));
     size_t count = kv_json_count(list);
     page.items = calloc(count ? count : 1, sizeof *page.items);
-    if (!page.items || (next && *next && !(page.next = kv_text_copy(next))))
+    if (!page.items)
         return kv_fail(err, KV_NO_MEMORY, "no memory for a list of keys");
     for (size_t i = 0; i < count; i++) {
         if (read_item(kv_json_at(list, i), name, &page.items[page.count]) == KV_OK)

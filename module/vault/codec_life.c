@@ -15,16 +15,6 @@ void kv_vault_deleted_page_free(struct kv_vault_deleted_page *page)
     *page = (struct kv_vault_deleted_page){ 0 };
 }
 
-static enum kv_status read_date(const struct kv_json *item, const char *member, int64_t *ret,
-                                struct kv_error *err)
-{
-    const struct kv_json *date = kv_json_get(item, member);
-
-    if (date && (!kv_json_int(date, ret) || *ret < 0))
-        return bad(err, member);
-    return KV_OK;
-}
-
 static enum kv_status read_item(const struct kv_json *item, struct kv_vault_deleted_item *ret)
 {
     struct kv_vault_deleted_item deleted = { 0 };
@@ -35,8 +25,7 @@ static enum kv_status read_item(const struct kv_json *item, struct kv_vault_dele
         return KV_PROTOCOL;
     KV_TRY(kv_kid_parse(text, &kid, NULL));
     memcpy(deleted.name, kid.name, sizeof deleted.name);
-    KV_TRY(read_date(item, "deletedDate", &deleted.dates.deleted, NULL));
-    KV_TRY(read_date(item, "scheduledPurgeDate", &deleted.dates.purge, NULL));
+    KV_TRY(kv_codec_read_dates(item, &deleted.dates, NULL));
     *ret = deleted;
     return KV_OK;
 }
@@ -45,16 +34,12 @@ enum kv_status kv_codec_read_deleted_page(const struct kv_json *document, struct
                                           struct kv_error *err)
 {
     KV_CLEANUP(kv_vault_deleted_page_free) struct kv_vault_deleted_page page = { 0 };
-    const struct kv_json *list = kv_json_get(document, "value"), *link = kv_json_get(document, "nextLink");
-    const char *next = kv_json_text(link);
+    const struct kv_json *list = NULL;
 
-    if (!kv_json_is_array(list))
-        return bad(err, "value");
-    if (link && !next)
-        return bad(err, "nextLink");
+    KV_TRY(kv_codec_read_list(document, &list, &page.next, err));
     size_t count = kv_json_count(list);
     page.items = calloc(count ? count : 1, sizeof *page.items);
-    if (!page.items || (next && *next && !(page.next = kv_text_copy(next))))
+    if (!page.items)
         return kv_fail(err, KV_NO_MEMORY, "no memory for a list of keys");
     for (size_t i = 0; i < count; i++) {
         if (read_item(kv_json_at(list, i), &page.items[page.count]) == KV_OK)
@@ -147,8 +132,8 @@ enum kv_status kv_codec_read_policy(const struct kv_json *document, struct kv_va
     for (size_t i = 0; i < kv_json_count(actions); i++)
         KV_TRY(read_action(kv_json_at(actions, i), &policy, err));
     KV_TRY(read_duration(attributes, "expiryTime", policy.expire_after, err));
-    KV_TRY(read_date(attributes, "created", &policy.created, err));
-    KV_TRY(read_date(attributes, "updated", &policy.updated, err));
+    KV_TRY(kv_codec_read_time(attributes, "created", &policy.created, err));
+    KV_TRY(kv_codec_read_time(attributes, "updated", &policy.updated, err));
     *ret = policy;
     return KV_OK;
 }

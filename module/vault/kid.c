@@ -1,7 +1,7 @@
 #include "vault_private.h"
 
 #include <string.h>
-#include <strings.h>
+#include "base/origin.h"
 
 #define DIGITS  "0123456789"
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -24,34 +24,6 @@ bool kv_kid_version_valid(const char *version)
     return version && word_valid(version, KV_VERSION_SIZE);
 }
 
-/* "https://host[:port]", and where the path begins; port 443 where none is told. */
-struct origin {
-    const char *host, *path;
-    size_t host_len;
-    unsigned long port;
-};
-
-static bool read_origin(const char *url, struct origin *ret)
-{
-    static const char scheme[] = "https://";
-    if (!url || strncasecmp(url, scheme, sizeof scheme - 1) != 0)
-        return false;
-    struct origin origin = { .host = url + sizeof scheme - 1, .port = 443 };
-    origin.host_len = strspn(origin.host, LETTERS DIGITS "-.");
-    origin.path = origin.host + origin.host_len;
-    if (*origin.path == ':') {
-        size_t len = strspn(++origin.path, DIGITS);
-        if (!len || len > 5)
-            return false;
-        origin.port = strtoul(origin.path, NULL, 10);
-        origin.path += len;
-    }
-    if (!origin.host_len || (*origin.path && *origin.path != '/'))
-        return false;
-    *ret = origin;
-    return true;
-}
-
 /* What may stand in a request line: RFC 3986 §2, without the fragment, which is never sent. */
 static bool is_sendable(const char *url)
 {
@@ -60,9 +32,9 @@ static bool is_sendable(const char *url)
 
 bool kv_kid_same_origin(const char *url, const char *vault_url)
 {
-    struct origin a, b;
-    return read_origin(url, &a) && is_sendable(url) && read_origin(vault_url, &b) &&
-           a.host_len == b.host_len && a.port == b.port && strncasecmp(a.host, b.host, a.host_len) == 0;
+    struct kv_origin a, b;
+    return kv_origin_read(url, &a) && is_sendable(url) && kv_origin_read(vault_url, &b) &&
+           kv_origin_equal(&a, &b);
 }
 
 static bool take_segment(const char **at, char *ret, size_t size)
@@ -79,10 +51,10 @@ static bool take_segment(const char **at, char *ret, size_t size)
 
 static bool read_kid(const char *text, const char *kind, struct kv_kid *ret)
 {
-    struct origin origin;
+    struct kv_origin origin;
     struct kv_kid kid = { 0 };
     char folder[KV_KIND_SIZE];
-    if (!text || !read_origin(text, &origin) || origin.host_len >= sizeof kid.host)
+    if (!kv_origin_read(text, &origin) || origin.host_len >= sizeof kid.host)
         return false;
     memcpy(kid.host, origin.host, origin.host_len);
     const char *at = origin.path + (*origin.path == '/');

@@ -43,9 +43,18 @@ KV_MUST_USE enum kv_status kv_kid_check_kind(const char *id, const char *kind, c
 
 KV_MUST_USE enum kv_status kv_codec_read_key(const struct kv_json *bundle, struct kv_vault_key *ret,
                                              struct kv_error *err);
+/* A date in seconds. Absent is fine and leaves *ret as it is. */
+KV_MUST_USE enum kv_status kv_codec_read_time(const struct kv_json *attributes, const char *name,
+                                              int64_t *ret, struct kv_error *err);
+/* What all listings have: *ret_items, borrowed, and *ret_next (kv_text_free) as sent, left as it is on the last page. */
+KV_MUST_USE enum kv_status kv_codec_read_list(const struct kv_json *document,
+                                              const struct kv_json **ret_items, char **ret_next,
+                                              struct kv_error *err);
 /* `name` NULL: a list of keys, items without version; else versions of that key. nextLink is kept as sent. */
 KV_MUST_USE enum kv_status kv_codec_read_page(const struct kv_json *document, const char *name,
                                               struct kv_vault_page *ret, struct kv_error *err);
+KV_MUST_USE enum kv_status kv_codec_read_dates(const struct kv_json *bundle, struct kv_vault_deleted *ret,
+                                               struct kv_error *err);
 /* KV_WRONG_KEY: of another name. */
 KV_MUST_USE enum kv_status kv_codec_read_deleted(const struct kv_json *bundle, const char *name,
                                                  struct kv_vault_deleted *ret, struct kv_error *err);

@@ -32,8 +32,7 @@ def incompressible(path):
             file.write(os.urandom(1 << 20))
 
 
-def figures(vault):
-    """rows of the table and figures for the file"""
+def rows(vault, figures):
     if not shutil.which("age"):
         raise SystemExit("age is not installed: tools/setup test")
     plain, identity, theirs = vault.dir / "plain", vault.dir / "identity", vault.dir / "plain.age"
@@ -41,7 +40,7 @@ def figures(vault):
     subprocess.run(["age-keygen", "-o", identity], check=True, stderr=subprocess.DEVNULL)
     recipient = re.search(r"age1\w+", identity.read_text()).group()
     subprocess.run(["age", "-r", recipient, "-o", theirs, plain], check=True)
-    rows, found = [], {}
+    figures["age_files"] = found = {}
     for what, cores, wanted in WANTED:
         ours, age = {"seal": (["seal", "-r", recipient], ["-r", recipient]), "open": (["open", "-i", identity], ["-d", "-i", identity])}[what]
         source = plain if what == "seal" else theirs
@@ -56,6 +55,5 @@ def figures(vault):
         where = "one core" if cores else f"{len(os.sched_getaffinity(0))} cores"
         found[f"{what}_{cores or 'all'}"] = {"kvp11_mib_per_second": round(rate["kvp11"]), "age_mib_per_second": round(rate["age"]), "ratio": round(ratio, 2),
                                              "memory_mib": round(memory, 1)}
-        rows.append((f"(g) {what} 1 GiB, {where}", f"{rate['kvp11']:.0f} ÷ {rate['age']:.0f} MiB/s; {memory:.0f} MiB", round(ratio, 2),
-                     ratio >= wanted and memory < MEMORY_MIB))
-    return rows, found
+        yield (f"(g) {what} 1 GiB, {where}", f"{rate['kvp11']:.0f} ÷ {rate['age']:.0f} MiB/s; {memory:.0f} MiB", round(ratio, 2),
+               ratio >= wanted and memory < MEMORY_MIB)

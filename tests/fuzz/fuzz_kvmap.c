@@ -1,7 +1,7 @@
 /* A line of a .kvmap: what is taken is what would be written again, and nothing of it could upset a terminal or the map. */
 #include <string.h>
 #include "fuzz.h"
-#include "kvmap.h"
+#include "kvmap/kvmap.h"
 
 static void check_version(const struct kv_version *version)
 {

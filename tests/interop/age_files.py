@@ -140,7 +140,7 @@ def says_what_is_wrong(world):
         world.control("POST", "/faults", fault)
         refused("403|denied", "kvp11 doctor prod --key cmk", peers=[peer])
     world.control("POST", "/vaults/prod/keys/cmk/delete")
-    refused("az keyvault key recover --vault-name prod --name cmk")
+    refused("kvp11 --vault prod recover cmk")
 
 
 def goes_on_to_the_next_stanza(world):

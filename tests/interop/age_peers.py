@@ -46,9 +46,10 @@ def quiet(command, **options):
 
 
 def new_age():
-    """The newest age, built by the Go toolchain."""
+    """The newest age, built by Go, which fetches the toolchain that age asks for where its own is older."""
     folder = folder_of(f"age-{NEW_AGE}")
-    environment = {**os.environ, "GOBIN": str(folder)}
+    environment = {**os.environ, "GOBIN": str(folder), "GOPATH": str(folder / "go"), "GOCACHE": str(folder / "cache"), "GOFLAGS": "-modcacherw",
+                   "GOTOOLCHAIN": "auto"}
     if not (folder / "age").exists() and not (
             shutil.which("go") and quiet(["go", "install", f"filippo.io/age/cmd/age@{NEW_AGE}"], env=environment)):
         return None

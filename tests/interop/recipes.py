@@ -71,7 +71,7 @@ def restores(tool):
         world.control("POST", "/vaults/prod/keys/backup-kek/delete")
         done = kitchen.cook("Back")
         assert done.returncode and not list((world.dir / "restore").rglob("small")), "it came back without the vault"
-        world.told(done, "az keyvault key recover")
+        world.told(done, "kvp11 --vault prod recover backup-kek")
 
     scenario.__doc__ = f"kvp11-recipes(7), {tool}: once, each time, a rotation, each time, a rotation, and back; with the key deleted, not back"
     return scenario
@@ -105,7 +105,7 @@ def amanda(world):
     for sealed in files:
         assert world.must(world.run([script, "-d"], input=sealed)) == data
     world.control("POST", "/vaults/prod/keys/backup-kek/delete")
-    world.refused(world.run([script, "-d"], input=files[0]), "az keyvault key recover")
+    world.refused(world.run([script, "-d"], input=files[0]), "kvp11 --vault prod recover backup-kek")
 
 
 TOOLS = ("restic", "BorgBackup", "rclone", "duplicity", "tar and age", "tar and kvp11 seal")

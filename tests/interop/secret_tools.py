@@ -158,7 +158,7 @@ def mended(world, version):
 
 # And what the operator reads of it.
 FAILURES = ((403, forbidden, "ForbiddenByRbac"), (429, throttled, "429"), ("a time-out", silent, "deadline"), ("a disabled version", disabled, "disabled"),
-            (404, missing, "az keyvault key recover"))
+            (404, missing, "kvp11 --vault prod recover cmk"))
 
 
 def fails_closed(world, repository, command, env):

@@ -20,6 +20,7 @@ KEY_OPS, DECRYPT, KEY = "module/keys/key_ops.c", "module/keys/key_ops_decrypt.c"
 ATTRS, GET, VAULT_OBJECT = "module/p11/attrs.c", "module/p11/attr_get.c", "module/p11/object_vault.c"
 RETRY, REPEAT, LIMITER, REQUEST = "module/net/retry.c", "module/vault/repeat.c", "module/vault/limiter.c", "module/vault/request.c"
 CHALLENGE, TOKEN, CACHE, FILE = "module/auth/challenge.c", "module/auth/token.c", "module/auth/token_cache.c", "module/base/file.c"
+ENTRY = "module/auth/token_entry.c"
 DIGEST, BACKUP, IMPORT, CHAIN = ("module/keys/version_map_digest.c", "module/keys/version_map_backup.c", "module/keys/version_map_import.c",
                                  "module/keys/version_map_verify_journal.c")
 
@@ -253,8 +254,8 @@ ALL = [
              "pin"),
     Mutation("a token that a PIN gave is shared", TOKEN,
              ".shared = config->token_cache == KV_TOKENS_KEYRING && !login,", ".shared = config->token_cache == KV_TOKENS_KEYRING,", "test_auth_token"),
-    Mutation("the token of one tenant is given for another", CACHE, "strcmp(entry->asked.tenant, key->tenant) == 0 && ", "", "test_auth_token"),
-    Mutation("the token of one identity is given for another", CACHE, "strcmp(entry->identity, key->identity) == 0;", "*key->identity;", "test_auth_token"),
+    Mutation("the token of one tenant is given for another", ENTRY, "strcmp(entry->asked.tenant, key->tenant) == 0 && ", "", "test_auth_token"),
+    Mutation("the token of one identity is given for another", ENTRY, "strcmp(entry->identity, key->identity) == 0;", "*key->identity;", "test_auth_token"),
     Mutation("a token without the claims that are demanded will do", CACHE,
              "(!*demanded(wish) || strcmp(entry->asked.claims, demanded(wish)) == 0);", "demanded(wish);", "test_auth_token"),
     Mutation("tokens are left in the keyring where nobody asked for it", "module/config/keys.c",

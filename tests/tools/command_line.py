@@ -1,4 +1,5 @@
 """The command line itself: help, usage errors, configuration."""
+import hashlib
 import json
 
 COMMANDS = ("config check", "login check", "doctor", "keys", "mechs", "create", "rotate", "resolve", "seal", "open", "map show", "map verify")
@@ -99,5 +100,41 @@ def summarises_the_map(tool):
     assert path.read_bytes() == damaged
 
 
+def tells_of_data_in_json(tool):
+    """--json of commands whose result is data: what was done, on stdout when a file has the data, else on stderr; no word of a secret, nothing when it failed"""
+    def told(*arguments, aside=None, **options):
+        done = tool.run("--json", *arguments, **options)
+        assert done.returncode == 0, done
+        where, other = (done.stdout, done.stderr) if aside is None else (done.stderr, done.stdout)
+        assert other == (aside or b""), (arguments, other)
+        return json.loads(where)
+
+    kid = tool.vault.ready["vaults"]["prod"] + "/keys/k/" + tool.vault.create("k", kty="RSA", key_size=2048)
+    seal = ("-r", "k", "--break-glass", "none")
+    for command, text in (("seal", b"a backup"), ("wrap", b"a secret")):
+        row, = told(command, *seal, "--out", f"{command}.age", input=text)
+        file = (tool.vault.dir / f"{command}.age").read_bytes()
+        header = file[:file.index(b"\n", file.index(b"\n---") + 1) + 1]
+        assert (row["from"], row["to"], row["bytes"], row["backup"]) == (None, f"{command}.age", len(file), None), row
+        assert row["header_sha256"] == hashlib.sha256(header).hexdigest(), row
+        assert [(to["kind"], to["text"]) for to in row["recipients"]] == [("rsa-oaep-256", kid)], row
+        done = tool.run(command, *seal, "--json", input=text)
+        row, = json.loads(done.stderr)
+        assert done.returncode == 0 and (row["to"], row["bytes"]) == (None, len(done.stdout)) and done.stdout.startswith(b"age-"), done
+    row, = told("seal", *seal, "--out", "made.age", "--register", "made", "--", "echo", "made")
+    assert (row["from"], row["to"], row["backup"]) == ("echo", "made.age", "made"), row
+    assert told("open", "seal.age", aside=b"a backup") == [{"from": "seal.age", "to": None, "bytes": 8}]
+    assert told("open", "seal.age", "--out", "o") == [{"from": "seal.age", "to": "o", "bytes": 8}]
+    assert told("unwrap", "wrap.age", aside=b"a secret") == [{"from": "wrap.age", "to": None}]
+    assert told("run", "--env", "A=wrap.age", "--", "sh", "-c", 'printf "%s" "$A"', aside=b"a secret") == [{"from": "wrap.age", "to": "A"}]
+    assert told("cms", "seal", *seal, "--out", "c.cms", input=b"x")[0]["bytes"] == (tool.vault.dir / "c.cms").stat().st_size
+    assert told("cms", "open", "c.cms", aside=b"x") == [{"from": "c.cms", "to": None, "bytes": 1}]
+    assert told("cms", "open", "c.cms", "--out", "o") == [{"from": "c.cms", "to": "o", "bytes": 1}]
+    assert told("identity") == [{"identity": tool.prints("identity").strip()}]
+    for line in (("open", "absent"), ("unwrap", "absent"), ("run", "--env", "A=absent", "--", "true"), ("seal", "-r", "absent", "--out", "o"), ("cms", "open", "absent")):
+        done = tool.run("--json", *line)
+        assert done.returncode and done.stdout == b"" and done.stderr.startswith(b"kvp11: ") and b'"from"' not in done.stderr, done
+
+
 SCENARIOS = (helps, refuses_bad_lines, wants_a_vault, checks_configuration, refuses_configuration, shows_mechanisms,
-             summarises_the_map)
+             summarises_the_map, tells_of_data_in_json)

@@ -80,9 +80,9 @@ def restores(tool):
     versions = {tool.vault.create("k", kty="RSA", key_size=2048), tool.vault.rotate("k")}
     assert tool.run("seal", "-r", "k", "--break-glass", "none", "--out", "file.age", input=b"secret").returncode == 0
     backed_up(tool)
-    tool.refuses(73, ["taken", "recover"], "key-backup", "restore", "k.keybackup", config=tool.operator)
+    tool.refuses(73, ["taken", "kvp11 --vault prod recover k;"], "key-backup", "restore", "k.keybackup", config=tool.operator)
     tool.vault.control("POST", "/vaults/prod/keys/k/delete")
-    tool.refuses(73, ["taken", "recover"], "key-backup", "restore", "k.keybackup", config=tool.operator)
+    tool.refuses(73, ["taken", "kvp11 --vault prod recover k;"], "key-backup", "restore", "k.keybackup", config=tool.operator)
     tool.vault.control("POST", "/vaults/prod/keys/k/purge")
     assert tool.run("open", "file.age").returncode != 0
     tool.refuses(77, [], "key-backup", "restore", "k.keybackup")

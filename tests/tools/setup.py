@@ -14,7 +14,7 @@ def sections():
             name = match.group(1)
             found[name] = []
         elif line and not line.startswith("#"):
-            assert re.fullmatch(r"[a-z0-9][a-z0-9.+-]*(:[a-z0-9-]+|/[a-z0-9-]+)?", line), f"not a package: '{line}'"
+            assert re.fullmatch(r"[a-z0-9][a-z0-9.+-]*(/[a-z0-9-]+)?(:[a-z0-9-]+)?", line), f"not a package: '{line}'"
             found[name].append(line)
     return found
 

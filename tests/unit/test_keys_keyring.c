@@ -201,7 +201,7 @@ static void test_gone_versions_stay_known(void **state)
     assert_finds(world, "kek:deleted", .label = "kek");
     struct kv_error err = { 0 };
     assert_int_equal(current_status(world, "kek", &err), KV_NOT_FOUND);
-    assert_non_null(strstr(err.text, "recover"));
+    assert_non_null(strstr(err.text, "`kvp11 --vault prod recover kek`"));
 }
 
 static void test_without_permission_to_list(void **state)

@@ -1,5 +1,5 @@
 /* From a state to a sentence and a command; and what a URI names. */
-#include "../../tools/explain.h"
+#include "../../tools/explain/explain.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* What stands beside a backup of a key: written and read again, and what is refused. */
-#include "../../tools/key_backup.h"
+#include "../../tools/key_backup/key_backup.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* Lines of a .kvmap: what is written is read again, and nothing else is. The keys' own file of it, damaged as strangers would. */
 #include "map_help.h"
-#include "kvmap.h"
+#include "kvmap/kvmap.h"
 
 static struct kv_version *make_public(int number, bool current)
 {

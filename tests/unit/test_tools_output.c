@@ -97,8 +97,10 @@ static void what_is_not_committed_leaves_nothing(void **state)
 static void what_was_written_can_be_taken_back(void **state)
 {
     KV_AUTO_OUTPUT struct kv_output *output = opened("file");
+    assert_int_equal(kv_output_written(output), 3);
     assert_int_equal(kv_output_restart(output, NULL), KV_OK);
     assert_int_equal(kv_output_write(output, kv_view_text("x"), NULL), KV_OK);
+    assert_int_equal(kv_output_written(output), 1);
     assert_int_equal(kv_output_commit(output, NULL), KV_OK);
     holds_text("file", "x");
     KV_AUTO_OUTPUT struct kv_output *stream = NULL;

@@ -1,5 +1,5 @@
 /* The rules that keys are held against, durations, and what the service would not take. */
-#include "../../tools/policy_rules.h"
+#include "../../tools/policy/rules.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -173,9 +173,8 @@ static enum kv_status not_found(const struct search *search, struct kv_error *er
     return kv_fail(
         err, KV_NOT_FOUND,
         "version '%s' (key SHA-256 %s) is needed, and none of the configured vaults (%s) has it%s: "
-        "add the vault that has the key to the configuration, bring the key back (az keyvault key recover, "
-        "az "
-        "keyvault key restore), or open the file with its break-glass identity",
+        "add the vault that has the key to the configuration, bring the key back (kvp11 recover NAME, kvp11 "
+        "key-backup restore FILE), or open the file with its break-glass identity",
         *kid ? kid : "not told", digest, names.bytes.data ? (const char *)names.bytes.data : "none",
         *kid ? "" : " in its map");
 }

@@ -44,17 +44,14 @@ static const struct {
     { KV_THROTTLED, LATER }, { KV_SERVER, LATER },
 };
 
-static char *remedy_text(enum remedy remedy, const struct kv_version *version,
-                         const struct kv_vault_config *config)
+static char *remedy_text(enum remedy remedy, const struct kv_version *version)
 {
     switch (remedy) {
     case ENABLE:
         return kv_text_format("; enable it: az keyvault key set-attributes --enabled true --id '%s'",
                               version->kid);
     case RECOVER:
-        return kv_text_format("; if it was deleted: az keyvault key recover --%s-name %.*s --name %s",
-                              config->managed_hsm ? "hsm" : "vault", (int)strcspn(config->host, "."),
-                              config->host, version->name);
+        return kv_text_format("; if it was deleted: " KV_KEY_RECOVER, version->vault, version->name);
     case DOCTOR:
         return kv_text_format("; to find out more: kvp11 doctor %s --key %s", version->vault, version->name);
     case LATER:
@@ -64,15 +61,14 @@ static char *remedy_text(enum remedy remedy, const struct kv_version *version,
 }
 
 /* Key, version, cause, and the command to run. */
-static enum kv_status explain(const struct kv_version *version, const struct kv_vault_config *config,
-                              enum kv_status status, struct kv_error *err)
+static enum kv_status explain(const struct kv_version *version, enum kv_status status, struct kv_error *err)
 {
     KV_AUTO_TEXT char *remedy = NULL;
     if (!err)
         return status;
     for (size_t i = 0; i < sizeof(remedies) / sizeof(remedies[0]) && !remedy; i++) {
         if (remedies[i].status == status)
-            remedy = remedy_text(remedies[i].remedy, version, config);
+            remedy = remedy_text(remedies[i].remedy, version);
     }
     struct kv_error why = *err;
     status = kv_fail(err, status, "version '%s' of vault '%s' is needed: %s%s", version->kid, version->vault,
@@ -101,7 +97,7 @@ enum kv_status kv_age_vault_unseal(const struct kv_age_vault *vault, const struc
     if (status == KV_OK && plain.len != KV_AGE_FILE_KEY)
         status = kv_fail(err, KV_BAD_WRAPPED_KEY, "what it unwraps is not the key of an age file");
     if (status != KV_OK)
-        return explain(version, kv_keyring_config(keyring), status, err);
+        return explain(version, status, err);
     memcpy(ret_file_key, plain.data, KV_AGE_FILE_KEY);
     return KV_OK;
 }

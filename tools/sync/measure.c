@@ -1,7 +1,7 @@
 #include "sync.h"
 
 #include <string.h>
-#include "key_backup.h"
+#include "key_backup/key_backup.h"
 
 enum kv_status kv_sync_measure_begin(struct kv_sync *sync, struct kv_error *err)
 {

@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include "explain.h"
+#include "explain/explain.h"
 
 enum { DAY = 86400 };
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "core/login.h"
-#include "key_backup.h"
+#include "key_backup/key_backup.h"
 #include "mend.h"
 
 enum { DAY = 86400 };

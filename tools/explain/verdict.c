@@ -96,7 +96,7 @@ static void deleted(const struct kv_verdict_input *input, struct kv_verdict *ret
     } else {
         ret->found = kv_text_format("is deleted with its key%s%s", since_text(version, since), left);
     }
-    ret->mend = kv_text_format("kvp11 --vault %s recover %s", version->vault, version->name);
+    ret->mend = kv_text_format(KV_KEY_RECOVER, version->vault, version->name);
 }
 
 static void gone(const struct kv_verdict_input *input, struct kv_verdict *ret)

@@ -1,6 +1,6 @@
 /* One key as the vault shows it: may it be read, what protects it, how much room is left, how long it is good. */
 #include "doctor.h"
-#include "key_backup.h"
+#include "key_backup/key_backup.h"
 #include "mend.h"
 
 #include <inttypes.h>

@@ -18,7 +18,7 @@ KV_MUST_USE enum kv_status kv_secret_open(struct kv_parties *parties, const char
 /* Can it be the value of an environment variable, and of a line that a program reads? Printable, not empty, one line. KV_BAD_DATA says what it is instead. */
 KV_MUST_USE enum kv_status kv_secret_check_line(struct kv_view secret, struct kv_error *err);
 
-/* --- secret_cache.c: the caller's own keyring in the kernel; whatever does not work is as if nothing were there --- */
+/* --- cache.c: the caller's own keyring in the kernel; whatever does not work is as if nothing were there --- */
 /* By the bytes of the file that holds the secret: another file is another secret. */
 bool kv_secret_cached(struct kv_view file, struct kv_bytes *ret);
 void kv_secret_cache(struct kv_view file, struct kv_view secret, int seconds);

@@ -1,9 +1,8 @@
-#include "run_child.h"
+#include "child.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -11,8 +10,7 @@
 #include <sys/wait.h>
 #include <linux/magic.h>
 #include "base/locked.h"
-
-extern char **environ;
+#include "spawn.h"
 
 static bool write_all(int fd, struct kv_view bytes)
 {
@@ -97,49 +95,6 @@ void kv_run_remove(const struct kv_run_files *files)
         unlink(files->paths[i]);
 }
 
-/* --- starting --- */
-struct start {
-    char *const *argv;
-    int in, out;          /* -1: as they are */
-    const sigset_t *mask; /* NULL: as it is */
-};
-
-/* 0, or an errno. */
-static int spawn(const struct start *start, pid_t *ret)
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    int failed = posix_spawn_file_actions_init(&actions);
-    if (failed)
-        return failed;
-    failed = posix_spawnattr_init(&attributes);
-    if (!failed) {
-        if (start->in >= 0)
-            failed = posix_spawn_file_actions_adddup2(&actions, start->in, STDIN_FILENO);
-        if (!failed && start->out >= 0)
-            failed = posix_spawn_file_actions_adddup2(&actions, start->out, STDOUT_FILENO);
-        if (!failed && start->mask)
-            failed = posix_spawnattr_setsigmask(&attributes, start->mask);
-        if (!failed && start->mask)
-            failed = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-        failed =
-            failed ? failed : posix_spawnp(ret, start->argv[0], &actions, &attributes, start->argv, environ);
-        posix_spawnattr_destroy(&attributes);
-    }
-    posix_spawn_file_actions_destroy(&actions);
-    return failed;
-}
-
-static int wait_for(pid_t pid)
-{
-    int how = 0;
-    while (waitpid(pid, &how, 0) < 0) {
-        if (errno != EINTR)
-            return -1;
-    }
-    return how;
-}
-
 /* --- the filter --- */
 enum { WORDS = 32, FILTERED_MAX = 64 * 1024 };
 
@@ -181,13 +136,13 @@ static enum kv_status filter_once(char *const *argv, int in, struct kv_bytes *se
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
     if (pipe2(ends, O_CLOEXEC))
         return kv_fail(err, KV_INPUT, "--filter '%s' cannot be started: %m", argv[0]);
-    int failed = spawn(&(struct start){ argv, in, ends[1], NULL }, &pid);
+    int failed = kv_spawn(&(struct kv_spawn){ .argv = argv, .in = in, .out = ends[1] }, &pid);
     close(ends[1]);
     enum kv_status status = failed ? KV_OK : collect(ends[0], &room, &len);
     close(ends[0]);
     if (failed)
         return kv_fail(err, KV_INPUT, "--filter '%s' cannot be started: %s", argv[0], strerror(failed));
-    int how = wait_for(pid);
+    int how = kv_spawn_wait(pid);
     if (how == -1 || !WIFEXITED(how) || WEXITSTATUS(how))
         return kv_fail(err, KV_INPUT, "--filter '%s' failed (%s %d)", argv[0],
                        WIFEXITED(how) ? "exit" : "signal", WIFEXITED(how) ? WEXITSTATUS(how) : WTERMSIG(how));
@@ -255,7 +210,8 @@ enum kv_status kv_run_wait(char *const *argv, const struct kv_run_signals *held,
                            const struct kv_run_files *files, int *ret_how, struct kv_error *err)
 {
     pid_t pid = 0;
-    int failed = spawn(&(struct start){ argv, -1, -1, &held->before }, &pid), how = 0;
+    const struct kv_spawn tool = { .argv = argv, .in = -1, .out = -1, .mask = &held->before };
+    int failed = kv_spawn(&tool, &pid), how = 0;
     if (!failed)
         how = wait_and_hand_on(pid, &held->watched);
     kv_run_remove(files);

@@ -3,41 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "leave.h"
-
-extern char **environ;
-
-/* SIGPIPE is ours to ignore, not the producer's: it shall end when nobody reads. */
-static int set_signals(posix_spawnattr_t *attributes)
-{
-    sigset_t defaults;
-    sigemptyset(&defaults);
-    sigaddset(&defaults, SIGPIPE);
-    int failed = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF);
-    return failed ? failed : posix_spawnattr_setsigdefault(attributes, &defaults);
-}
-
-static int spawn(char *const *argv, int out, pid_t *ret)
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    int failed = posix_spawn_file_actions_init(&actions);
-    if (failed)
-        return failed;
-    failed = posix_spawnattr_init(&attributes);
-    if (!failed) {
-        failed = set_signals(&attributes);
-        failed = failed ? failed : posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-        failed = failed ? failed : posix_spawnp(ret, argv[0], &actions, &attributes, argv, environ);
-        posix_spawnattr_destroy(&attributes);
-    }
-    posix_spawn_file_actions_destroy(&actions);
-    return failed;
-}
+#include "spawn.h"
 
 enum kv_status kv_producer_start(char *const *argv, struct kv_producer *ret, struct kv_error *err)
 {
@@ -45,7 +15,9 @@ enum kv_status kv_producer_start(char *const *argv, struct kv_producer *ret, str
     pid_t pid = 0;
     if (pipe2(ends, O_CLOEXEC))
         return kv_fail(err, KV_INPUT, "the producer '%s' cannot be started: %m", argv[0]);
-    int failed = spawn(argv, ends[1], &pid);
+    /* SIGPIPE is ours to ignore, not the producer's: it shall end when nobody reads. */
+    int failed =
+        kv_spawn(&(struct kv_spawn){ .argv = argv, .in = -1, .out = ends[1], .sigpipe = true }, &pid);
     close(ends[1]);
     if (failed) {
         close(ends[0]);
@@ -58,15 +30,12 @@ enum kv_status kv_producer_start(char *const *argv, struct kv_producer *ret, str
 
 enum kv_status kv_producer_wait(struct kv_producer *producer, struct kv_error *err)
 {
-    int how = 0;
-    pid_t ended;
-    do
-        ended = waitpid(producer->pid, &how, 0);
-    while (ended < 0 && errno == EINTR);
+    int how = kv_spawn_wait(producer->pid), why = errno;
     kv_leave_child(0);
     producer->pid = 0;
-    if (ended < 0)
-        return kv_fail(err, KV_INPUT, "how the producer '%s' ended is not known: %m", producer->name);
+    if (how == -1)
+        return kv_fail(err, KV_INPUT, "how the producer '%s' ended is not known: %s", producer->name,
+                       strerror(why));
     if (WIFSIGNALED(how))
         return kv_fail(err, KV_INPUT, "the producer '%s' was killed by signal %d: what it wrote is not whole",
                        producer->name, WTERMSIG(how));

@@ -6,7 +6,7 @@
 #include "age/file.h"
 #include "cms/open.h"
 #include "cms/recipient.h"
-#include "head.h"
+#include "scan/head.h"
 #include "output.h"
 
 /* --- age --- */

@@ -1,4 +1,4 @@
-#include "policy_rules.h"
+#include "rules.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* Who can open a file, by what stands at its front: an age header, or the head of a CMS envelope. Reads no further than that. One thread. */
-#ifndef KV_TOOLS_HEAD_H
-#define KV_TOOLS_HEAD_H
+#ifndef KV_TOOLS_SCAN_HEAD_H
+#define KV_TOOLS_SCAN_HEAD_H
 
 #include "age/header.h"
 #include "common.h"

@@ -1,6 +1,6 @@
 /* What `kvp11 run` does with secrets and with the tool that gets them. One thread. */
-#ifndef KV_TOOLS_RUN_CHILD_H
-#define KV_TOOLS_RUN_CHILD_H
+#ifndef KV_TOOLS_PROCESS_CHILD_H
+#define KV_TOOLS_PROCESS_CHILD_H
 
 #include <signal.h>
 #include "base/bytes.h"

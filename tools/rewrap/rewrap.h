@@ -10,7 +10,7 @@
 #include "parties.h"
 #include "progress.h"
 
-/* --- rewrap_pick.c: which stanzas are to go, and what comes instead --- */
+/* --- pick.c: which stanzas are to go, and what comes instead --- */
 /* A version that files shall be for. */
 struct kv_rewrap_target {
     struct kv_vault_stanza stanza; /* what its stanza says */
@@ -49,7 +49,7 @@ KV_MUST_USE enum kv_status kv_rewrap_pick_key(struct kv_rewrap_pick *pick,
                                               const struct kv_rewrap_key **ret, struct kv_error *err);
 bool kv_rewrap_same(const struct kv_vault_stanza *a, const struct kv_vault_stanza *b); /* one key, wherever */
 
-/* --- rewrap_plan.c: what that makes of a header --- */
+/* --- plan.c: what that makes of a header --- */
 
 struct kv_rewrap_plan {
     bool goes[KV_AGE_STANZAS_MAX];        /* beside the header's stanzas */
@@ -70,7 +70,7 @@ KV_MUST_USE enum kv_status kv_rewrap_pick_stanzas(struct kv_rewrap_pick *pick,
                                                   const unsigned char *file_key, struct kv_age_header *ret,
                                                   struct kv_error *err);
 
-/* --- rewrap_put.c: a new header, on the disk --- */
+/* --- put.c: a new header, on the disk --- */
 enum kv_rewrap_way { KV_REWRAP_IN_PLACE, KV_REWRAP_SIDECAR, KV_REWRAP_COPY };
 
 struct kv_rewrap_file {
@@ -96,7 +96,7 @@ KV_MUST_USE enum kv_status kv_rewrap_put_copy(const struct kv_rewrap_file *file,
 /* An earlier change in place, brought to its end: the sidecar's header into the file. */
 KV_MUST_USE enum kv_status kv_rewrap_put_again(const struct kv_rewrap_file *file, struct kv_error *err);
 
-/* --- rewrap_map.c: the version map learns who can open it now --- */
+/* --- map.c: the version map learns who can open it now --- */
 /* A file that is no backup in the map is left to `scan`. */
 struct kv_rewrap_noted {
     const struct kv_rewrap_file *file;
@@ -110,7 +110,7 @@ void kv_rewrap_map_free(struct kv_rewrap_map *map);
 KV_MUST_USE enum kv_status kv_rewrap_map_note(struct kv_rewrap_map **map, struct kv_parties *parties,
                                               const struct kv_rewrap_noted *noted, struct kv_error *err);
 
-/* --- rewrap_walk.c: stores → files --- */
+/* --- walk.c: stores → files --- */
 struct kv_rewrap_visit {
     enum kv_status (*file)(void *state, const char *path, const char *relative); /* KV_OK: go on */
     void (*failed)(void *state, const char *path, enum kv_status status, const struct kv_error *err);
@@ -123,7 +123,7 @@ KV_MUST_USE enum kv_status kv_rewrap_walk(const struct kv_rewrap_visit *visit, c
 /* A path a line. */
 KV_MUST_USE enum kv_status kv_rewrap_walk_lines(const struct kv_rewrap_visit *visit, int fd);
 
-/* --- rewrap_file.c: one file --- */
+/* --- file.c: one file --- */
 enum kv_rewrap_result { KV_REWRAP_OTHER, KV_REWRAP_RIGHT, KV_REWRAP_DONE, KV_REWRAP_RESULTS };
 
 struct kv_rewrap {

@@ -50,7 +50,7 @@ KV_DEFINE_CLEANUP(struct kv_scan, kv_scan_free)
 /* A folder, a file, or "-": names on the standard input, a line each. What is wrong with single files is a finding; an error is what stops the scan. */
 KV_MUST_USE enum kv_status kv_scan_store(struct kv_scan *scan, const char *path, struct kv_error *err);
 
-/* --- scan_map.c: one file's head against the map --- */
+/* --- map.c: one file's head against the map --- */
 KV_MUST_USE enum kv_status kv_scan_take(struct kv_scan *scan, const struct kv_head *head,
                                         const struct stat *info, const char *object, struct kv_error *err);
 /* The file `object` is no backup, or not any more. */

@@ -1,7 +1,7 @@
 /* What must not be left behind when a signal ends the program (SIGINT, SIGTERM, SIGHUP): a file that is not whole yet, a child that writes for nobody. The signal then takes its
  * course, so that whoever sent it sees that. One of each; set and forgotten by the thread that has them. */
-#ifndef KV_TOOLS_LEAVE_H
-#define KV_TOOLS_LEAVE_H
+#ifndef KV_TOOLS_PROCESS_LEAVE_H
+#define KV_TOOLS_PROCESS_LEAVE_H
 
 #include <sys/types.h>
 

@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include "base/encode.h"
-#include "scan_row.h"
+#include "row.h"
 #include "mech/local.h"
 #include "when.h"
 

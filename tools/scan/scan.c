@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/encode.h"
-#include "scan_row.h"
+#include "row.h"
 
 enum { DEPTH_MAX = 100, ROWS_MAX = 1000 };
 #define SIDECAR ".kvp11-header"

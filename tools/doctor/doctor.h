@@ -30,13 +30,13 @@ void kv_doctor_refused(struct kv_doctor *doctor, const char *check, const char *
                        const struct kv_error *why);
 struct kv_task kv_doctor_task(const struct kv_doctor *doctor);
 
-/* --- doctor_way.c: the way to the vault, its clock, its challenge, the token. False: nothing behind it can be tried --- */
+/* --- way.c: the way to the vault, its clock, its challenge, the token. False: nothing behind it can be tried --- */
 bool kv_doctor_way(struct kv_doctor *doctor);
 
-/* --- doctor_key.c: one key, as the identity may use it --- */
+/* --- key.c: one key, as the identity may use it --- */
 void kv_doctor_key(struct kv_doctor *doctor, const char *name);
 
-/* --- doctor_use.c: an operation that is really done, and changes nothing --- */
+/* --- use.c: an operation that is really done, and changes nothing --- */
 void kv_doctor_sign(struct kv_doctor *doctor, const struct kv_vault_key *key);
 void kv_doctor_unwrap(struct kv_doctor *doctor, const struct kv_vault_key *key);
 

@@ -1,6 +1,6 @@
 /* A program whose output is the input of a command: run without a shell, its exit status looked at. It has the caller's standard input and standard error. One thread. */
-#ifndef KV_TOOLS_PRODUCER_H
-#define KV_TOOLS_PRODUCER_H
+#ifndef KV_TOOLS_PROCESS_PRODUCER_H
+#define KV_TOOLS_PROCESS_PRODUCER_H
 
 #include <sys/types.h>
 #include "base/status.h"

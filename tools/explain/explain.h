@@ -4,7 +4,7 @@
 
 #include "common.h"
 
-/* --- explain_subject.c: what does the word on the command line name? --- */
+/* --- subject.c: what does the word on the command line name? --- */
 enum { KV_SUBJECT_BLOB_MAX = 1 << 20, KV_SUBJECT_PARTS_MAX = 256 };
 
 /* One of those who can open it. What does not tell it is empty. */
@@ -36,7 +36,7 @@ KV_MUST_USE enum kv_status kv_subject_read(const char *word, struct kv_subject *
 KV_MUST_USE enum kv_status kv_subject_read_uri(const char *uri, struct kv_subject_part *ret,
                                                struct kv_error *err);
 
-/* --- explain_verdict.c: pure --- */
+/* --- verdict.c: pure --- */
 struct kv_verdict_input {
     const struct kv_version *version;
     int64_t now;
@@ -56,7 +56,7 @@ struct kv_verdict kv_verdict_of(const struct kv_verdict_input *input);
 void kv_verdict_free(struct kv_verdict *verdict); /* contents */
 #define KV_AUTO_VERDICT KV_CLEANUP(kv_verdict_free)
 
-/* --- explain_find.c: where is it, and what does the vault say of it now? --- */
+/* --- find.c: where is it, and what does the vault say of it now? --- */
 /* The version that a blob names by the ledger, in a vault that the command works on. KV_NOT_FOUND. */
 KV_MUST_USE enum kv_status kv_explain_blob(struct kv_tool *tool, struct kv_view blob, struct kv_version **ret,
                                            struct kv_error *err);
