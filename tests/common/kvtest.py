@@ -25,6 +25,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, lambda *_: None)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # servers that were started are stopped on the way out
 
 
 def build_dir():

@@ -41,7 +41,8 @@ class Kitchen:
 
     def cook(self, what, **options):
         note(what)
-        env = {"BORG_BASE_DIR": self.world.dir / "borg", "RCLONE_CONFIG": self.world.dir / "rclone.conf"}
+        env = {"BORG_BASE_DIR": self.world.dir / "borg", "RCLONE_CONFIG": self.world.dir / "rclone.conf",
+               "KOPIA_CACHE_DIRECTORY": self.world.dir / "kopia", "KOPIA_LOG_DIR": self.world.dir / "kopia"}
         return self.world.sh("set -e\n" + self.lines(what), env=env, timeout=300, **options)
 
     def restored(self):
@@ -108,5 +109,6 @@ def amanda(world):
     world.refused(world.run([script, "-d"], input=files[0]), "kvp11 --vault prod recover backup-kek")
 
 
-TOOLS = ("restic", "BorgBackup", "rclone", "duplicity", "tar and age", "tar and kvp11 seal")
+# Debian has no kopia, and to build one takes many minutes: it is used where it is.
+TOOLS = ("restic", "BorgBackup", "rclone", "duplicity", "tar and age", "tar and kvp11 seal", *(["kopia"] if shutil.which("kopia") else []))
 SCENARIOS = (*map(restores, TOOLS), luks, amanda)

@@ -1,5 +1,7 @@
 """Backup tools that get their passphrase from a key of the vault: through a password command, or from `kvp11 run`, which never lets them start without it."""
+import json
 import os
+import shutil
 
 from age_world import note
 
@@ -118,6 +120,36 @@ def duplicity(world):
     assert world.same(data / "deep", world.dir / "out-deep")
 
 
+KOPIA = ["kvp11", "run", "--env", "KOPIA_PASSWORD=pass.age", "--", "kopia", "--no-progress"]
+
+
+def kopia_setup(world):
+    """The environment of kopia with an empty repository, whose password it keeps nowhere."""
+    world.create("cmk")
+    passphrase(world)
+    world.folder("data")
+    env = {"KOPIA_CONFIG_PATH": world.dir / "kopia.json", "KOPIA_CACHE_DIRECTORY": world.dir / "cache", "KOPIA_LOG_DIR": world.dir / "logs",
+           "KOPIA_CHECK_FOR_UPDATES": "false", "KOPIA_PERSIST_CREDENTIALS_ON_CONNECT": "false"}
+    world.must(world.run([*KOPIA, "repository", "create", "filesystem", "--path", world.dir / "repo"], env=env, timeout=300))
+    return env
+
+
+def kopia(world):
+    """kopia by kvp11 run: a snapshot, a rotation, a snapshot, a rotation, and the restoration of both"""
+    env, data, made = kopia_setup(world), world.dir / "data", []
+    for _ in range(2):
+        made.append(json.loads(world.must(world.run([*KOPIA, "snapshot", "create", "--json", "data"], env=env, timeout=300)))["id"])
+        rotate(world)
+        (data / "new").write_text("after the rotation\n")
+    for number, snapshot in enumerate(made):
+        world.requests()
+        world.must(world.run([*KOPIA, "restore", snapshot, f"out-{number}"], env=env, timeout=300))
+        assert world.operations("unwrapkey") == 1
+    assert world.same(data, world.dir / "out-1")
+    (data / "new").unlink()
+    assert world.same(data, world.dir / "out-0")
+
+
 def without_the_vault(world):
     """the passphrase is read with the break-glass key alone, by kvp11 and by age, on a host without any configuration"""
     world.create("cmk")
@@ -223,6 +255,12 @@ def duplicity_fails_closed(world):
     fails_closed(world, world.dir / "repo", words, {"GNUPGHOME": world.dir / "gnupg"})
 
 
+def kopia_fails_closed(world):
+    """S6: kopia, the same"""
+    env = kopia_setup(world)
+    fails_closed(world, world.dir / "repo", [*KOPIA, "snapshot", "create", "--json", "data"], env)
+
+
 def password_commands_fail_closed(world):
     """S6: the password commands of restic and borg, the same, and the operator reads why"""
     world.create("cmk")
@@ -249,3 +287,5 @@ def password_commands_fail_closed(world):
 
 SCENARIOS = (restic, borg, rclone, duplicity, without_the_vault, restic_fails_closed, borg_fails_closed, rclone_fails_closed, duplicity_fails_closed,
              password_commands_fail_closed)
+if shutil.which("kopia"):
+    SCENARIOS += (kopia, kopia_fails_closed)
