@@ -21,8 +21,7 @@ static const struct kv_column columns[] = {
 struct coverage {
     struct kv_tool *tool;
     struct kv_findings findings;
-    struct kv_map_choice choice;
-    int limit;
+    struct kv_map_survey survey;
 };
 
 struct row {
@@ -79,90 +78,72 @@ static void add_sum(struct coverage *coverage, enum kv_level level, const char *
                                     .seconds = -1 });
 }
 
-static enum kv_status tell_sums(struct coverage *coverage, int64_t *ret_nobody, struct kv_error *err)
+static void tell_sums(struct coverage *coverage)
 {
-    struct kv_map_coverage sums;
-    KV_TRY(kv_map_coverage(kv_core_map(coverage->tool->core), &coverage->choice, &sums, err));
-    add_sum(coverage, KV_LEVEL_OK, "all", sums.backups, sums.bytes);
-    add_sum(coverage, KV_LEVEL_OK, "by vault", sums.by_vault, -1);
-    add_sum(coverage, KV_LEVEL_OK, "by break-glass", sums.by_break_glass, -1);
-    add_sum(coverage, sums.by_nobody ? KV_LEVEL_CRITICAL : KV_LEVEL_OK, "by nobody", sums.by_nobody,
-            sums.by_nobody_bytes);
-    add_sum(coverage, sums.without_break_glass ? KV_LEVEL_WARNING : KV_LEVEL_OK, "without break-glass",
-            sums.without_break_glass, sums.without_break_glass_bytes);
-    add_sum(coverage, sums.unmapped ? KV_LEVEL_WARNING : KV_LEVEL_OK, "of unknown versions", sums.unmapped,
+    const struct kv_map_coverage *sums = &coverage->survey.sums;
+    add_sum(coverage, KV_LEVEL_OK, "all", sums->backups, sums->bytes);
+    add_sum(coverage, KV_LEVEL_OK, "by vault", sums->by_vault, -1);
+    add_sum(coverage, KV_LEVEL_OK, "by break-glass", sums->by_break_glass, -1);
+    add_sum(coverage, sums->by_nobody ? KV_LEVEL_CRITICAL : KV_LEVEL_OK, "by nobody", sums->by_nobody,
+            sums->by_nobody_bytes);
+    add_sum(coverage, sums->without_break_glass ? KV_LEVEL_WARNING : KV_LEVEL_OK, "without break-glass",
+            sums->without_break_glass, sums->without_break_glass_bytes);
+    add_sum(coverage, sums->unmapped ? KV_LEVEL_WARNING : KV_LEVEL_OK, "of unknown versions", sums->unmapped,
             -1);
-    *ret_nobody = sums.by_nobody;
-    return KV_OK;
 }
 
-static enum kv_status name_some(struct coverage *coverage, struct kv_error *err)
+static enum kv_status name_lost(struct coverage *coverage, int64_t row, struct kv_error *err)
 {
-    int64_t after = 0;
-    for (int left = coverage->limit; left > 0;) {
-        KV_CLEANUP(kv_map_backup_list_free) struct kv_map_backup_list list = { 0 };
-        KV_TRY(
-            kv_map_uncovered(kv_core_map(coverage->tool->core), &coverage->choice, false, after, &list, err));
-        if (!list.count)
-            return KV_OK;
-        for (size_t i = 0; i < list.count && left > 0; i++, left--) {
-            const struct kv_map_backup *backup = &list.items[i];
-            add_row(coverage,
-                    (struct row){ .level = KV_LEVEL_CRITICAL,
-                                  .what = "backup",
-                                  .subject = kv_text_copy(backup->id),
-                                  .found = kv_text_format("in '%s': nobody opens it now: see `kvp11 "
-                                                          "sync` for what became of its versions",
-                                                          backup->store),
-                                  .backups = 1,
-                                  .bytes = backup->size,
-                                  .sole = -1,
-                                  .keep_until = backup->keep_until,
-                                  .calls = -1,
-                                  .seconds = -1 });
-        }
-        after = list.items[list.count - 1].row;
-    }
+    KV_CLEANUP(kv_map_backup_list_free) struct kv_map_backup_list list = { 0 };
+    const struct kv_map_backup_query query = { .after = row - 1, .limit = 1 };
+    KV_TRY(kv_map_backup_page(kv_core_map(coverage->tool->core), &query, &list, err));
+    if (!list.count || list.items[0].row != row) /* gone meanwhile */
+        return KV_OK;
+    const struct kv_map_backup *backup = &list.items[0];
+    add_row(coverage, (struct row){ .level = KV_LEVEL_CRITICAL,
+                                    .what = "backup",
+                                    .subject = kv_text_copy(backup->id),
+                                    .found = kv_text_format("in '%s': nobody opens it now: see `kvp11 "
+                                                            "sync` for what became of its versions",
+                                                            backup->store),
+                                    .backups = 1,
+                                    .bytes = backup->size,
+                                    .sole = -1,
+                                    .keep_until = backup->keep_until,
+                                    .calls = -1,
+                                    .seconds = -1 });
     return KV_OK;
 }
 
 /* --- by key --- */
 
-/* Of several places of one key, the one that is best off. */
-static const struct kv_version *best(const struct kv_version_list *list)
+static enum kv_status key_text(struct coverage *coverage, const struct kv_map_covered *covered, char **ret,
+                               struct kv_error *err)
 {
-    for (size_t i = 0; i < list->count; i++)
-        if (list->items[i]->state == KV_STATE_ENABLED)
-            return list->items[i];
-    return list->count ? list->items[0] : NULL;
-}
-
-static char *key_text(const struct kv_map_covered *covered, const struct kv_version *version)
-{
-    char hex[2 * sizeof(covered->key) + 1];
-    if (version)
-        return kv_text_format("%s/%s@%s", version->vault, version->name, version->version);
+    char text[KV_KID_SIZE], hex[2 * sizeof(covered->key) + 1];
+    KV_TRY(kv_map_covered_text(kv_core_map(coverage->tool->core), covered, text, err));
     kv_encode_hex((struct kv_view){ covered->key, covered->key_len }, hex);
-    return kv_text_format("%s", *covered->text ? covered->text : hex);
+    *ret = kv_text_copy(*text ? text : hex);
+    return KV_OK;
 }
 
 static enum kv_status tell_key(struct coverage *coverage, const struct kv_map_covered *covered,
                                struct kv_error *err)
 {
     KV_CLEANUP(kv_version_list_free) struct kv_version_list list = { 0 };
-    const struct kv_view key = { covered->key, covered->key_len };
-    struct kv_map_query query = { 0 };
-    if (!covered->backups)
-        return KV_OK;
-    if (key.len == KV_ID_SIZE)
-        query.id = key;
+    const struct kv_version *version = NULL;
+    char *subject = NULL;
+    if (covered->version) {
+        KV_TRY(kv_map_version_page(kv_core_map(coverage->tool->core), covered->version - 1, 1, &list, err));
+        version = list.count && list.items[0]->row == covered->version ? list.items[0] : NULL;
+    }
+    if (version)
+        subject = kv_text_format("%s/%s@%s", version->vault, version->name, version->version);
     else
-        query.spki_sha256 = key;
-    KV_TRY(kv_map_find(kv_core_map(coverage->tool->core), &query, &list, err));
-    const struct kv_version *version = best(&list);
+        KV_TRY(key_text(coverage, covered, &subject, err));
     add_row(coverage, (struct row){ .level = KV_LEVEL_OK,
                                     .what = "version",
-                                    .subject = key_text(covered, version),
+                                    .subject = subject,
                                     .state = version ? kv_state_name(version->state) : "unknown",
                                     .found = kv_text_copy(version ? kv_state_name(version->state)
                                                                   : "not in the map: kvp11 map rebuild"),
@@ -173,24 +154,6 @@ static enum kv_status tell_key(struct coverage *coverage, const struct kv_map_co
                                     .calls = -1,
                                     .seconds = -1 });
     return KV_OK;
-}
-
-static enum kv_status tell_keys(struct coverage *coverage, struct kv_error *err)
-{
-    unsigned char last[32];
-    struct kv_view after = { last, 0 };
-    for (;;) {
-        KV_AUTO_FREE struct kv_map_covered *page = NULL;
-        size_t count = 0;
-        KV_TRY(kv_map_covered_page(kv_core_map(coverage->tool->core), &coverage->choice, after, &page, &count,
-                                   err));
-        if (!count)
-            return KV_OK;
-        for (size_t i = 0; i < count; i++)
-            KV_TRY(tell_key(coverage, &page[i], err));
-        after.len = page[count - 1].key_len;
-        memcpy(last, page[count - 1].key, after.len);
-    }
 }
 
 /* --- what a mass restore takes --- */
@@ -222,24 +185,21 @@ static void tell_restore(struct coverage *coverage, const struct kv_vault_config
                 .seconds = seconds });
 }
 
-static enum kv_status tell_costs(struct coverage *coverage, struct kv_error *err)
+static void tell_costs(struct coverage *coverage)
 {
     const struct kv_config *config = kv_core_config(coverage->tool->core);
-    KV_AUTO_FREE struct kv_map_cost *costs = NULL;
-    size_t count = 0;
-    KV_TRY(kv_map_restore_cost(kv_core_map(coverage->tool->core), &coverage->choice, &costs, &count, err));
     for (size_t vault = 0; vault < config->vault_count; vault++) {
         struct restore restore = { 0 };
-        for (size_t i = 0; i < count; i++) {
-            if (strcmp(costs[i].vault, config->vaults[vault].name) != 0)
+        for (size_t i = 0; i < coverage->survey.cost_count; i++) {
+            const struct kv_map_cost *cost = &coverage->survey.costs[i];
+            if (strcmp(cost->vault, config->vaults[vault].name) != 0)
                 continue;
-            restore.calls += costs[i].calls;
-            restore.bytes += costs[i].bytes;
-            restore.weight += costs[i].calls * kv_vault_weight(costs[i].kind, costs[i].bits, costs[i].hsm);
+            restore.calls += cost->calls;
+            restore.bytes += cost->bytes;
+            restore.weight += cost->calls * kv_vault_weight(cost->kind, cost->bits, cost->hsm);
         }
         tell_restore(coverage, &config->vaults[vault], &restore);
     }
-    return KV_OK;
 }
 
 /* "\nprod\ndr\n" */
@@ -253,22 +213,32 @@ static enum kv_status name_vaults(const struct kv_tool *tool, struct kv_buffer *
     return status == KV_OK ? KV_OK : kv_fail(err, status, "out of memory");
 }
 
+static enum kv_status tell(struct coverage *coverage, struct kv_error *err)
+{
+    const struct kv_map_survey *survey = &coverage->survey;
+    tell_sums(coverage);
+    for (size_t i = 0; i < survey->lost_count; i++)
+        KV_TRY(name_lost(coverage, survey->lost[i], err));
+    for (size_t i = 0; i < survey->key_count; i++)
+        KV_TRY(tell_key(coverage, &survey->keys[i], err));
+    tell_costs(coverage);
+    return kv_findings_end(coverage->tool, &coverage->findings, err);
+}
+
 enum kv_status kv_cmd_coverage(struct kv_tool *tool, struct kv_error *err)
 {
     KV_AUTO_TABLE struct kv_table *table = kv_table_open(columns, sizeof(columns) / sizeof(columns[0]));
     KV_AUTO_BUFFER struct kv_buffer vaults = { 0 };
-    struct coverage coverage = { .tool = tool, .findings = { .table = table }, .limit = 20 };
-    const char *limit = kv_common_option(tool, "--limit");
-    int64_t nobody = 0;
-    if (limit)
-        KV_TRY(kv_common_number("--limit", limit, &coverage.limit, err));
+    struct coverage coverage = { .tool = tool, .findings = { .table = table } };
+    const char *text = kv_common_option(tool, "--limit");
+    int limit = 20;
+    if (text)
+        KV_TRY(kv_common_number("--limit", text, &limit, err));
     KV_TRY(kv_common_open_map(tool, err));
     KV_TRY(name_vaults(tool, &vaults, err));
-    coverage.choice = (struct kv_map_choice){ kv_common_option(tool, "--store"), (char *)vaults.bytes.data };
-    KV_TRY(tell_sums(&coverage, &nobody, err));
-    if (nobody)
-        KV_TRY(name_some(&coverage, err));
-    KV_TRY(tell_keys(&coverage, err));
-    KV_TRY(tell_costs(&coverage, err));
-    return kv_findings_end(tool, &coverage.findings, err);
+    const struct kv_map_choice choice = { kv_common_option(tool, "--store"), (char *)vaults.bytes.data };
+    KV_TRY(kv_map_survey(kv_core_map(tool->core), &choice, (size_t)limit, &coverage.survey, err));
+    enum kv_status status = tell(&coverage, err);
+    kv_map_survey_free(&coverage.survey);
+    return status;
 }

@@ -21,8 +21,7 @@ static const struct kv_column columns[] = {
 static enum kv_status check_room(const struct kv_key_backup *backup)
 {
     int limit = kv_key_backup_limit(backup->managed_hsm);
-    int64_t percent = (int64_t)backup->count * 100 / limit;
-    if (percent >= KV_BACKUP_ROOM_PERCENT)
+    if (kv_key_backup_room(backup->count, backup->managed_hsm) != KV_LEVEL_OK)
         kv_common_note(
             "warning: key '%s/%s' has %zu versions, and none of them can be deleted: a vault %s %d; "
             "make a new key before that, and rewrap what depends on this one",
@@ -110,6 +109,7 @@ enum kv_status kv_cmd_key_backup(struct kv_tool *tool, struct kv_error *err)
     if (!path)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
     KV_TRY(kv_key_backup_write(&backup, path, err));
+    kv_key_backup_remember(tool, &backup, path);
     return print(tool, &backup, path, err);
 }
 

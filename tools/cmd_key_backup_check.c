@@ -68,15 +68,13 @@ static void check_age(struct check *check, int most)
 static void check_room(struct check *check, size_t count)
 {
     int limit = kv_key_backup_limit(check->backup->managed_hsm);
-    bool full = count > (size_t)limit, near = count * 100 >= (size_t)limit * KV_BACKUP_ROOM_PERCENT;
+    enum kv_level room = kv_key_backup_room(count, check->backup->managed_hsm);
     add_row(check,
             (struct row){
-                .level = full   ? KV_LEVEL_CRITICAL
-                         : near ? KV_LEVEL_WARNING
-                                : KV_LEVEL_OK,
+                .level = room,
                 .check = "room",
                 .found = kv_text_format("the key has %zu versions, and %d can be backed up", count, limit),
-                .next = near ? kv_text_format("kvp11 --vault %s create NEW-NAME, then kvp11 rewrap",
+                .next = room ? kv_text_format("kvp11 --vault %s create NEW-NAME, then kvp11 rewrap",
                                               check->backup->vault)
                              : NULL });
 }
@@ -90,12 +88,6 @@ static void check_place(struct check *check)
             : kv_text_format("restores only in the subscription (%s) and geography of '%s'",
                              backup->subscription[0] ? backup->subscription : "not told", backup->url);
     add_row(check, (struct row){ .check = "place", .found = found });
-}
-
-static bool is_there(const struct kv_version *version)
-{
-    return version->state != KV_STATE_DELETED && version->state != KV_STATE_PURGED &&
-           version->state != KV_STATE_MISSING;
 }
 
 /* One that came after the backup, or whose key is another than then. */
@@ -130,7 +122,7 @@ static enum kv_status check_versions(struct check *check, const struct kv_versio
 {
     size_t there = 0, before = bad_ones(check);
     for (size_t i = 0; i < list->count; i++) {
-        if (!is_there(list->items[i]))
+        if (!kv_version_is_there(list->items[i]))
             continue;
         there++;
         KV_TRY(check_version(check, list->items[i], err));
@@ -207,6 +199,7 @@ static enum kv_status look(struct check *check, int most, struct kv_error *err)
     check_age(check, most);
     check_place(check);
     KV_TRY(vault_index(check->tool, check->backup, &vault, err));
+    kv_key_backup_remember(check->tool, check->backup, path);
     KV_TRY(load(check, vault, &list, err));
     return check_versions(check, &list, err);
 }

@@ -115,6 +115,7 @@ enum kv_status kv_cmd_policy(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_recover(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_resolve(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_explain(struct kv_tool *tool, struct kv_error *err);
+extern const struct kv_option kv_cmd_sync_options[];
 enum kv_status kv_cmd_sync(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_recipient(struct kv_tool *tool, struct kv_error *err);
 enum kv_status kv_cmd_wrap(struct kv_tool *tool, struct kv_error *err);

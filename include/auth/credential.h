@@ -45,7 +45,17 @@ struct kv_credential_kind {
                               struct kv_error *err);
     bool needs_person; /* somebody has to be there: to type a code, to touch a key */
     bool developer; /* the login of whoever sits at the machine, not one that was deployed with a program */
+    /* When what it stands on ends: unix seconds, 0: not known. NULL: nothing of it does. */
+    enum kv_status (*ends)(const struct kv_vault_config *config, int64_t *ret, struct kv_error *err);
 };
+
+/* When the secret or certificate ends that this vault's tokens stand on, as far as this host can tell; of a chain, of the first kind that is set up. */
+struct kv_credential_end {
+    const char *kind; /* constant; NULL: no kind is set up */
+    int64_t at;       /* unix seconds; 0: not known, or never */
+};
+KV_MUST_USE enum kv_status kv_credential_ends(const struct kv_vault_config *config,
+                                              struct kv_credential_end *ret, struct kv_error *err);
 
 /* Does a token for this vault need a person, as far as the configuration tells? */
 bool kv_credential_needs_person(const struct kv_vault_config *config);

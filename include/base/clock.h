@@ -50,5 +50,7 @@ struct kv_task {
 
 /* "2026-01-31T12:00:00Z"; ret has room for 21 bytes. */
 void kv_clock_text(int64_t unix_seconds, char *ret);
+/* The same back; or a day, "2026-01-31", which is its first second. False: no such point in time. */
+bool kv_clock_read(const char *text, int64_t *ret);
 
 #endif

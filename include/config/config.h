@@ -55,6 +55,7 @@ struct kv_vault_config {
     char *client_id;     /* application or user-assigned identity; NULL: none */
     char *client_secret; /* from the file or the environment; secret */
     char *client_secret_file;
+    int64_t client_secret_expires;     /* unix seconds, 0: not told */
     char *client_certificate;          /* path: PEM or PKCS#12 */
     char *client_certificate_password; /* from its file or the environment; secret */
     char *client_certificate_password_file;

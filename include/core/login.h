@@ -2,6 +2,7 @@
 #ifndef KV_CORE_LOGIN_H
 #define KV_CORE_LOGIN_H
 
+#include "auth/credential.h"
 #include "auth/login.h"
 #include "core/core.h"
 
@@ -13,5 +14,9 @@ struct kv_core_check {
 };
 KV_MUST_USE enum kv_status kv_core_login_check(struct kv_core *core, const struct kv_core_check *check,
                                                struct kv_login_report *ret, struct kv_error *err);
+
+/* When what this vault's tokens stand on ends: kv_credential_ends. No network. */
+KV_MUST_USE enum kv_status kv_core_credential_ends(const struct kv_core *core, size_t i,
+                                                   struct kv_credential_end *ret, struct kv_error *err);
 
 #endif

@@ -18,26 +18,16 @@ struct kv_map_coverage {
     int64_t without_break_glass, without_break_glass_bytes;
     int64_t unmapped; /* a key of a vault opens it that no version of the map has */
 };
-KV_MUST_USE enum kv_status kv_map_coverage(struct kv_map *map, const struct kv_map_choice *choice,
-                                           struct kv_map_coverage *ret, struct kv_error *err);
 
-/* What depends on each key that opens something, in the order of the keys. */
+/* What depends on a key that opens something. */
 struct kv_map_covered {
     unsigned char key[32]; /* kv_map_key_of */
     size_t key_len;
-    char text[KV_KID_SIZE]; /* where it was, as a backup says */
+    int64_t version; /* `row` of a version of it, an enabled one before others; 0: the map has none */
+    bool is_enabled; /* and that is its state */
     int64_t backups, bytes, keep_until;
     int64_t sole; /* how many of them nobody else opens now */
 };
-KV_MUST_USE enum kv_status kv_map_covered_page(struct kv_map *map, const struct kv_map_choice *choice,
-                                               struct kv_view after, struct kv_map_covered **ret,
-                                               size_t *ret_count,
-                                               struct kv_error *err); /* free() the array */
-
-/* Backups that nobody opens now, or (`break_glass`) that only vaults open; `after`: `row` of the last one seen. */
-KV_MUST_USE enum kv_status kv_map_uncovered(struct kv_map *map, const struct kv_map_choice *choice,
-                                            bool break_glass, int64_t after, struct kv_map_backup_list *ret,
-                                            struct kv_error *err);
 
 /* What it takes to open by vault all that can be: one operation a backup, by kinds of keys. */
 struct kv_map_cost {
@@ -47,9 +37,23 @@ struct kv_map_cost {
     bool hsm;
     int64_t calls, bytes;
 };
-KV_MUST_USE enum kv_status kv_map_restore_cost(struct kv_map *map, const struct kv_map_choice *choice,
-                                               struct kv_map_cost **ret, size_t *ret_count,
-                                               struct kv_error *err); /* free() the array */
+
+/* All of it in one pass over the backups: memory grows with the recipients and keys, not with the backups. */
+struct kv_map_survey {
+    struct kv_map_coverage sums;
+    struct kv_map_covered *keys; /* in their order */
+    size_t key_count;
+    struct kv_map_cost *costs;
+    size_t cost_count;
+    int64_t *lost; /* `row` of the first backups that nobody opens */
+    size_t lost_count;
+};
+void kv_map_survey_free(struct kv_map_survey *survey); /* contents */
+KV_MUST_USE enum kv_status kv_map_survey(struct kv_map *map, const struct kv_map_choice *choice,
+                                         size_t lost_most, struct kv_map_survey *ret, struct kv_error *err);
+/* Where such a key was, as a backup says. */
+KV_MUST_USE enum kv_status kv_map_covered_text(struct kv_map *map, const struct kv_map_covered *covered,
+                                               char ret[KV_KID_SIZE], struct kv_error *err);
 
 /* Backups for a drill: of each key and store those that were drilled longest ago; with `break_glass`, of each store those that such a recipient opens. */
 struct kv_map_sample {

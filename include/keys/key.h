@@ -48,6 +48,9 @@ struct kv_version {
     int64_t first_wrap, last_wrap, last_unwrap;
     int64_t wraps;                                 /* ledger entries that depend on it */
     int64_t state_since, last_drill, retire_after; /* the map's own; 0: not known, never, not planned */
+    int64_t updated;      /* when the vault last changed an attribute of it; 0: not told */
+    char recovery[48];    /* "Recoverable+Purgeable" (contract §5.3); "": not told */
+    int64_t protected_at; /* when that last had purge protection; 0: never */
 
     int64_t row, entry;    /* of the map, 0: not stored; of its journal */
     unsigned references;   /* atomic; private to key.c */
@@ -75,6 +78,10 @@ struct kv_mech_key kv_version_mech_key(const struct kv_version *version);
 /* May it sign, encrypt, wrap now? decrypt, unwrap and verify are never stopped by nbf and exp, all but verify by `enabled`. The error names version, cause, remedy. */
 KV_MUST_USE enum kv_status kv_version_usable(const struct kv_version *version, unsigned operation,
                                              int64_t now, struct kv_error *err);
+/* Is it still in the vault, as far as is known? */
+bool kv_version_is_there(const struct kv_version *version);
+/* Does this recovery level keep even those who may purge from doing so? */
+bool kv_recovery_is_protected(const char *recovery);
 /* enabled, nbf and exp → state. */
 enum kv_state kv_state_of(bool enabled, int64_t nbf, int64_t exp, int64_t now);
 

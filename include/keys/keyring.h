@@ -33,6 +33,12 @@ struct kv_keyring_query {
 KV_MUST_USE enum kv_status kv_keyring_find(struct kv_keyring *keyring, const struct kv_keyring_query *query,
                                            const struct kv_task *task, struct kv_version_list *ret,
                                            size_t *ret_left_out, struct kv_error *err);
+/* Asks the vault for what changed, and keeps it. A key whose item in the vault's list is as it was is not asked for, and its versions are listed only where something
+ * needs one that is not current, or where they were last listed `whole_after` seconds ago; 0: all is asked for. What that may miss until then is a change of an old
+ * version that nothing known to the map needs. KV_OK: the vault told all but *ret_left_out keys; else why it did not. */
+KV_MUST_USE enum kv_status kv_keyring_reconcile(struct kv_keyring *keyring, int64_t whole_after,
+                                                const struct kv_task *task, size_t *ret_left_out,
+                                                struct kv_error *err);
 /* The version that a name means now (one GET at the most). KV_NOT_FOUND. */
 KV_MUST_USE enum kv_status kv_keyring_current(struct kv_keyring *keyring, const char *name,
                                               const struct kv_task *task, struct kv_version **ret,

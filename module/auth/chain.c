@@ -189,6 +189,19 @@ bool kv_credential_needs_person(const struct kv_vault_config *config)
     return chain[0] && !chain[1] ? chain[0]->needs_person : kv_credential_chain_person(chain, config);
 }
 
+enum kv_status kv_credential_ends(const struct kv_vault_config *config, struct kv_credential_end *ret,
+                                  struct kv_error *err)
+{
+    const struct kv_credential_kind *kind = kv_credential_chain_at(config, 0);
+    for (size_t i = 1; kind && kind->unavailable(config); i++)
+        kind = kv_credential_chain_at(config, i);
+    int64_t at = 0;
+    if (kind && kind->ends)
+        KV_TRY(kind->ends(config, &at, err));
+    *ret = (struct kv_credential_end){ kind ? kind->name : NULL, at };
+    return KV_OK;
+}
+
 static const char *unavailable(const struct kv_vault_config *config)
 {
     return NULL;

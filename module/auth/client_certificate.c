@@ -51,4 +51,4 @@ static enum kv_status acquire(const struct kv_credential_request *request, struc
 }
 
 const struct kv_credential_kind kv_credential_client_certificate = { "client-certificate", unavailable,
-                                                                     acquire, false };
+                                                                     acquire, .ends = kv_client_key_ends };

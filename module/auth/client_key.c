@@ -103,12 +103,19 @@ static enum kv_status sort(struct kv_client_key *key, struct kv_error *err)
         key->config->client_certificate);
 }
 
-static void print_time(const ASN1_TIME *from, char ret[21])
+/* 0: it cannot be read. */
+static int64_t seconds_of(const ASN1_TIME *from)
 {
     struct tm parts = { 0 };
+    return ASN1_TIME_to_tm(from, &parts) ? (int64_t)timegm(&parts) : 0;
+}
+
+static void print_time(const ASN1_TIME *from, char ret[21])
+{
+    int64_t at = seconds_of(from);
     memcpy(ret, "an unreadable time", 19);
-    if (ASN1_TIME_to_tm(from, &parts))
-        kv_clock_text(timegm(&parts), ret);
+    if (at)
+        kv_clock_text(at, ret);
 }
 
 static enum kv_status check(const struct kv_client_key *key, int64_t now, struct kv_error *err)
@@ -176,6 +183,26 @@ enum kv_status kv_client_key_open(const struct kv_vault_config *config, int64_t 
     KV_TRY(status);
     *ret = kv_take(key);
     return KV_OK;
+}
+
+static enum kv_status end_inside(struct kv_client_key *key, int64_t *ret, struct kv_error *err)
+{
+    KV_TRY(read_files(key, err));
+    KV_TRY(sort(key, err));
+    *ret = seconds_of(X509_get0_notAfter(certificate_of(key)));
+    return KV_OK;
+}
+
+enum kv_status kv_client_key_ends(const struct kv_vault_config *config, int64_t *ret, struct kv_error *err)
+{
+    KV_AUTO_CLIENT_KEY struct kv_client_key *key = calloc(1, sizeof *key);
+    if (!key)
+        return kv_fail(err, KV_NO_MEMORY, "no memory for a certificate");
+    key->config = config;
+    struct kv_ossl_guard guard = kv_ossl_enter();
+    enum kv_status status = end_inside(key, ret, err);
+    kv_ossl_leave(&guard);
+    return status;
 }
 
 /* ---- naming ---- */

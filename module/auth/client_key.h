@@ -15,6 +15,10 @@ void kv_client_key_free(struct kv_client_key *key);
 KV_DEFINE_CLEANUP(struct kv_client_key, kv_client_key_free)
 #define KV_AUTO_CLIENT_KEY KV_CLEANUP(kv_client_key_free_cleanup)
 
+/* When the key's certificate ends, whether it is valid now or not; unix seconds, 0: that cannot be read. KV_CREDENTIAL: as above. */
+KV_MUST_USE enum kv_status kv_client_key_ends(const struct kv_vault_config *config, int64_t *ret,
+                                              struct kv_error *err);
+
 /* DER, the key's own first, then what stood beside it; an empty view past the last. */
 struct kv_view kv_client_key_certificate(const struct kv_client_key *key, size_t i);
 /* base64url: SHA-256 for PS256, SHA-1 for RS256. NULL: memory is short. */

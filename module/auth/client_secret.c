@@ -31,5 +31,12 @@ static enum kv_status acquire(const struct kv_credential_request *request, struc
     return kv_oauth_client_token(request, &(struct kv_oauth_proof){ .secret = secret }, ret, err);
 }
 
+/* No answer of the directory tells: who wrote the secret down can write that down, too. */
+static enum kv_status ends(const struct kv_vault_config *config, int64_t *ret, struct kv_error *err)
+{
+    *ret = config->client_secret_expires;
+    return KV_OK;
+}
+
 const struct kv_credential_kind kv_credential_client_secret = { "client-secret", unavailable, acquire,
-                                                                false };
+                                                                .ends = ends };

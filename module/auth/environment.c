@@ -28,4 +28,11 @@ static enum kv_status acquire(const struct kv_credential_request *request, struc
     return choose(request->config)->acquire(request, ret, err);
 }
 
-const struct kv_credential_kind kv_credential_environment = { "environment", unavailable, acquire, false };
+static enum kv_status ends(const struct kv_vault_config *config, int64_t *ret, struct kv_error *err)
+{
+    const struct kv_credential_kind *kind = choose(config);
+    return kind ? kind->ends(config, ret, err) : KV_OK;
+}
+
+const struct kv_credential_kind kv_credential_environment = { "environment", unavailable, acquire,
+                                                              .ends = ends };

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -116,6 +117,24 @@ void kv_clock_text(int64_t unix_seconds, char *ret)
 
     gmtime_r(&seconds, &parts);
     strftime(ret, 21, "%Y-%m-%dT%H:%M:%SZ", &parts);
+}
+
+/* A day that there is not is refused: what is read must be what is written again. */
+bool kv_clock_read(const char *text, int64_t *ret)
+{
+    struct tm parts = { 0 };
+    char again[21];
+    bool whole = strchr(text, 'T');
+    const char *end = strptime(text, whole ? "%Y-%m-%dT%H:%M:%SZ" : "%Y-%m-%d", &parts);
+
+    if (!end || *end)
+        return false;
+    int64_t at = timegm(&parts);
+    kv_clock_text(at, again);
+    if (strncmp(again, text, whole ? sizeof again : strlen("2026-01-31")) != 0)
+        return false;
+    *ret = at;
+    return true;
 }
 
 bool kv_clock_condition(pthread_cond_t *ret)

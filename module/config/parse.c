@@ -1,5 +1,6 @@
 #include "settings.h"
 
+#include "base/clock.h"
 #include "base/kinds.h"
 #include "base/locked.h"
 
@@ -137,6 +138,16 @@ static enum kv_status set_number(const struct kv_setting *row, const char *value
     return set_within(row, value, 0, base);
 }
 
+static enum kv_status set_date(const struct kv_setting *row, const char *value, void *base)
+{
+    int64_t at;
+
+    if (!kv_clock_read(value, &at) || at <= 0)
+        return KV_CONFIG;
+    *(int64_t *)field_of(row, base) = at;
+    return KV_OK;
+}
+
 static enum kv_status set_rate(const struct kv_setting *row, const char *value, void *base)
 {
     if (strcmp(value, "auto") && strcmp(value, "off"))
@@ -262,6 +273,7 @@ static const struct {
     [KV_SETTING_TENANTS] = { set_words, "a list of tenants, or *" },
     [KV_SETTING_SECTIONS] = { set_sections, "a list of at most 8 names of vaults with a comma between" },
     [KV_SETTING_KEY] = { set_key, "an absolute path or a URI 'pkcs11:…' without blanks" },
+    [KV_SETTING_DATE] = { set_date, "a date, or a point in time of Greenwich: 2027-03-31T12:00:00Z" },
     [KV_SETTING_RATE] = { set_rate, "auto, off, or a whole number" },
     [KV_SETTING_PROXY] = { set_read,
                            "environment, none, or an address http://, socks5:// or socks5h:// with its port "

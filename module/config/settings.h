@@ -23,6 +23,7 @@ enum kv_setting_kind {
     KV_SETTING_TENANTS,  /* kv_pair_list of tenants, or "*" */
     KV_SETTING_SECTIONS, /* kv_pair_list of names of vaults, which may hold blanks, with a comma between */
     KV_SETTING_KEY,      /* char *: an absolute path or a pkcs11: URI without blanks */
+    KV_SETTING_DATE,     /* int64_t of unix seconds; 0: unset */
     KV_SETTING_RATE,     /* int64_t: a number, `auto` or `off` */
     KV_SETTING_PROXY, /* char *: `environment`, `none`, or an address with its port and without a password */
     KV_SETTING_PINS, /* char *: one or more digests of public keys, with ';' between, as libcurl takes them */

@@ -1,5 +1,6 @@
 #include "settings.h"
 
+#include "base/clock.h"
 #include "base/locked.h"
 
 #include <inttypes.h>
@@ -90,6 +91,16 @@ static char *text_of_number(const struct kv_setting *row, const void *field)
     return kv_text_format("%" PRId64, *(const int64_t *)field);
 }
 
+static char *text_of_date(const struct kv_setting *row, const void *field)
+{
+    int64_t at = *(const int64_t *)field;
+    char text[21] = "";
+
+    if (at)
+        kv_clock_text(at, text);
+    return kv_text_copy(text);
+}
+
 static char *text_of_rate(const struct kv_setting *row, const void *field)
 {
     int64_t rate = *(const int64_t *)field;
@@ -114,6 +125,11 @@ static void clear_secret(void *field)
 static void clear_list(void *field)
 {
     kv_words_free(field);
+}
+
+static void clear_date(void *field)
+{
+    *(int64_t *)field = 0;
 }
 
 static void clear_nothing(void *field)
@@ -142,6 +158,7 @@ static const struct {
     [KV_SETTING_TENANTS] = { text_of_list, clear_list },
     [KV_SETTING_SECTIONS] = { text_of_sections, clear_list },
     [KV_SETTING_KEY] = { text_of_text, clear_text },
+    [KV_SETTING_DATE] = { text_of_date, clear_date },
     [KV_SETTING_RATE] = { text_of_rate, clear_nothing },
     [KV_SETTING_PROXY] = { text_of_text, clear_text },
     [KV_SETTING_PINS] = { text_of_text, clear_text },

@@ -47,3 +47,9 @@ enum kv_status kv_core_login_check(struct kv_core *core, const struct kv_core_ch
     return status == KV_OK ? KV_OK
                            : kv_fail_in(err, status, "vault '%s'", core->config->vaults[check->vault].name);
 }
+
+enum kv_status kv_core_credential_ends(const struct kv_core *core, size_t i, struct kv_credential_end *ret,
+                                       struct kv_error *err)
+{
+    return kv_credential_ends(&core->config->vaults[i], ret, err);
+}

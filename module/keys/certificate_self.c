@@ -13,7 +13,7 @@ static struct kv_x509_draft draft_of(const struct kv_version *version)
 
 bool kv_self_can_sign(const struct kv_keyring *keyring, const struct kv_version *version)
 {
-    return version->operations & KV_OP_SIGN && kv_merge_is_there(version) &&
+    return version->operations & KV_OP_SIGN && kv_version_is_there(version) &&
            kv_version_usable(version, KV_OP_SIGN, kv_keyring_now(keyring), NULL) == KV_OK;
 }
 

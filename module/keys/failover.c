@@ -92,7 +92,7 @@ static bool is_gone(struct kv_keyring *keyring, const struct kv_version *version
 {
     char key[KV_KEYRING_KEY];
 
-    if (!kv_merge_is_there(version) || !version->enabled)
+    if (!kv_version_is_there(version) || !version->enabled)
         return true;
     kv_keyring_name_version(key, version->name, version->version);
     struct kv_slot *slot = kv_keyring_slot(keyring, key);
@@ -143,7 +143,7 @@ static struct kv_version *known_copy(struct kv_keyring *keyring, const struct kv
     for (size_t i = 0; i < list.count; i++) {
         const struct kv_version *row = list.items[i];
 
-        if (is_copy(own, row) && (!best || (kv_merge_is_there(row) && row->enabled)))
+        if (is_copy(own, row) && (!best || (kv_version_is_there(row) && row->enabled)))
             best = row;
     }
     return best ? kv_version_ref(best) : NULL;

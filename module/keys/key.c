@@ -33,6 +33,17 @@ bool kv_state_from_name(const char *name, enum kv_state *ret)
     return false;
 }
 
+bool kv_version_is_there(const struct kv_version *version)
+{
+    return version->state != KV_STATE_DELETED && version->state != KV_STATE_PURGED &&
+           version->state != KV_STATE_MISSING;
+}
+
+bool kv_recovery_is_protected(const char *recovery)
+{
+    return !strstr(recovery, "Purgeable");
+}
+
 enum kv_state kv_state_of(bool enabled, int64_t nbf, int64_t exp, int64_t now)
 {
     if (!enabled)

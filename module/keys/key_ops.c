@@ -45,7 +45,7 @@ static enum kv_status usable_now(const struct kv_key_use *use, const struct kv_v
     char name[KV_KEY_OPS_NAME];
 
     /* To wrap under what the vault no longer has would make data that nobody can open. */
-    if (!kv_merge_is_there(version))
+    if (!kv_version_is_there(version))
         return kv_fail(err, KV_NOT_FOUND,
                        "version '%s' is no longer in the vault (%s): if the key was deleted, `" KV_KEY_RECOVER
                        "` brings it back",

@@ -155,7 +155,7 @@ static struct kv_version *from_ledger(const struct opening *opening)
 
 static bool is_candidate(const struct opening *opening, const struct kv_version *version)
 {
-    return kv_merge_is_there(version) && version->state != KV_STATE_DISABLED && fits(opening, version) &&
+    return kv_version_is_there(version) && version->state != KV_STATE_DISABLED && fits(opening, version) &&
            !was_tried(opening, version);
 }
 
@@ -241,7 +241,7 @@ static const struct kv_version *likely(const struct opening *opening, const stru
     for (size_t i = 0; i < list->count; i++) {
         const struct kv_version *version = list->items[i];
 
-        if (was_tried(opening, version) || !kv_merge_is_there(version) || !fits(opening, version))
+        if (was_tried(opening, version) || !kv_version_is_there(version) || !fits(opening, version))
             continue;
         ++*ret_count;
         if (!best || version->last_wrap > best->last_wrap)

@@ -103,7 +103,7 @@ enum kv_status kv_keyring_current(struct kv_keyring *keyring, const char *name, 
     KV_TRY(kv_keyring_check_name(keyring, name, err));
     KV_TRY(kv_keyring_look(keyring, name, false, task, &look, err));
     const struct kv_version *current = kv_merge_current(&look.list);
-    if (!current || !kv_merge_is_there(current))
+    if (!current || !kv_version_is_there(current))
         return kv_fail(err, KV_NOT_FOUND,
                        "key '%s/%s' is no longer in the vault: if it was deleted, `" KV_KEY_RECOVER
                        "` brings it back",

@@ -179,7 +179,7 @@ static enum kv_status vault_certificate(struct batch *batch, const struct kv_ver
     KV_TRY(kv_certified_look(batch->keyring, version, known));
     bool due = !known->vault && !is_recent(batch->keyring, known->asked);
 
-    if (due && batch->ask && !batch->closed && kv_merge_is_there(version)) {
+    if (due && batch->ask && !batch->closed && kv_version_is_there(version)) {
         /* Another process may have asked since. */
         KV_TRY(kv_certified_reload(batch->keyring, version));
         KV_TRY(kv_certified_recall(batch->keyring, version, known));

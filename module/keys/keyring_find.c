@@ -8,6 +8,7 @@ struct search {
     const struct kv_keyring_query *query;
     const struct kv_task *task;
     struct kv_version_list list;
+    int64_t whole_after;
     size_t left_out;
 };
 
@@ -153,7 +154,9 @@ static enum kv_status sweep_when_due(struct search *search, bool have_old, bool 
 {
     struct kv_keyring *keyring = search->keyring;
     struct kv_map_visit listing = kv_keyring_visited(keyring, NULL, "");
-    struct kv_sweep sweep = { .force = search->query->force, .have_old = have_old && !search->query->force };
+    struct kv_sweep sweep = { .force = search->query->force,
+                              .have_old = have_old && !search->query->force,
+                              .whole_after = search->whole_after };
     struct kv_keyring_ask ask = { "", have_old, sweep.force };
     struct kv_error why = { 0 };
     bool go = false;
@@ -194,6 +197,21 @@ static enum kv_status find_all(struct search *search, struct kv_error *err)
     for (size_t i = 0; i < rows.count; i++)
         KV_TRY(kv_keyring_show(search->keyring, rows.items[i], unreachable, &search->list));
     return KV_OK;
+}
+
+enum kv_status kv_keyring_reconcile(struct kv_keyring *keyring, int64_t whole_after,
+                                    const struct kv_task *task, size_t *ret_left_out, struct kv_error *err)
+{
+    const struct kv_keyring_query everything = { .force = true };
+    struct search search = {
+        .keyring = keyring, .query = &everything, .task = task, .whole_after = whole_after
+    };
+    bool unreachable = false;
+
+    kv_ledger_tick(keyring->ledger);
+    enum kv_status status = sweep_when_due(&search, false, &unreachable, err);
+    *ret_left_out = search.left_out;
+    return status;
 }
 
 /* Label and id together: what the label found, if it is that. */

@@ -175,6 +175,8 @@ bool kv_keyring_note_unwrap(struct kv_keyring *keyring, const struct kv_version 
 /* --- keyring_sweep.c: everything --- */
 struct kv_sweep {
     bool force, have_old;
+    int64_t
+        whole_after; /* with force: what has not changed is passed over until then, in seconds; 0: nothing is */
     struct kv_view id; /* stop when this one is known */
     size_t heard, left_out;
 };

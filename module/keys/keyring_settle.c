@@ -55,7 +55,7 @@ static bool is_new(const struct kv_change *change, const struct kv_version *vers
     }; /* seconds that the vault's clock may be behind ours: a token would not be taken with more */
     const struct kv_version *old = kv_merge_current(&change->before);
 
-    return !kv_merge_find(&change->before, version->version) && kv_merge_is_there(version) &&
+    return !kv_merge_find(&change->before, version->version) && kv_version_is_there(version) &&
            version->created >= (old ? old->created : change->started - SKEW);
 }
 

@@ -1,16 +1,22 @@
 #include "keyring_private.h"
+#include "keys/watch.h"
 
 #include <string.h>
 #include <strings.h>
 
 enum { FEW_KEYS = 32, NAMES_MAX = 100000, SWEEP_PAGES_MAX = 16384 };
 
+struct walked {
+    char name[KV_NAME_SIZE]; /* first: names are compared where they stand */
+    bool changed;            /* or nobody can tell that it did not */
+};
+
 /* One walk over the vault: first what every name means now, then the older versions, so that a deadline costs the least important part. */
 struct walk {
     struct kv_keyring *keyring;
     struct kv_sweep *sweep;
     const struct kv_task *task;
-    char (*names)[KV_NAME_SIZE];
+    struct walked *names;
     size_t count, room;
     bool found;
     struct kv_error *err;
@@ -42,7 +48,9 @@ static enum kv_status add_name(struct walk *walk, const char *name)
         walk->names = names;
         walk->room = room;
     }
-    return kv_text_fit(walk->names[walk->count++], KV_NAME_SIZE, name) ? KV_OK : KV_INTERNAL;
+    struct walked *walked = &walk->names[walk->count++];
+    walked->changed = true;
+    return kv_text_fit(walked->name, sizeof(walked->name), name) ? KV_OK : KV_INTERNAL;
 }
 
 /* What came of one key. Only what would hold for the next key as well ends the walk. */
@@ -88,8 +96,23 @@ static enum kv_status refresh(struct walk *walk, const char *name, bool force)
  * well after that second had passed, it is the same, and its attributes are news enough. */
 static bool is_settled(const struct kv_version *current, const struct kv_vault_key *item)
 {
-    return current && kv_merge_is_there(current) && item->created && current->created == item->created &&
+    return current && kv_version_is_there(current) && item->created && current->created == item->created &&
            current->seen - current->created > KV_KEYRING_SKEW;
+}
+
+/* Nor has an attribute changed since: `updated` has seconds only, as `created` has. */
+static bool is_unchanged(const struct kv_version *known, int64_t updated)
+{
+    return updated && known->updated == updated && known->seen - updated > KV_KEYRING_SKEW;
+}
+
+/* A sweep that asks for everything passes over what has not changed, if it may. */
+static bool is_passed_over(const struct walk *walk, const struct kv_version *current,
+                           const struct kv_vault_key *item)
+{
+    if (!is_settled(current, item) || kv_keyring_is_doubted(walk->keyring, item->name))
+        return false;
+    return !walk->sweep->force || (walk->sweep->whole_after && is_unchanged(current, item->updated));
 }
 
 static enum kv_status take_settled(struct walk *walk, const struct kv_version *current,
@@ -128,8 +151,10 @@ static enum kv_status take_item(struct walk *walk, const struct kv_vault_key *it
     KV_TRY(add_name(walk, item->name));
     KV_TRY(kv_keyring_rows(walk->keyring, item->name, &rows, walk->err));
     const struct kv_version *current = kv_merge_current(&rows.list);
-    if (!walk->sweep->force && is_settled(current, item) && !kv_keyring_is_doubted(walk->keyring, item->name))
+    if (is_passed_over(walk, current, item)) {
+        walk->names[walk->count - 1].changed = false;
         return take_settled(walk, current, item, batch);
+    }
     return refresh(walk, item->name, true);
 }
 
@@ -193,7 +218,7 @@ static int compare_names(const void *a, const void *b)
 static bool has_name(const struct walk *walk, const char *name)
 {
     for (size_t i = 0; i < walk->count; i++)
-        if (kv_text_equal_case(walk->names[i], name))
+        if (kv_text_equal_case(walk->names[i].name, name))
             return true;
     return false;
 }
@@ -215,6 +240,16 @@ static enum kv_status remembered_names(struct walk *walk)
     return KV_OK;
 }
 
+/* Where the map takes everything, the current rows are all that is looked at. */
+static enum kv_status current_rows(struct walk *walk, struct kv_version_list *ret)
+{
+    const struct kv_map_query query = { .vault = walk->keyring->parts.config->name, .current_only = true };
+
+    if (kv_map_writable(walk->keyring->parts.map))
+        return kv_map_find(walk->keyring->parts.map, &query, ret, walk->err);
+    return kv_keyring_rows_all(walk->keyring, (struct kv_view){ 0 }, ret, walk->err);
+}
+
 /* Keys that the map knows and a complete list leaves out: a GET of each tells whether it is deleted or only out of sight. */
 static enum kv_status ask_for_absent(struct walk *walk)
 {
@@ -223,15 +258,29 @@ static enum kv_status ask_for_absent(struct walk *walk)
 
     if (listed)
         qsort(walk->names, listed, sizeof(*walk->names), compare_names);
-    KV_TRY(kv_keyring_rows_all(walk->keyring, (struct kv_view){ 0 }, &rows, walk->err));
+    KV_TRY(current_rows(walk, &rows));
     for (size_t i = 0; i < rows.count && !walk->found; i++) {
         const struct kv_version *row = rows.items[i];
 
-        if (!row->current || !kv_merge_is_there(row) || !kv_keyring_allows(walk->keyring, row->name) ||
+        if (!row->current || !kv_version_is_there(row) || !kv_keyring_allows(walk->keyring, row->name) ||
             (listed && bsearch(row->name, walk->names, listed, sizeof(*walk->names), compare_names)))
             continue;
         KV_TRY(refresh(walk, row->name, true));
     }
+    return KV_OK;
+}
+
+/* A GET of the name, and whether it told something new. */
+static enum kv_status refresh_name(struct walk *walk, struct walked *walked)
+{
+    KV_AUTO_ROWS struct kv_rows before = { 0 }, after = { 0 };
+
+    KV_TRY(kv_keyring_rows(walk->keyring, walked->name, &before, walk->err));
+    KV_TRY(refresh(walk, walked->name, walk->sweep->force || walk->sweep->id.len));
+    KV_TRY(kv_keyring_rows(walk->keyring, walked->name, &after, walk->err));
+    const struct kv_version *then = kv_merge_current(&before.list), *now = kv_merge_current(&after.list);
+    walked->changed = !then || !now || !kv_version_is_there(now) || !kv_version_is_there(then) ||
+                      strcmp(then->version, now->version) != 0 || !is_unchanged(then, now->updated);
     return KV_OK;
 }
 
@@ -240,7 +289,7 @@ static enum kv_status by_name(struct walk *walk)
     size_t limit = walk->sweep->id.len ? KV_KEYRING_LOOK : walk->count;
 
     for (size_t i = 0; i < walk->count && i < limit && !walk->found; i++)
-        KV_TRY(refresh(walk, walk->names[i], walk->sweep->force || walk->sweep->id.len));
+        KV_TRY(refresh_name(walk, &walk->names[i]));
     return KV_OK;
 }
 
@@ -268,13 +317,28 @@ static enum kv_status walk_names(struct walk *walk, enum kv_status *ret_how)
 
 /* --- older versions --- */
 
-static bool needs_versions(const struct walk *walk, const char *name)
+/* An old version may change without a trace in what the vault says of the key. Those that something needs are looked at each time, others now and then. */
+static bool is_due(const struct walk *walk, const struct walked *walked, const struct kv_map_visit *listed)
 {
+    const struct kv_keyring *keyring = walk->keyring;
+    bool needed = true;
+
+    if (!walk->sweep->whole_after || walked->changed || !listed->at || listed->status != KV_OK ||
+        kv_keyring_now(keyring) - listed->at >= walk->sweep->whole_after ||
+        listed->at > kv_keyring_now(keyring))
+        return true;
+    return kv_map_needs_old(keyring->parts.map, keyring->parts.config->name, walked->name, &needed, NULL) ||
+           needed;
+}
+
+static bool needs_versions(const struct walk *walk, const struct walked *walked)
+{
+    const char *name = walked->name;
     struct kv_map_visit listed = kv_keyring_visited(walk->keyring, name, "/versions");
     KV_AUTO_ROWS struct kv_rows rows = { 0 };
 
     if (walk->sweep->force)
-        return true;
+        return is_due(walk, walked, &listed);
     if (kv_keyring_rows(walk->keyring, name, &rows, NULL) != KV_OK || !kv_merge_current(&rows.list))
         return false;
     if (!listed.at)
@@ -292,9 +356,9 @@ static enum kv_status walk_versions(struct walk *walk)
 
     for (size_t i = 0; i < walk->count && wanted && !walk->found; i++) {
         struct kv_error why = { 0 };
-        const char *name = walk->names[i];
+        const char *name = walk->names[i].name;
 
-        if (!needs_versions(walk, name))
+        if (!needs_versions(walk, &walk->names[i]))
             continue;
         enum kv_status status = kv_keyring_ask_versions(walk->keyring, name, walk->task, &why);
         if (status == KV_DENIED) { /* the current one is known: that is what the permissions are for */

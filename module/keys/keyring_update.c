@@ -88,10 +88,10 @@ static enum kv_status check_promotable(struct kv_keyring *keyring, const struct 
                        "vault '%s' has 'adopt = auto': the newest version is current, and no other can be "
                        "promoted; set 'adopt = manual' for that",
                        row->vault);
-    if (kv_merge_is_there(row) && state == KV_STATE_ENABLED)
+    if (kv_version_is_there(row) && state == KV_STATE_ENABLED)
         return KV_OK;
     return kv_fail(err, KV_DISABLED, "version '%s/%s@%s' is %s, so it cannot become current", row->vault,
-                   row->name, row->version, kv_state_name(kv_merge_is_there(row) ? state : row->state));
+                   row->name, row->version, kv_state_name(kv_version_is_there(row) ? state : row->state));
 }
 
 enum kv_status kv_keyring_promote(struct kv_keyring *keyring, const struct kv_version *version,

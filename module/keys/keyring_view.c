@@ -136,7 +136,7 @@ static enum kv_state state_now(const struct kv_version *row, bool unreachable, i
 {
     enum kv_state state = row->state;
 
-    if (kv_merge_is_there(row))
+    if (kv_version_is_there(row))
         state = kv_state_of(row->enabled, row->nbf, row->exp, now);
     return unreachable && state == KV_STATE_ENABLED ? KV_STATE_UNREACHABLE : state;
 }

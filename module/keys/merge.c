@@ -50,12 +50,6 @@ struct kv_version *kv_merge_current(const struct kv_version_list *list)
     return NULL;
 }
 
-bool kv_merge_is_there(const struct kv_version *version)
-{
-    return version->state != KV_STATE_DELETED && version->state != KV_STATE_PURGED &&
-           version->state != KV_STATE_MISSING;
-}
-
 static enum kv_status start(struct work *work)
 {
     const struct kv_merge_input *input = work->input;
@@ -143,6 +137,11 @@ static void copy_attributes(struct kv_version *version, const struct kv_vault_ke
     version->managed = version->managed || item->managed;
     if (*item->hsm_platform)
         (void)kv_text_fit(version->hsm_platform, sizeof(version->hsm_platform), item->hsm_platform);
+    version->updated = item->updated;
+    if (*item->recovery_level)
+        (void)kv_text_fit(version->recovery, sizeof(version->recovery), item->recovery_level);
+    if (*item->recovery_level && kv_recovery_is_protected(item->recovery_level))
+        version->protected_at = now;
     version->state = kv_state_of(item->enabled, item->nbf, item->exp, now);
     version->seen = now;
 }
@@ -255,7 +254,7 @@ static enum kv_status mark_gone(struct work *work, enum kv_state state, const ch
         struct entry *entry = &work->entries[i];
         struct kv_version *version;
 
-        if (entry->heard || !kv_merge_is_there(entry->version) ||
+        if (entry->heard || !kv_version_is_there(entry->version) ||
             (only && !kv_text_equal_case(only, entry->version->version)))
             continue;
         KV_TRY(edit(entry, &version));
@@ -287,7 +286,7 @@ static const struct kv_version *choose_current(const struct work *work)
     for (size_t i = 0; i < work->count; i++) {
         const struct kv_version *version = work->entries[i].version;
 
-        if (!kv_merge_is_there(version) || !is_newer(version, best))
+        if (!kv_version_is_there(version) || !is_newer(version, best))
             continue;
         best = version;
     }

@@ -43,7 +43,5 @@ bool kv_merge_is_whole(const struct kv_vault_key *item);
 struct kv_version *kv_merge_find(const struct kv_version_list *list, const char *version);
 /* The current one, borrowed; NULL: none. */
 struct kv_version *kv_merge_current(const struct kv_version_list *list);
-/* Is it still in the vault, as far as is known? */
-bool kv_merge_is_there(const struct kv_version *version);
 
 #endif

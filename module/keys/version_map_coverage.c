@@ -1,45 +1,8 @@
-/* Backups × versions, counted where they are. */
+/* Samples of backups, and wraps that became backups. */
 #include "keys/coverage.h"
 #include "version_map_private.h"
 
 #include <string.h>
-
-/* Few pages, for each weighs all recipients first. */
-enum { KEYS_PAGE = 4096, COSTS_MAX = 4096 };
-
-static enum kv_status choose(struct kv_map *map, enum kv_map_sql which, const struct kv_map_choice *choice,
-                             sqlite3_stmt **ret, struct kv_error *err)
-{
-    KV_TRY(kv_map_statement(map, which, ret, err));
-    kv_map_bind_text(*ret, ":store", choice->store);
-    kv_map_bind_text(*ret, ":vaults", choice->vaults);
-    kv_map_bind_int(*ret, ":open", KV_OP_UNWRAP | KV_OP_DECRYPT);
-    return KV_OK;
-}
-
-enum kv_status kv_map_coverage(struct kv_map *map, const struct kv_map_choice *choice,
-                               struct kv_map_coverage *ret, struct kv_error *err)
-{
-    KV_MAP_LOCK(map);
-    KV_AUTO_STATEMENT sqlite3_stmt *row = NULL;
-    KV_TRY(choose(map, KV_SQL_COVERAGE, choice, &row, err));
-    int code = kv_map_step(row), column = 0;
-    if (code != SQLITE_ROW)
-        return kv_map_failed(map, code, err);
-    *ret = (struct kv_map_coverage){ 0 };
-    int64_t *const sums[] = { &ret->backups,
-                              &ret->bytes,
-                              &ret->by_vault,
-                              &ret->by_break_glass,
-                              &ret->by_nobody,
-                              &ret->by_nobody_bytes,
-                              &ret->without_break_glass,
-                              &ret->without_break_glass_bytes,
-                              &ret->unmapped };
-    for (size_t i = 0; i < sizeof sums / sizeof *sums; i++)
-        *sums[i] = sqlite3_column_int64(row, column++);
-    return KV_OK;
-}
 
 /* One more at the end of an array of items of one size. NULL: memory is short. */
 static void *grow(void **items, size_t count, size_t size)
@@ -56,33 +19,6 @@ static bool read_key(sqlite3_stmt *row, unsigned char key[32], size_t *ret_len)
 {
     *ret_len = (size_t)sqlite3_column_bytes(row, 0);
     return *ret_len <= 32 && (!*ret_len || kv_map_blob_fixed(row, 0, key, (int)*ret_len));
-}
-
-/* In the order of KV_SQL_COVERAGE_KEYS. */
-static bool read_covered(sqlite3_stmt *row, void *to)
-{
-    struct kv_map_covered *ret = to;
-
-    kv_map_text(row, 1, ret->text, sizeof ret->text);
-    ret->backups = sqlite3_column_int64(row, 2);
-    ret->bytes = sqlite3_column_int64(row, 3);
-    ret->keep_until = sqlite3_column_int64(row, 4);
-    ret->sole = sqlite3_column_int64(row, 5);
-    return read_key(row, ret->key, &ret->key_len);
-}
-
-/* In the order of KV_SQL_RESTORE_COST. */
-static bool read_cost(sqlite3_stmt *row, void *to)
-{
-    struct kv_map_cost *ret = to;
-
-    kv_map_text(row, 0, ret->vault, sizeof ret->vault);
-    ret->kind = (enum kv_kind)sqlite3_column_int(row, 1);
-    ret->bits = (unsigned)sqlite3_column_int(row, 2);
-    ret->hsm = sqlite3_column_int(row, 3) != 0;
-    ret->calls = sqlite3_column_int64(row, 4);
-    ret->bytes = sqlite3_column_int64(row, 5);
-    return ret->kind <= KV_OCT;
 }
 
 /* In the order of KV_SQL_SAMPLE. */
@@ -119,55 +55,6 @@ static enum kv_status collect(struct kv_map *map, sqlite3_stmt *rows, struct arr
         return KV_OK;
     free(kv_take(array->items));
     return kv_map_failed(map, code, err);
-}
-
-enum kv_status kv_map_covered_page(struct kv_map *map, const struct kv_map_choice *choice,
-                                   struct kv_view after, struct kv_map_covered **ret, size_t *ret_count,
-                                   struct kv_error *err)
-{
-    struct array array = { read_covered, sizeof **ret, NULL, 0 };
-
-    KV_MAP_LOCK(map);
-    KV_AUTO_STATEMENT sqlite3_stmt *rows = NULL;
-    KV_TRY(choose(map, KV_SQL_COVERAGE_KEYS, choice, &rows, err));
-    kv_map_bind_blob(rows, ":after", after);
-    kv_map_bind_int(rows, ":limit", KEYS_PAGE);
-    KV_TRY(collect(map, rows, &array, err));
-    *ret = array.items;
-    *ret_count = array.count;
-    return KV_OK;
-}
-
-enum kv_status kv_map_uncovered(struct kv_map *map, const struct kv_map_choice *choice, bool break_glass,
-                                int64_t after, struct kv_map_backup_list *ret, struct kv_error *err)
-{
-    KV_CLEANUP(kv_map_backup_list_free) struct kv_map_backup_list list = { 0 };
-
-    KV_MAP_LOCK(map);
-    KV_AUTO_STATEMENT sqlite3_stmt *rows = NULL;
-    KV_TRY(choose(map, KV_SQL_UNCOVERED, choice, &rows, err));
-    kv_map_bind_int(rows, ":glass", break_glass);
-    kv_map_bind_int(rows, ":after", after);
-    kv_map_bind_int(rows, ":limit", KV_BACKUP_PAGE);
-    KV_TRY(kv_map_backup_collect(map, rows, &list, err));
-    *ret = list;
-    list = (struct kv_map_backup_list){ 0 };
-    return KV_OK;
-}
-
-enum kv_status kv_map_restore_cost(struct kv_map *map, const struct kv_map_choice *choice,
-                                   struct kv_map_cost **ret, size_t *ret_count, struct kv_error *err)
-{
-    struct array array = { read_cost, sizeof **ret, NULL, 0 };
-
-    KV_MAP_LOCK(map);
-    KV_AUTO_STATEMENT sqlite3_stmt *rows = NULL;
-    KV_TRY(choose(map, KV_SQL_RESTORE_COST, choice, &rows, err));
-    kv_map_bind_int(rows, ":limit", COSTS_MAX);
-    KV_TRY(collect(map, rows, &array, err));
-    *ret = array.items;
-    *ret_count = array.count;
-    return KV_OK;
 }
 
 enum kv_status kv_map_sample(struct kv_map *map, const char *store, bool break_glass, int count,

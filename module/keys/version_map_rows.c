@@ -35,7 +35,10 @@ enum column {
     COL_STATE_SINCE,
     COL_LAST_DRILL,
     COL_RETIRE_AFTER,
-    COL_ENTRY
+    COL_ENTRY,
+    COL_UPDATED,
+    COL_RECOVERY,
+    COL_PROTECTED
 };
 
 bool kv_map_blob_fixed(sqlite3_stmt *row, int column, unsigned char *ret, int size)
@@ -71,6 +74,8 @@ static void read_numbers(sqlite3_stmt *row, struct kv_version *version)
     version->last_drill = sqlite3_column_int64(row, COL_LAST_DRILL);
     version->retire_after = sqlite3_column_int64(row, COL_RETIRE_AFTER);
     version->entry = sqlite3_column_int64(row, COL_ENTRY);
+    version->updated = sqlite3_column_int64(row, COL_UPDATED);
+    version->protected_at = sqlite3_column_int64(row, COL_PROTECTED);
 }
 
 enum kv_status kv_map_row(sqlite3_stmt *row, struct kv_version **ret)
@@ -88,6 +93,7 @@ enum kv_status kv_map_row(sqlite3_stmt *row, struct kv_version **ret)
     kv_map_text(row, COL_CURVE, version->curve, sizeof version->curve);
     kv_map_text(row, COL_STATE, state, sizeof state);
     kv_map_text(row, COL_HSM_PLATFORM, version->hsm_platform, sizeof version->hsm_platform);
+    kv_map_text(row, COL_RECOVERY, version->recovery, sizeof version->recovery);
     struct kv_view spki = { sqlite3_column_blob(row, COL_SPKI), (size_t)sqlite3_column_bytes(row, COL_SPKI) };
     if (version->kind > KV_OCT || !version->name[0] || !kv_state_from_name(state, &version->state) ||
         !kv_map_blob_fixed(row, COL_ID, version->id, sizeof version->id) ||
@@ -210,6 +216,8 @@ static enum kv_status store_row(struct kv_map *map, const struct kv_version *ver
         { ":state_since", version->state_since },
         { ":last_drill", version->last_drill },
         { ":retire_after", version->retire_after },
+        { ":updated", version->updated },
+        { ":protected", version->protected_at },
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         kv_map_bind_int(store, numbers[i].name, numbers[i].value);
@@ -220,6 +228,7 @@ static enum kv_status store_row(struct kv_map *map, const struct kv_version *ver
     kv_map_bind_text(store, ":curve", version->curve);
     kv_map_bind_text(store, ":state", kv_state_name(version->state));
     kv_map_bind_text(store, ":hsm_platform", version->hsm_platform);
+    kv_map_bind_text(store, ":recovery", version->recovery);
     kv_map_bind_blob(store, ":id", (struct kv_view){ version->id, sizeof version->id });
     kv_map_bind_blob(store, ":spki_sha256",
                      (struct kv_view){ version->spki_sha256, sizeof version->spki_sha256 });

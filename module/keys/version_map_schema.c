@@ -161,6 +161,22 @@ const char *const kv_map_steps[] = {
     "ALTER TABLE wrap ADD COLUMN settled INTEGER NOT NULL DEFAULT 0;"
     "CREATE INDEX wrap_by_settled ON wrap (vault, name, version) WHERE settled <> 0;"
     "CREATE INDEX backup_by_object ON backup (object, store);",
+
+    /* 6: what alarms go by: when the vault last changed a version, its recovery level and when that last had purge protection; Key Vault's own backups of keys.
+     * Who opens a backup now stands in one range of one index. */
+    "ALTER TABLE version ADD COLUMN updated INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE version ADD COLUMN recovery TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE version ADD COLUMN protected INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE key_backup ("
+    " vault TEXT NOT NULL,"
+    " name TEXT NOT NULL COLLATE NOCASE,"
+    " taken INTEGER NOT NULL,"
+    " path TEXT NOT NULL,"
+    " sha256 BLOB NOT NULL,"
+    " versions TEXT NOT NULL,"
+    " PRIMARY KEY (vault, name)) WITHOUT ROWID;"
+    "DROP INDEX backup_recipient_by_backup;"
+    "CREATE INDEX backup_recipient_by_backup ON backup_recipient (backup, removed);",
 };
 /* clang-format on */
 const int kv_map_step_count = sizeof kv_map_steps / sizeof *kv_map_steps;

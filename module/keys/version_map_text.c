@@ -5,7 +5,8 @@
     "SELECT id, vault, name, version, kid, current, kind, hsm, bits, curve, operations, cka_id, "            \
     "spki_sha256, spki, state, enabled,"                                                                     \
     " nbf, exp, created, first_seen, seen, first_wrap, last_wrap, last_unwrap, wraps, managed,"              \
-    " hsm_platform, state_since, last_drill, retire_after, entry FROM version "
+    " hsm_platform, state_since, last_drill, retire_after, entry, updated, recovery, protected FROM "        \
+    "version "
 #define VERSION_REST                                                                                         \
     " AND (:vault IS NULL OR vault = :vault) AND (:version IS NULL OR version = :version) AND (:current = "  \
     "0 OR current = 1)"                                                                                      \
@@ -19,18 +20,17 @@
 #define BACKUP_COLUMNS "SELECT " BACKUP_FIELDS " FROM backup b "
 #define BACKUP_REST    " AND (retired = 0 OR :retired = 1) ORDER BY b.row LIMIT :limit"
 
-/* Versions that open old data now, as the last sync saw them: of a recipient r, in vaults between line feeds. */
+/* Versions that the vault still has, as far as is known. */
+#define THERE "state NOT IN ('deleted', 'purged', 'missing')"
+
+/* A version v of the key of a recipient r. */
+#define IS_OF "((v.kind <> 2 AND v.spki_sha256 = r.key) OR (v.kind = 2 AND v.cka_id = r.key))"
+/* And one that opens old data now, as the last sync saw it, in vaults between line feeds. */
 #define OPENS                                                                                                \
-    "((v.kind <> 2 AND v.spki_sha256 = r.key) OR (v.kind = 2 AND v.cka_id = r.key))"                         \
-    " AND v.state IN ('enabled', 'expired', 'not-yet-valid') AND (v.operations & :open) <> 0"                \
-    " AND (:vaults IS NULL OR instr(:vaults, char(10) || v.vault || char(10)) > 0)"
+    "(v.state IN ('enabled', 'expired', 'not-yet-valid') AND (v.operations & :open) <> 0"                    \
+    " AND (:vaults IS NULL OR instr(:vaults, char(10) || v.vault || char(10)) > 0))"
 /* Recipients that open without any vault of ours: what nobody knows is none. */
 #define GLASS "(length(r.key) = 0 AND r.kind NOT IN ('unknown', 'cms-unknown', 'vault-key'))"
-#define CAN                                                                                                  \
-    "WITH can AS MATERIALIZED (SELECT r.id AS id, length(r.key) > 0 AND EXISTS (SELECT 1 FROM version v "    \
-    "WHERE " OPENS ") AS vault, " GLASS " AS glass, length(r.key) > 0 AND NOT EXISTS (SELECT 1 FROM version" \
-    " v WHERE (v.kind <> 2 AND v.spki_sha256 = r.key) OR (v.kind = 2 AND v.cka_id = r.key))"                 \
-    " OR r.kind IN ('cms-unknown', 'vault-key') AS unmapped FROM recipient r) "
 
 const char *const kv_map_texts[KV_SQL_COUNT] = {
     [KV_SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -47,11 +47,12 @@ const char *const kv_map_texts[KV_SQL_COUNT] = {
         "INSERT INTO version (vault, name, version, kid, current, kind, hsm, bits, curve, operations, "
         "cka_id, spki_sha256, spki, state,"
         " enabled, nbf, exp, created, first_seen, seen, first_wrap, last_wrap, last_unwrap, wraps, managed,"
-        " hsm_platform, state_since, last_drill, retire_after)"
+        " hsm_platform, state_since, last_drill, retire_after, updated, recovery, protected)"
         " VALUES (:vault, :name, :version, :kid, :current, :kind, :hsm, :bits, :curve, :operations, :id, "
         ":spki_sha256, :spki, :state,"
         " :enabled, :nbf, :exp, :created, :first_seen, :seen, :first_wrap, :last_wrap, :last_unwrap, :wraps,"
-        " :managed, :hsm_platform, iif(:state_since = 0, :seen, :state_since), :last_drill, :retire_after)"
+        " :managed, :hsm_platform, iif(:state_since = 0, :seen, :state_since), :last_drill, :retire_after,"
+        " :updated, :recovery, :protected)"
         " ON CONFLICT (vault, name, version) DO UPDATE SET kid = excluded.kid, current = excluded.current, "
         "kind = excluded.kind,"
         " hsm = excluded.hsm, bits = excluded.bits, curve = excluded.curve, operations = "
@@ -68,10 +69,31 @@ const char *const kv_map_texts[KV_SQL_COUNT] = {
         " hsm_platform = iif(excluded.hsm_platform = '', hsm_platform, excluded.hsm_platform),"
         " state_since = iif(state = excluded.state, state_since, excluded.seen), last_drill = "
         "max(last_drill, "
-        "excluded.last_drill)"
+        "excluded.last_drill), updated = excluded.updated,"
+        " recovery = iif(excluded.recovery = '', recovery, excluded.recovery), protected = max(protected,"
+        " excluded.protected)"
         " RETURNING id",
     [KV_SQL_VERSION_ROW] = VERSION_COLUMNS "WHERE id = :row",
     [KV_SQL_VERSION_PAGE] = VERSION_COLUMNS "WHERE id > :after ORDER BY id LIMIT :limit",
+    [KV_SQL_KEYS] =
+        "SELECT name, total(" THERE "), max(iif(" THERE
+        " AND current, recovery, '')), max(protected), max(iif(" THERE
+        ", created, 0)) FROM version v WHERE vault = :vault AND name > :after GROUP BY name ORDER BY name"
+        " LIMIT :limit",
+    [KV_SQL_NEEDS_OLD] =
+        "SELECT EXISTS (SELECT 1 FROM version v WHERE vault = :vault AND name = :name AND current = 0 "
+        "AND " THERE " AND (wraps > (SELECT count(*) FROM wrap w WHERE w.vault = v.vault AND w.name = v.name "
+        "COLLATE NOCASE"
+        " AND w.version = v.version COLLATE NOCASE AND w.settled <> 0)"
+        " OR EXISTS (SELECT 1 FROM recipient r CROSS JOIN backup_recipient o ON o.recipient = r.id AND"
+        " o.removed = 0 WHERE r.key = iif(v.kind = 2, v.cka_id, v.spki_sha256))))",
+    [KV_SQL_KEY_BACKUP] =
+        "SELECT taken, path, sha256, versions FROM key_backup WHERE vault = :vault AND name = :name",
+    [KV_SQL_KEY_BACKUP_PUT] =
+        "INSERT INTO key_backup (vault, name, taken, path, sha256, versions)"
+        " VALUES (:vault, :name, :taken, :path, :sha256, :versions)"
+        " ON CONFLICT (vault, name) DO UPDATE SET taken = excluded.taken, path = excluded.path, sha256 ="
+        " excluded.sha256, versions = excluded.versions WHERE excluded.taken >= taken",
     [KV_SQL_VERSION_HINTS] =
         "UPDATE version SET"
         " first_seen = iif(:first_seen > 0 AND :first_seen < first_seen, :first_seen, first_seen),"
@@ -186,44 +208,16 @@ const char *const kv_map_texts[KV_SQL_COUNT] = {
     [KV_SQL_SETTLE] = "UPDATE wrap SET settled = :at WHERE digest = :digest AND settled = 0",
     [KV_SQL_SETTLED] = "SELECT count(*) FROM wrap WHERE vault = :vault AND name = :name COLLATE NOCASE"
                        " AND version = :version COLLATE NOCASE AND settled <> 0",
-    [KV_SQL_COVERAGE] = CAN
-    "SELECT count(*), total(size), total(vault), total(glass), total(NOT vault AND NOT glass),"
-    " total(iif(vault OR glass, 0, size)), total(NOT glass), total(iif(glass, 0, size)), total(unmapped)"
-    " FROM (SELECT b.size AS size, coalesce(max(c.vault), 0) AS vault, coalesce(max(c.glass), 0) AS glass,"
-    " coalesce(max(c.unmapped), 0) AS unmapped FROM backup b"
-    " LEFT JOIN backup_recipient o ON o.backup = b.row AND o.removed = 0 LEFT JOIN can c ON c.id ="
-    " o.recipient WHERE b.retired = 0 AND (:store IS NULL OR b.store = :store) GROUP BY b.row)",
-    /* A recipient stands once a kind: a key that opens a backup as two kinds counts once. A key that opens nothing is told with nothing, so that pages do not end early. */
-    [KV_SQL_COVERAGE_KEYS] = CAN
-    ", keys AS MATERIALIZED (SELECT DISTINCT key FROM recipient WHERE length(key) > 0 AND key > :after"
-    " ORDER BY key LIMIT :limit)"
-    " SELECT key, max(text), count(row), total(size), max(keep_until), total(sole) FROM (SELECT r.key AS key,"
-    " r.text AS text, b.row AS row, b.size AS size, b.keep_until AS keep_until, b.row IS NOT NULL AND NOT "
-    "EXISTS"
-    " (SELECT 1 FROM backup_recipient x CROSS JOIN recipient y ON y.id = x.recipient WHERE x.backup = b.row"
-    " AND x.removed = 0 AND y.key IS NOT r.key AND +x.recipient IN (SELECT id FROM can WHERE vault OR "
-    "glass)) "
-    "AS sole"
-    " FROM keys k CROSS JOIN recipient r ON r.key = k.key"
-    " LEFT JOIN backup_recipient o ON o.recipient = r.id AND o.removed = 0"
-    " LEFT JOIN backup b ON b.row = o.backup AND (:store IS NULL OR b.store = :store) GROUP BY r.key, b.row)"
-    " GROUP BY key ORDER BY key",
-    [KV_SQL_UNCOVERED] = CAN
-    "SELECT " BACKUP_FIELDS " FROM backup b WHERE b.row > :after AND retired = 0 AND (:store IS NULL OR"
-    " store = :store) AND NOT EXISTS (SELECT 1 FROM backup_recipient o WHERE "
-    "o.backup = b.row AND o.removed = 0"
-    " AND +o.recipient IN (SELECT id FROM can WHERE glass OR (vault AND :glass = 0)))"
-    " ORDER BY b.row LIMIT :limit",
-    [KV_SQL_RESTORE_COST] =
-        "WITH can AS MATERIALIZED (SELECT r.id AS id, (SELECT v.id FROM version v WHERE " OPENS
-        " LIMIT 1) AS version"
-        " FROM recipient r WHERE length(r.key) > 0)"
-        " SELECT v.vault, v.kind, v.bits, v.hsm, count(*), total(x.size) FROM (SELECT b.size AS size,"
-        " min(c.version) AS version FROM backup b JOIN backup_recipient o ON o.backup = b.row AND o.removed "
-        "= 0"
-        " JOIN can c ON c.id = o.recipient AND c.version IS NOT NULL WHERE b.retired = 0"
-        " AND (:store IS NULL OR b.store = :store) GROUP BY b.row) x JOIN version v ON v.id = x.version"
-        " GROUP BY v.vault, v.kind, v.bits, v.hsm ORDER BY v.vault, v.kind, v.bits, v.hsm LIMIT :limit",
+    [KV_SQL_SURVEY_ROOM] = "SELECT coalesce(max(id), 0) FROM recipient",
+    [KV_SQL_SURVEY_OPENERS] =
+        "SELECT r.id, r.key, iif(r.kind IN ('cms-unknown', 'vault-key'), 2, r.kind = 'unknown'), v.id, " OPENS
+        ", v.state = 'enabled', v.vault, v.kind, v.bits, v.hsm FROM recipient r"
+        " LEFT JOIN version v ON " IS_OF " ORDER BY r.key",
+    [KV_SQL_SURVEY] = "SELECT b.row, b.size, b.keep_until, o.recipient FROM backup b"
+                      " LEFT JOIN backup_recipient o ON o.backup = b.row AND o.removed = 0"
+                      " WHERE b.retired = 0 AND (:store IS NULL OR b.store = :store) ORDER BY b.row",
+    [KV_SQL_RECIPIENT_TEXT] = "SELECT coalesce(max(text), '') FROM recipient WHERE key = :key",
+    [KV_SQL_READ] = "BEGIN",
     [KV_SQL_SAMPLE] =
         "SELECT key, row FROM (SELECT iif(:glass, x'', r.key) AS key, b.row AS row, row_number() OVER"
         " (PARTITION BY iif(:glass, x'', r.key), b.store ORDER BY b.drilled, b.row DESC) AS place"

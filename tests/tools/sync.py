@@ -1,11 +1,12 @@
 """kvp11 sync: what changed in the vaults, and what is about to be lost."""
 import json
+import sqlite3
 
 from map import backup_of, file_of, known, lines_of
 
 
-def found(tool, code, **options):
-    done = tool.run("--json", "sync", **options)
+def found(tool, code, *words, **options):
+    done = tool.run("--json", "sync", *words, **options)
     assert done.returncode == code, f"exit {done.returncode} instead of {code}: {done.stdout.decode()}{done.stderr.decode()}"
     return json.loads(done.stdout)
 
@@ -54,7 +55,7 @@ def tells_deleted(tool):
     tool.vault.control("POST", "/vaults/prod/keys/k/delete")
     rows = {row["version"]: row for row in found(tool, 2) if row["level"] != "ok"}
     assert rows[f"k@{old}"]["level"] == "critical" and rows[f"k@{new}"]["level"] == "warning", rows
-    assert 6 <= rows[f"k@{old}"]["days_left"] <= 90 and "kvp11 recover" in rows[f"k@{old}"]["next"], rows
+    assert 6 <= rows[f"k@{old}"]["days_left"] <= 90 and "recover k" in rows[f"k@{old}"]["next"], rows
     asked = [r["path"] for r in tool.vault.requests() if r["path"].startswith("/deletedkeys")]
     assert asked == ["/deletedkeys/k"], asked
     tool.vault.control("POST", "/vaults/prod/keys/k/recover")
@@ -83,4 +84,67 @@ def tells_unreachable(tool):
     assert [(row["level"], row["version"]) for row in rows] == [("unknown", None)] and "doctor" in rows[0]["next"], rows
 
 
-SCENARIOS = (tells_what_changed, tells_disabled, tells_deleted, tells_made_anew, tells_unreachable)
+def asked(tool, *words, **options):
+    """What a sync asks the vault for, without `?…`: {path: how often}."""
+    tool.vault.requests()
+    done = tool.run("--json", "sync", *words, **options)
+    assert done.returncode == 0, done
+    counts = {}
+    for request in tool.vault.requests():
+        path = request["path"].split("?")[0]
+        if request["kind"] == "vault" and request["status"] == 200:
+            counts[path] = counts.get(path, 0) + 1
+    return counts
+
+
+def versions_of(name):
+    return f"/keys/{name}/versions"
+
+
+def asks_for_what_changed(tool):
+    """30 keys of two versions: the list alone, in pages of 25, when nothing changed; of a key that changed its name and its versions; of one whose old version
+    something needs its versions, each time; all with --full, or when the versions were last listed a day ago"""
+    tool.vault.control("POST", "/clock", {"offset": -1000})
+    made = known(tool, *(f"k{i:02}" for i in range(30)), kty="EC", crv="P-256")
+    unchanged = {"/keys": 2}
+    assert asked(tool) == unchanged
+    second = tool.vault.rotate("k07")
+    tool.vault.control("PATCH", f"/vaults/prod/keys/k08/{made['k08'][1]}", {"exp": 1_900_000_000})
+    assert asked(tool) == {**unchanged, "/keys/k07": 1, versions_of("k07"): 1, "/keys/k08": 1, versions_of("k08"): 1}
+    tool.vault.control("POST", "/clock", {"offset": -2000})  # from now on the change is not of a moment ago
+    lines = lines_of(tool.prints("map", "export"))
+    version = next(line for line in lines if line.get("version") == made["k11"][0])
+    tool.prints("map", "import", file_of(tool, "b.kvmap", [lines[0], version, backup_of([version], "b1")]))
+    with sqlite3.connect(tool.vault.dir / "map.db") as db:  # as if that had been a while ago
+        db.execute("UPDATE version SET seen = seen + 120")
+    assert asked(tool) == {**unchanged, versions_of("k11"): 1}
+    full = asked(tool, "--full")
+    assert full == {**unchanged, **{f"/keys/{name}": 1 for name in made}, **{versions_of(name): 1 for name in made}}, full
+    with sqlite3.connect(tool.vault.dir / "map.db") as db:
+        db.execute("UPDATE visit SET at = at - 86401 WHERE name = 'k12/versions'")
+    assert asked(tool) == {**unchanged, versions_of("k11"): 1, versions_of("k12"): 1}
+    assert second in tool.prints("keys", "k07", "--all")
+
+
+def bounds_what_it_passes_over(tool):
+    """an old version that nothing needs and that is disabled is found by --full, or within a day; one that something needs at once; with `keys` set, too"""
+    tool.vault.control("POST", "/clock", {"offset": -1000})
+    made = known(tool, "k", "other")
+    needed, free = made["k"][0], made["other"][0]
+    for config in (None, tool.vault.configure("named.conf", map=tool.vault.dir / "named.db", keys="k other")):
+        tool.prints("keys", "--refresh", config=config)
+        lines = lines_of(tool.prints("map", "export", config=config))
+        version = next(line for line in lines if line.get("version") == needed)
+        tool.prints("map", "import", file_of(tool, "b.kvmap", [lines[0], version, backup_of([version], "b1")]), config=config)
+        found(tool, 0, config=config)
+        for key, version in (("k", needed), ("other", free)):
+            tool.vault.control("PATCH", f"/vaults/prod/keys/{key}/{version}", {"enabled": False})
+        assert [row["version"] for row in found(tool, 2, config=config) if row["level"] == "critical"] == [f"k@{needed}"]
+        state = {line["version"]: line["state"] for line in lines_of(tool.prints("map", "export", config=config)) if line["type"] == "version"}
+        assert (state[needed], state[free]) == ("disabled", "enabled"), state
+        assert f"other@{free}" in [row["version"] for row in found(tool, 2, "--full", config=config)]
+        for key, version in (("k", needed), ("other", free)):
+            tool.vault.control("PATCH", f"/vaults/prod/keys/{key}/{version}", {"enabled": True})
+
+
+SCENARIOS = (asks_for_what_changed, bounds_what_it_passes_over, tells_what_changed, tells_disabled, tells_deleted, tells_made_anew, tells_unreachable)

@@ -107,7 +107,8 @@ static void fill(const struct fake_key *key, bool whole, struct kv_vault_key *re
     assert_true(
         kv_text_fit(ret->version, sizeof(ret->version), key->in_place ? key->in_place : key->version));
     ret->enabled = !key->disabled;
-    ret->created = ret->updated = key->created;
+    ret->created = key->created;
+    ret->updated = key->updated ? key->updated : key->created;
     ret->nbf = key->nbf;
     ret->exp = key->exp;
     ret->managed = key->managed;

@@ -15,6 +15,7 @@ struct fake_key {
     bool disabled, gone; /* gone: as after a deletion */
     bool garbled;        /* its replies to operations are of no use */
     int64_t nbf, exp;
+    int64_t updated;      /* 0: when it was created */
     unsigned operations;  /* 0: all */
     unsigned other_key;   /* shows another public key than before */
     const char *like;     /* has the public key of a version of this name; NULL: of its own */

@@ -156,6 +156,38 @@ static void files_are_checked(void **state)
     }
 }
 
+/* Also of one that has ended, which is what somebody wants to be told. */
+static void its_end_is_told(void **state)
+{
+    static const struct {
+        const char *certificate, *key, *password;
+        int64_t end; /* 0: it cannot be told */
+    } rows[] = {
+        { "good", NULL, NULL, NOW + DAY },
+        { "expired", NULL, NULL, NOW - DAY },
+        { "early", NULL, NULL, NOW + 2 * DAY },
+        { "public", "key", NULL, NOW + DAY },
+        { "p12", NULL, "planted-word", NOW + DAY },
+        { "p12", NULL, NULL, 0 },
+        { "none", NULL, NULL, 0 },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char certificate[128], key[128] = "";
+        snprintf(certificate, sizeof certificate, "%s", path_of(rows[i].certificate));
+        if (rows[i].key)
+            snprintf(key, sizeof key, "%s", path_of(rows[i].key));
+        struct kv_vault_config config = { .credential = (char *)"client-certificate",
+                                          .client_id = (char *)"id",
+                                          .client_certificate = certificate,
+                                          .client_key = *key ? key : NULL,
+                                          .client_certificate_password = (char *)rows[i].password };
+        struct kv_credential_end end = { "", 0 };
+        enum kv_status status = kv_credential_ends(&config, &end, NULL);
+        assert_int_equal(status, rows[i].end ? KV_OK : KV_CREDENTIAL);
+        assert_int_equal(end.at, rows[i].end);
+    }
+}
+
 /* `pin = pkcs12-password`: whoever guesses is told so, and a file that would open for any PIN proves none. */
 static void a_pin_is_proved_by_the_file(void **state)
 {
@@ -352,9 +384,13 @@ static void claims_are_merged(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files_are_checked), cmocka_unit_test(an_assertion_says_what_it_should),
-        cmocka_unit_test(padding_is_pss),    cmocka_unit_test(uris_are_read),
-        cmocka_unit_test(claims_are_merged), cmocka_unit_test(a_pin_is_proved_by_the_file),
+        cmocka_unit_test(files_are_checked),
+        cmocka_unit_test(its_end_is_told),
+        cmocka_unit_test(an_assertion_says_what_it_should),
+        cmocka_unit_test(padding_is_pss),
+        cmocka_unit_test(uris_are_read),
+        cmocka_unit_test(claims_are_merged),
+        cmocka_unit_test(a_pin_is_proved_by_the_file),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -383,6 +383,38 @@ static void who_needs_a_person_says_so(void **state)
     assert_false(kv_credential_needs_person(&(struct kv_vault_config){ .credential = (char *)"none such" }));
 }
 
+/* Of the first that is set up, as a chain would take it. */
+static void ends_are_told(void **state)
+{
+    static const struct {
+        const char *sentence, *credential, *kind;
+        bool has_secret, has_token;
+        int64_t at;
+    } rows[] = {
+        { "a secret, as the settings say", "client-secret", "client-secret", true, false, 5 },
+        { "a secret that is not set up", "client-secret", NULL, false, false, 0 },
+        { "by way of the default", "default", "client-secret", true, true, 5 },
+        { "by way of the environment's words", "environment", "environment", true, false, 5 },
+        { "a token's own end is none", "static-token client-secret", "static-token", true, true, 0 },
+        { "passed over", "static-token client-secret", "client-secret", true, false, 5 },
+        { "no secret at all", "managed-identity", "managed-identity", true, false, 0 },
+        { "nothing of that name", "none such", NULL, true, false, 0 },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct kv_vault_config config = { .credential = (char *)rows[i].credential,
+                                          .client_id = (char *)"id",
+                                          .imds_endpoint = (char *)"http://127.0.0.1:1",
+                                          .client_secret_expires = 5 };
+        struct kv_credential_end end = { "", 9 };
+        config.client_secret = rows[i].has_secret ? (char *)"planted" : NULL;
+        config.token_file = rows[i].has_token ? (char *)"/nonexistent" : NULL;
+        assert_int_equal(kv_credential_ends(&config, &end, NULL), KV_OK);
+        if (!end.kind != !rows[i].kind || (end.kind && strcmp(end.kind, rows[i].kind)) ||
+            end.at != rows[i].at)
+            fail_msg("%s: '%s' %lld", rows[i].sentence, end.kind ? end.kind : "none", (long long)end.at);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -398,6 +430,7 @@ int main(void)
         cmocka_unit_test_setup(the_chain_ends_at_what_is_refused, set_up),
         cmocka_unit_test_setup(what_is_missing_is_named, set_up),
         cmocka_unit_test(who_needs_a_person_says_so),
+        cmocka_unit_test(ends_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

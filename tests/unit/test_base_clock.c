@@ -60,6 +60,33 @@ static void texts(void **state)
     }
 }
 
+static void texts_are_read(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t seconds; /* -1: refused */
+    } rows[] = {
+        { "2026-01-31T12:00:00Z", 1769860800 },
+        { "2026-01-31", 1769817600 },
+        { "2000-02-29", 951782400 },
+        { "1970-01-01", 0 },
+        { "2026-02-30", -1 },
+        { "2026-1-31", -1 },
+        { "2026-01-31 ", -1 },
+        { "2026-01-31T12:00:00", -1 },
+        { "2026-01-31T12:00:60Z", -1 },
+        { "2026-01-31T12:00:00Z+", -1 },
+        { "", -1 },
+        { "T", -1 },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int64_t seconds = -1;
+        if (kv_clock_read(rows[i].text, &seconds) != (rows[i].seconds >= 0) || seconds != rows[i].seconds)
+            fail_msg("'%s': %lld", rows[i].text, (long long)seconds);
+    }
+}
+
 static void the_system_clock_runs(void **state)
 {
     const struct kv_clock *clock = &kv_clock_system;
@@ -80,6 +107,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(deadlines),
         cmocka_unit_test(texts),
+        cmocka_unit_test(texts_are_read),
         cmocka_unit_test(the_system_clock_runs),
     };
     return cmocka_run_group_tests_name("base/clock", tests, NULL, NULL);

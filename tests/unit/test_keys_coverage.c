@@ -78,9 +78,10 @@ static void sums(void **state)
     };
     struct kv_map *map = filled();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct kv_map_coverage got;
-        assert_int_equal(kv_map_coverage(map, &cases[i].choice, &got, NULL), KV_OK);
-        assert_memory_equal(&got, &cases[i].sums, sizeof got);
+        struct kv_map_survey got = { 0 };
+        assert_int_equal(kv_map_survey(map, &cases[i].choice, 0, &got, NULL), KV_OK);
+        assert_memory_equal(&got.sums, &cases[i].sums, sizeof got.sums);
+        kv_map_survey_free(&got);
     }
     kv_map_free(map);
 }
@@ -92,41 +93,68 @@ static void keys(void **state)
         int64_t backups, sole;
     } wanted[] = { { OLD, 2, 0 }, { NEW, 2, 1 }, { GONE, 2, 1 }, { STRANGE, 1, 1 } };
     struct kv_map *map = filled();
-    const struct kv_map_choice all = { 0 };
-    struct kv_map_covered *page = NULL;
-    size_t count = 0;
-    assert_int_equal(kv_map_covered_page(map, &all, (struct kv_view){ NULL, 0 }, &page, &count, NULL), KV_OK);
-    assert_int_equal(count, 4);
-    for (size_t i = 0; i < count; i++) {
-        assert_int_equal(page[i].key[0], wanted[i].first);
-        assert_int_equal(page[i].backups, wanted[i].backups);
-        assert_int_equal(page[i].sole, wanted[i].sole);
-        assert_int_equal(page[i].bytes, wanted[i].backups * 100);
+    struct kv_map_survey survey = { 0 };
+    const struct kv_map_covered *keys = NULL;
+    assert_int_equal(kv_map_survey(map, &(struct kv_map_choice){ 0 }, 0, &survey, NULL), KV_OK);
+    assert_int_equal(survey.key_count, 4);
+    keys = survey.keys;
+    for (size_t i = 0; i < survey.key_count; i++) {
+        assert_int_equal(keys[i].key[0], wanted[i].first);
+        assert_int_equal(keys[i].backups, wanted[i].backups);
+        assert_int_equal(keys[i].sole, wanted[i].sole);
+        assert_int_equal(keys[i].bytes, wanted[i].backups * 100);
+        assert_int_equal(keys[i].version != 0, keys[i].key[0] != STRANGE);
+        assert_int_equal(keys[i].is_enabled, keys[i].key[0] == NEW);
     }
-    struct kv_map_covered *rest = NULL;
-    assert_int_equal(
-        kv_map_covered_page(map, &all, (struct kv_view){ page[1].key, page[1].key_len }, &rest, &count, NULL),
-        KV_OK);
-    assert_int_equal(count, 2);
-    assert_int_equal(rest[0].key[0], GONE);
-    free(rest);
-    free(page);
+    kv_map_survey_free(&survey);
+    assert_int_equal(kv_map_survey(map, &(struct kv_map_choice){ "b", NULL }, 0, &survey, NULL), KV_OK);
+    assert_int_equal(survey.key_count, 2); /* what opens nothing there is not told */
+    assert_int_equal(survey.keys[0].key[0], GONE);
+    kv_map_survey_free(&survey);
+    kv_map_free(map);
+}
+
+/* A key that opens a backup as two kinds of stanza counts once, and two keys that can share it are neither alone with it. */
+static void counts_a_key_once(void **state)
+{
+    struct kv_map *map = filled();
+    struct kv_map_recipient recipients[3] = { { .kind = "rsa-oaep-256", .key = { NEW }, .key_len = 32 },
+                                              { .kind = "cms-oaep-256", .key = { NEW }, .key_len = 32 },
+                                              { .kind = "rsa-oaep-256", .key = { OLD }, .key_len = 32 } };
+    struct kv_map_backup twice = { .id = "twice", .size = 7, .keep_until = 99, .recipients = recipients };
+    struct kv_map_survey before = { 0 }, survey = { 0 };
+    assert_int_equal(kv_map_survey(map, &(struct kv_map_choice){ 0 }, 0, &before, NULL), KV_OK);
+    for (size_t count = 2; count <= 3; count++) {
+        twice.recipient_count = count;
+        assert_int_equal(kv_map_backup_put(map, &twice, 1, 10, NULL), KV_OK);
+        assert_int_equal(kv_map_survey(map, &(struct kv_map_choice){ 0 }, 0, &survey, NULL), KV_OK);
+        assert_int_equal(survey.keys[1].backups, before.keys[1].backups + 1);
+        assert_int_equal(survey.keys[1].bytes, before.keys[1].bytes + 7);
+        assert_int_equal(survey.keys[1].keep_until, 99);
+        assert_int_equal(survey.keys[1].sole, before.keys[1].sole + (count == 2));
+        assert_int_equal(survey.keys[0].sole, 0);
+        kv_map_survey_free(&survey);
+    }
+    kv_map_survey_free(&before);
     kv_map_free(map);
 }
 
 static void names_those_that_are_lost(void **state)
 {
     struct kv_map *map = filled();
-    const struct kv_map_choice all = { 0 };
-    struct kv_map_backup_list lost = { 0 }, bare = { 0 };
-    assert_int_equal(kv_map_uncovered(map, &all, false, 0, &lost, NULL), KV_OK);
-    assert_int_equal(lost.count, 2);
-    assert_string_equal(lost.items[0].id, "lost");
-    assert_string_equal(lost.items[1].id, "strange");
-    assert_int_equal(kv_map_uncovered(map, &all, true, 0, &bare, NULL), KV_OK);
-    assert_int_equal(bare.count, 4);
-    kv_map_backup_list_free(&lost);
-    kv_map_backup_list_free(&bare);
+    struct kv_map_survey survey = { 0 };
+    for (size_t most = 0; most < 4; most++) {
+        assert_int_equal(kv_map_survey(map, &(struct kv_map_choice){ 0 }, most, &survey, NULL), KV_OK);
+        assert_int_equal(survey.lost_count, most < 2 ? most : 2);
+        for (size_t i = 0; i < survey.lost_count; i++) {
+            struct kv_map_backup_list list = { 0 };
+            const struct kv_map_backup_query query = { .after = survey.lost[i] - 1, .limit = 1 };
+            assert_int_equal(kv_map_backup_page(map, &query, &list, NULL), KV_OK);
+            assert_string_equal(list.items[0].id, i ? "strange" : "lost");
+            kv_map_backup_list_free(&list);
+        }
+        kv_map_survey_free(&survey);
+    }
     kv_map_free(map);
 }
 
@@ -134,16 +162,16 @@ static void names_those_that_are_lost(void **state)
 static void costs(void **state)
 {
     struct kv_map *map = filled();
-    struct kv_map_cost *cost = NULL;
-    size_t count = 0;
-    assert_int_equal(kv_map_restore_cost(map, &(struct kv_map_choice){ 0 }, &cost, &count, NULL), KV_OK);
-    assert_int_equal(count, 2);
+    struct kv_map_survey survey = { 0 };
+    assert_int_equal(kv_map_survey(map, &(struct kv_map_choice){ 0 }, 0, &survey, NULL), KV_OK);
+    const struct kv_map_cost *cost = survey.costs;
+    assert_int_equal(survey.cost_count, 2);
     assert_int_equal(cost[0].bits, 2048);
     assert_int_equal(cost[0].calls, 2);
     assert_int_equal(cost[1].bits, 4096);
     assert_int_equal(cost[1].calls, 1);
     assert_string_equal(cost[1].vault, "prod");
-    free(cost);
+    kv_map_survey_free(&survey);
     kv_map_free(map);
 }
 
@@ -200,6 +228,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(sums, setup, teardown),
         cmocka_unit_test_setup_teardown(keys, setup, teardown),
+        cmocka_unit_test_setup_teardown(counts_a_key_once, setup, teardown),
         cmocka_unit_test_setup_teardown(names_those_that_are_lost, setup, teardown),
         cmocka_unit_test_setup_teardown(costs, setup, teardown),
         cmocka_unit_test_setup_teardown(samples, setup, teardown),

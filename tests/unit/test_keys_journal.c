@@ -163,7 +163,7 @@ static const struct {
       "cka_id,"
       " spki_sha256, spki, state, enabled, nbf, exp, created, first_seen, seen, 0, 0, 0, 0, 0, '', 0, 0, "
       "0,"
-      " entry FROM version WHERE id = 1",
+      " entry, 0, '', 0 FROM version WHERE id = 1",
       "identity of 'prod/k@ff'" },
     { "a backup that is kept for less long", "UPDATE backup SET keep_until = 1 WHERE id = 'b'",
       "backup 'b' in '' is not as its journal last told" },

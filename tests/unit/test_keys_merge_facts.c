@@ -119,10 +119,53 @@ static void test_sizes(void **state)
     }
 }
 
+/* What alarms go by: when the vault changed it, its recovery level where that is told, and when it last was protected from a purge. */
+static void test_recovery(void **state)
+{
+    static const struct {
+        const char *level;
+        int64_t now;
+        const char *recovery;
+        int64_t protected_at;
+    } rows[] = {
+        { "Recoverable+Purgeable", NOW, "Recoverable+Purgeable", 0 },
+        { "CustomizedRecoverable", NOW + 1, "CustomizedRecoverable", NOW + 1 },
+        { "", NOW + 2, "CustomizedRecoverable", NOW + 1 },
+        { "Recoverable+ProtectedSubscription", NOW + 3, "Recoverable+ProtectedSubscription", NOW + 3 },
+        { "Purgeable", NOW + 4, "Purgeable", NOW + 3 },
+    };
+    KV_AUTO_VERSION struct kv_version *version = known_version(&(struct row){ "a1", 10, NEW, true });
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct kv_version_list known = { &version, 1 };
+        struct kv_vault_key item = { 0 };
+        KV_CLEANUP(kv_merge_result_free) struct kv_merge_result merged = { 0 };
+        struct kv_merge_input input = { .vault = "prod",
+                                        .url = "https://prod.vault.localhost",
+                                        .name = "kek",
+                                        .known = &known,
+                                        .heard = KV_HEARD_ALL,
+                                        .items = &item,
+                                        .count = 1,
+                                        .now = rows[i].now };
+
+        fill_item(&(struct item){ "a1", 10, true }, "kek", &item);
+        item.updated = 11 + (int64_t)i;
+        assert_true(kv_text_fit(item.recovery_level, sizeof(item.recovery_level), rows[i].level));
+        assert_int_equal(kv_merge(&input, &merged, NULL), KV_OK);
+        kv_version_free(version);
+        version = kv_version_ref(merged.all.items[0]);
+        assert_int_equal(version->updated, 11 + (int64_t)i);
+        assert_string_equal(version->recovery, rows[i].recovery);
+        assert_int_equal(version->protected_at, rows[i].protected_at);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_managed_and_platform),
-                                        cmocka_unit_test(test_keeps_current), cmocka_unit_test(test_sizes) };
+                                        cmocka_unit_test(test_keeps_current), cmocka_unit_test(test_sizes),
+                                        cmocka_unit_test(test_recovery) };
 
     return cmocka_run_group_tests_name("keys/merge", tests, NULL, NULL);
 }

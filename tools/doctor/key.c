@@ -1,11 +1,13 @@
 /* One key as the vault shows it: may it be read, what protects it, how much room is left, how long it is good. */
 #include "doctor.h"
+#include "key_backup/key_backup.h"
+#include "mend.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { VERSIONS_VAULT = 500, VERSIONS_HSM = 100, ROOM_PERCENT = 80, EXPIRY_DAYS = 30, DAY = 86400 };
+enum { DAY = 86400 };
 
 static int64_t seconds_until(const struct kv_doctor *doctor, int64_t when)
 {
@@ -25,15 +27,15 @@ static void check_recovery(struct kv_doctor *doctor, const struct kv_vault_key *
     const char *level = key->recovery_level;
     if (!*level)
         kv_doctor_skip(doctor, "purge protection", key->name, "the vault does not tell");
-    else if (!strstr(level, "Purgeable"))
+    else if (kv_recovery_is_protected(level))
         kv_doctor_ok(doctor, "purge protection", key->name, "'%s': deleted keys stay recoverable", level);
-    else
+    else {
+        KV_AUTO_TEXT char *mend = kv_mend_protection(doctor->config);
         kv_doctor_warn(doctor, "purge protection", key->name,
                        "'%s': who may purge can destroy this key and all that is wrapped under it for ever; "
-                       "az keyvault %s %.*s "
-                       "--enable-purge-protection true",
-                       level, doctor->config->managed_hsm ? "update-hsm --hsm-name" : "update --name",
-                       (int)strcspn(doctor->config->host, "."), doctor->config->host);
+                       "%s",
+                       level, mend ? mend : "");
+    }
 }
 
 /* --- room for further versions --- */
@@ -61,7 +63,7 @@ static void check_versions(struct kv_doctor *doctor, const char *name)
     static const char full[] =
         "no version can be deleted: create a key under another name before it is full, and let "
         "what is new use that";
-    size_t limit = doctor->config->managed_hsm ? VERSIONS_HSM : VERSIONS_VAULT, count = 0;
+    size_t limit = (size_t)kv_key_backup_limit(doctor->config->managed_hsm), count = 0;
     const char *what = doctor->config->managed_hsm ? "a key of a Managed HSM can have" : "can be backed up";
     struct kv_error why = { 0 };
     enum kv_status status = count_versions(doctor, name, &count, &why);
@@ -69,7 +71,7 @@ static void check_versions(struct kv_doctor *doctor, const char *name)
         kv_doctor_skip(doctor, "versions", name, "this identity may not list them, so nothing counts them");
     else if (status != KV_OK)
         kv_doctor_refused(doctor, "versions", name, "list", &why);
-    else if (count * 100 >= limit * ROOM_PERCENT)
+    else if (kv_key_backup_room(count, doctor->config->managed_hsm) != KV_LEVEL_OK)
         kv_doctor_warn(doctor, "versions", name, "%zu of the %zu that %s; %s", count, limit, what, full);
     else
         kv_doctor_ok(doctor, "versions", name, "%zu of the %zu that %s", count, limit, what);
@@ -101,7 +103,7 @@ static void check_dates(struct kv_doctor *doctor, const struct kv_vault_key *key
     } else if (key->exp && left <= 0) {
         snprintf(text, sizeof(text), "has expired at %s; kvp11 rotate %.100s", date, key->name);
         fail_dates(doctor, key, KV_NOT_VALID, text);
-    } else if (key->exp && left < EXPIRY_DAYS * DAY)
+    } else if (key->exp && left < KV_EXPIRY_DAYS * DAY)
         kv_doctor_warn(doctor, "validity", key->name, "expires at %s, in %" PRId64 " days; kvp11 rotate %s",
                        date, left / DAY, key->name);
     else
@@ -132,7 +134,7 @@ static void check_certificate(struct kv_doctor *doctor, const struct kv_vault_ke
     }
     kv_clock_text(facts.not_after, date);
     int64_t left = seconds_until(doctor, facts.not_after);
-    if (left < EXPIRY_DAYS * DAY)
+    if (left < KV_EXPIRY_DAYS * DAY)
         kv_doctor_warn(doctor, "certificate", key->name,
                        "%s at %s; renew it in the vault: az keyvault certificate create",
                        left < 0 ? "has expired" : "expires", date);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 #include "core/login.h"
+#include "mend.h"
 
 enum { SKEW_WARN = 60, SKEW_FAIL = 300, CERTIFICATE_DAYS = 7, DAY = 86400 };
 
@@ -132,6 +133,29 @@ static bool check_greeting(struct kv_doctor *doctor, const struct kv_http_peer *
     return false;
 }
 
+/* --- what the token stands on, where that has an end --- */
+
+static void check_credential(struct kv_doctor *doctor)
+{
+    struct kv_credential_end end = { 0 };
+    char when[21];
+    if (kv_core_credential_ends(doctor->tool->core, doctor->vault, &end, NULL) != KV_OK ||
+        !end.at) /* the first is told by 'token' */
+        return;
+    kv_clock_text(end.at, when);
+    int64_t left = end.at - now_of(doctor);
+    KV_AUTO_TEXT char *mend = kv_mend_credential(doctor->config, end.kind);
+    if (left <= 0) {
+        struct kv_error why = { .status = KV_CREDENTIAL };
+        snprintf(why.text, sizeof(why.text), "what '%s' stands on has ended at %s", end.kind, when);
+        kv_doctor_fail(doctor, "credential", NULL, &why, mend);
+    } else if (left < (int64_t)KV_EXPIRY_DAYS * DAY)
+        kv_doctor_warn(doctor, "credential", NULL, "what '%s' stands on ends at %s, in %" PRId64 " days; %s",
+                       end.kind, when, left / DAY, mend ? mend : "");
+    else
+        kv_doctor_ok(doctor, "credential", NULL, "'%s', until %s", end.kind, when);
+}
+
 /* --- token --- */
 
 static const char *who(const struct kv_login_claims *claims)
@@ -159,5 +183,8 @@ static bool check_token(struct kv_doctor *doctor)
 bool kv_doctor_way(struct kv_doctor *doctor)
 {
     struct kv_http_peer peer;
-    return check_connection(doctor, &peer) && check_greeting(doctor, &peer) && check_token(doctor);
+    if (!check_connection(doctor, &peer) || !check_greeting(doctor, &peer))
+        return false;
+    check_credential(doctor);
+    return check_token(doctor);
 }

@@ -17,12 +17,6 @@ void kv_key_backup_free(struct kv_key_backup *backup)
     *backup = (struct kv_key_backup){ 0 };
 }
 
-static bool is_there(const struct kv_version *version)
-{
-    return version->state != KV_STATE_DELETED && version->state != KV_STATE_PURGED &&
-           version->state != KV_STATE_MISSING;
-}
-
 enum kv_status kv_key_backup_take(const struct kv_version_list *list, struct kv_key_backup *backup,
                                   struct kv_error *err)
 {
@@ -31,7 +25,7 @@ enum kv_status kv_key_backup_take(const struct kv_version_list *list, struct kv_
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
     backup->versions = versions;
     for (size_t i = 0; i < list->count; i++) {
-        if (!is_there(list->items[i]))
+        if (!kv_version_is_there(list->items[i]))
             continue;
         struct kv_key_backup_version *to = &versions[backup->count++];
         (void)kv_text_fit(to->version, sizeof(to->version), list->items[i]->version);

@@ -3,13 +3,22 @@
 #ifndef KV_TOOLS_KEY_BACKUP_H
 #define KV_TOOLS_KEY_BACKUP_H
 
-#include "common.h"
+#include "finding.h"
 
 /* What a vault backs up at most: past versions (contract §11); a Managed HSM has no more than that many at all. */
 enum { KV_BACKUP_VERSIONS = 500, KV_BACKUP_VERSIONS_HSM = 100, KV_BACKUP_ROOM_PERCENT = 80 };
 static inline int kv_key_backup_limit(bool managed_hsm)
 {
     return managed_hsm ? KV_BACKUP_VERSIONS_HSM : KV_BACKUP_VERSIONS;
+}
+
+/* How near a key with so many versions is to being full: no version can ever be taken away. */
+static inline enum kv_level kv_key_backup_room(size_t count, bool managed_hsm)
+{
+    size_t limit = (size_t)kv_key_backup_limit(managed_hsm);
+    if (count > limit || (managed_hsm && count == limit))
+        return KV_LEVEL_CRITICAL;
+    return count * 100 >= limit * KV_BACKUP_ROOM_PERCENT ? KV_LEVEL_WARNING : KV_LEVEL_OK;
 }
 
 struct kv_key_backup_version {
@@ -37,6 +46,9 @@ KV_MUST_USE enum kv_status kv_key_backup_take(const struct kv_version_list *list
 /* NULL: it is not among them. */
 const struct kv_key_backup_version *kv_key_backup_find(const struct kv_key_backup *backup,
                                                        const char *version);
+
+/* So that `kvp11 sync` knows of it: what is described, in this map. A map that cannot be written does not, and that is told. */
+void kv_key_backup_remember(const struct kv_tool *tool, const struct kv_key_backup *backup, const char *path);
 
 /* Both files, each whole or not at all; a pair of which only one was written does not fit together, and is found. */
 KV_MUST_USE enum kv_status kv_key_backup_write(const struct kv_key_backup *backup, const char *path,

@@ -1,0 +1,114 @@
+#include "keys/watch.h"
+#include "version_map_private.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum kv_status kv_map_key_page(struct kv_map *map, const char *vault, const char *after,
+                               struct kv_map_key **ret, size_t *ret_count, struct kv_error *err)
+{
+    KV_AUTO_FREE struct kv_map_key *keys = calloc(KV_WATCH_PAGE, sizeof *keys);
+    size_t count = 0;
+    int code;
+
+    if (!keys)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    KV_MAP_LOCK(map);
+    KV_AUTO_STATEMENT sqlite3_stmt *row = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_KEYS, &row, err));
+    kv_map_bind_text(row, ":vault", vault);
+    kv_map_bind_text(row, ":after", after);
+    kv_map_bind_int(row, ":limit", KV_WATCH_PAGE);
+    while ((code = kv_map_step(row)) == SQLITE_ROW && count < KV_WATCH_PAGE) {
+        struct kv_map_key *key = &keys[count++];
+        kv_map_text(row, 0, key->name, sizeof key->name);
+        key->versions = sqlite3_column_int64(row, 1);
+        kv_map_text(row, 2, key->recovery, sizeof key->recovery);
+        key->protected_at = sqlite3_column_int64(row, 3);
+        key->newest = sqlite3_column_int64(row, 4);
+    }
+    if (code != SQLITE_DONE)
+        return kv_map_failed(map, code, err);
+    *ret = kv_take(keys);
+    *ret_count = count;
+    return KV_OK;
+}
+
+enum kv_status kv_map_needs_old(struct kv_map *map, const char *vault, const char *name, bool *ret,
+                                struct kv_error *err)
+{
+    KV_MAP_LOCK(map);
+    KV_AUTO_STATEMENT sqlite3_stmt *row = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_NEEDS_OLD, &row, err));
+    kv_map_bind_text(row, ":vault", vault);
+    kv_map_bind_text(row, ":name", name);
+    int code = kv_map_step(row);
+    if (code != SQLITE_ROW)
+        return kv_map_failed(map, code, err);
+    *ret = sqlite3_column_int(row, 0) != 0;
+    return KV_OK;
+}
+
+/* --- Key Vault's own backups --- */
+
+void kv_map_key_backup_free(struct kv_map_key_backup *backup)
+{
+    kv_text_free(kv_take(backup->path));
+    kv_text_free(kv_take(backup->versions));
+}
+
+bool kv_map_key_backup_has(const struct kv_map_key_backup *backup, const char *version)
+{
+    const size_t len = strlen(version);
+
+    for (const char *at = backup->versions; at && *at; at += strcspn(at, "\n")) {
+        at += strspn(at, "\n");
+        if (len && strcspn(at, "\n") == len && !strncasecmp(at, version, len))
+            return true;
+    }
+    return false;
+}
+
+enum kv_status kv_map_key_backup(struct kv_map *map, struct kv_map_key_backup *backup, struct kv_error *err)
+{
+    KV_MAP_LOCK(map);
+    KV_AUTO_STATEMENT sqlite3_stmt *row = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_KEY_BACKUP, &row, err));
+    kv_map_bind_text(row, ":vault", backup->vault);
+    kv_map_bind_text(row, ":name", backup->name);
+    int code = kv_map_step(row);
+    backup->taken = 0;
+    backup->path = backup->versions = NULL;
+    if (code == SQLITE_DONE)
+        return KV_OK;
+    if (code != SQLITE_ROW)
+        return kv_map_failed(map, code, err);
+    backup->taken = sqlite3_column_int64(row, 0);
+    const char *path = (const char *)sqlite3_column_text(row, 1);
+    const char *versions = (const char *)sqlite3_column_text(row, 3);
+    backup->path = kv_text_copy(path ? path : "");
+    backup->versions = kv_text_copy(versions ? versions : "");
+    if (!kv_map_blob_fixed(row, 2, backup->sha256, sizeof backup->sha256))
+        memset(backup->sha256, 0, sizeof backup->sha256);
+    if (backup->path && backup->versions)
+        return KV_OK;
+    kv_map_key_backup_free(backup);
+    return kv_fail(err, KV_NO_MEMORY, "out of memory");
+}
+
+enum kv_status kv_map_key_backed_up(struct kv_map *map, const struct kv_map_key_backup *backup,
+                                    struct kv_error *err)
+{
+    KV_MAP_LOCK(map);
+    if (!map->writable)
+        return kv_map_begin(map, err);
+    KV_AUTO_STATEMENT sqlite3_stmt *put = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_KEY_BACKUP_PUT, &put, err));
+    kv_map_bind_text(put, ":vault", backup->vault);
+    kv_map_bind_text(put, ":name", backup->name);
+    kv_map_bind_int(put, ":taken", backup->taken);
+    kv_map_bind_text(put, ":path", backup->path);
+    kv_map_bind_blob(put, ":sha256", (struct kv_view){ backup->sha256, sizeof backup->sha256 });
+    kv_map_bind_text(put, ":versions", backup->versions);
+    return kv_map_step_done(map, put, err);
+}
