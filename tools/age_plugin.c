@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "age/plugin.h"
+#include "age/spare.h"
 #include "age/vault.h"
 #include "base/ossl.h"
 
@@ -33,7 +34,11 @@ static enum kv_status converse(const char *machine, struct kv_error *err)
 {
     struct kv_age_vault vault;
     struct kv_age_plugin plugin = {
-        .in = stdin, .out = stdout, .recipient = make_recipient, .state = &vault
+        .in = stdin,
+        .out = stdout,
+        .recipient = make_recipient,
+        .state = &vault,
+        .room = kv_age_spare_recipient(), /* so that `kvp11 rewrap` works in place on what age has written */
     };
     for (size_t i = 0; i < sizeof(machines) / sizeof(machines[0]); i++) {
         if (strcmp(machines[i].name, machine) != 0)

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include "keys/backup_map.h"
+#include "keys/coverage.h"
 
 const struct kv_option kv_cmd_explain_options[] = {
     { "--offline", NULL, "answer from the version map alone, without asking the vault" },
@@ -36,6 +36,7 @@ struct found {
     struct kv_map_location *places;
     size_t place_count;
     struct kv_map_dependants needed;
+    int64_t wraps; /* of the ledger, that stand in none of these backups */
 };
 
 static void found_free(struct found *found)
@@ -63,12 +64,11 @@ static enum kv_status say_places(struct explain *explain, const struct found *fo
 static enum kv_status say_needed(struct explain *explain, const struct found *found)
 {
     char text[160];
-    const struct kv_version *version = found->version;
-    int64_t backups = found->needed.backups;
-    if (!version->wraps && !backups)
+    int64_t wraps = found->wraps, backups = found->needed.backups;
+    if (!wraps && !backups)
         return KV_OK;
-    snprintf(text, sizeof(text), "%" PRId64 " wrap%s of the ledger, %" PRId64 " backup%s", version->wraps,
-             version->wraps == 1 ? "" : "s", backups, backups == 1 ? "" : "s");
+    snprintf(text, sizeof(text), "%" PRId64 " wrap%s of the ledger, %" PRId64 " backup%s", wraps,
+             wraps == 1 ? "" : "s", backups, backups == 1 ? "" : "s");
     if (found->needed.sole)
         snprintf(text + strlen(text), sizeof(text) - strlen(text), ", of which nothing else opens %" PRId64,
                  found->needed.sole);
@@ -156,7 +156,7 @@ static void add_row(struct explain *explain, const struct found *found)
         kv_table_int(table, found->verdict.days_left);
     kv_table_text(table, found->verdict.found);
     kv_table_text(table, found->verdict.mend);
-    kv_table_int(table, version->wraps);
+    kv_table_int(table, found->wraps);
     kv_table_int(table, found->needed.backups);
     kv_table_int(table, found->needed.sole);
     kv_table_time(table, version->last_unwrap);
@@ -191,6 +191,7 @@ static enum kv_status judge(struct explain *explain, struct found *found, struct
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
     KV_TRY(
         kv_map_dependants(kv_core_map(tool->core), kv_map_key_of(found->version), true, &found->needed, err));
+    KV_TRY(kv_map_wraps_left(kv_core_map(tool->core), found->version, &found->wraps, err));
     if (found->version->kind == KV_OCT)
         return KV_OK;
     return kv_map_locations(kv_core_map(tool->core), (struct kv_view){ found->version->spki_sha256, 32 },

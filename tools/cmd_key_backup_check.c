@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include "keys/backup_map.h"
+#include "keys/coverage.h"
 
 const struct kv_option kv_cmd_key_backup_check_options[] = {
     { "--max-age", "DAYS", "warn when it is older (90)" },
@@ -95,19 +95,22 @@ static enum kv_status check_version(struct check *check, const struct kv_version
                                     struct kv_error *err)
 {
     const struct kv_key_backup_version *told = kv_key_backup_find(check->backup, version->version);
+    struct kv_map *map = kv_core_map(check->tool->core);
     struct kv_map_dependants needed = { 0 };
+    int64_t wraps = 0;
     if (told && !memcmp(told->spki_sha256, version->spki_sha256, sizeof(told->spki_sha256)))
         return KV_OK;
-    KV_TRY(kv_map_dependants(kv_core_map(check->tool->core), kv_map_key_of(version), false, &needed, err));
-    bool depended = version->wraps || needed.backups;
+    KV_TRY(kv_map_dependants(map, kv_map_key_of(version), false, &needed, err));
+    KV_TRY(kv_map_wraps_left(map, version, &wraps, err));
+    bool depended = wraps || needed.backups;
     add_row(check, (struct row){ .level = depended ? KV_LEVEL_CRITICAL : KV_LEVEL_WARNING,
                                  .check = "versions",
                                  .found = kv_text_format("version '%s' is not in it, and %" PRId64
                                                          " wraps and %" PRId64 " backups need it",
-                                                         version->version, version->wraps, needed.backups),
+                                                         version->version, wraps, needed.backups),
                                  .next = take_again(check),
                                  .version = version->version,
-                                 .wraps = version->wraps,
+                                 .wraps = wraps,
                                  .backups = needed.backups });
     return KV_OK;
 }

@@ -16,9 +16,10 @@ struct rotation {
     struct kv_keyring *keyring;
     size_t vault;
     const char *name, *adopt; /* adopt NULL: a new one is made */
-    bool manual;
-    int64_t age;          /* seconds */
-    const char *age_text; /* NULL: at once */
+    bool manual, again;
+    int64_t age;                   /* seconds */
+    const char *age_text;          /* NULL: at once */
+    char cut_off[KV_VERSION_SIZE]; /* `again`: what an earlier run has made, and could not say */
     struct kv_version *old, *new;
 };
 
@@ -119,12 +120,31 @@ static enum kv_status check_age(const struct rotation *rotation, struct kv_error
                    rotation->new->vault, rotation->name, rotation->new->version, when);
 }
 
+/* A run that was cut off after the vault had made a version: that one is taken, or every crash would leave one more. */
+static enum kv_status go_on(struct rotation *rotation, struct kv_error *err)
+{
+    struct kv_task task = kv_common_task(rotation->tool, rotation->vault);
+    KV_TRY(kv_keyring_rotation_left(rotation->keyring, rotation->name, &task, rotation->cut_off, err));
+    rotation->again = *rotation->cut_off;
+    if (!rotation->again)
+        return KV_OK;
+    kv_common_note(
+        "an earlier 'kvp11 rotate' was cut off after the vault had made version '%s/%s@%s': it is taken, "
+        "and no other is made",
+        kv_keyring_config(rotation->keyring)->name, rotation->name, rotation->cut_off);
+    rotation->adopt = rotation->cut_off;
+    return choose(rotation, err);
+}
+
 static enum kv_status find_or_make(struct rotation *rotation, struct kv_error *err)
 {
     if (rotation->adopt) {
         KV_TRY(choose(rotation, err));
         return check_age(rotation, err);
     }
+    KV_TRY(go_on(rotation, err));
+    if (rotation->again)
+        return KV_OK;
     struct kv_task task = kv_common_task(rotation->tool, rotation->vault);
     return kv_keyring_rotate(rotation->keyring, rotation->name, &task, &rotation->old, &rotation->new, err);
 }
@@ -175,7 +195,7 @@ static enum kv_status promote(struct rotation *rotation, struct kv_error *err)
 {
     if (!rotation->manual)
         return KV_OK;
-    if (rotation->age_text && !rotation->adopt) {
+    if (rotation->age_text && (!rotation->adopt || rotation->again)) {
         kv_common_note("version '%s' waits, and names still mean the old one; promote it with: kvp11 --vault "
                        "%s rotate %s "
                        "--adopt %s --activate-after %s",
@@ -197,9 +217,12 @@ enum kv_status kv_cmd_rotate(struct kv_tool *tool, struct kv_error *err)
         return KV_NO_MEMORY;
     KV_TRY(find_or_make(&rotation, err));
     enum kv_status status = prove(&rotation, err);
+    if (status == KV_OK)
+        KV_TRY(promote(&rotation, err));
+    enum kv_status over = kv_keyring_rotated(rotation.keyring, rotation.name, status == KV_OK ? err : NULL);
     if (status != KV_OK)
         return unproved(&rotation, status, err);
-    KV_TRY(promote(&rotation, err));
+    KV_TRY(over);
     if (rotation.old && strcmp(rotation.old->version, rotation.new->version) != 0)
         kv_versions_add(versions, "old", rotation.old);
     kv_versions_add(versions, "new", rotation.new);

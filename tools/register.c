@@ -108,22 +108,45 @@ static enum kv_status set_recipients(struct kv_map_backup *backup, const struct 
     return KV_OK;
 }
 
-/* What the ledger has noted of this file's keys is now noted as the backup. */
-static enum kv_status settle(const struct kv_register *registration, const struct kv_parties *parties,
-                             const struct kv_age_header *header, struct kv_error *err)
+static bool stands_in(const struct kv_age_header *header, const struct kv_age_stanza *stanza)
 {
-    unsigned char digests[KV_AGE_STANZAS_MAX][32];
-    size_t count = 0;
+    for (size_t i = 0; i < header->count; i++)
+        if (kv_view_equal(KV_VIEW(header->stanzas[i].body), KV_VIEW(stanza->body)))
+            return true;
+    return false;
+}
+
+struct digests {
+    unsigned char all[2 * KV_AGE_STANZAS_MAX][32];
+    size_t count;
+};
+
+static enum kv_status add_digests(struct digests *digests, const struct kv_age_header *header,
+                                  const struct kv_age_header *but, struct kv_error *err)
+{
+    for (size_t i = 0; i < header->count; i++) {
+        const struct kv_age_stanza *stanza = &header->stanzas[i];
+        KV_AUTO_BYTES struct kv_bytes digest = { 0 };
+        if (!kv_vault_stanza_is(stanza) || (but && stands_in(but, stanza)))
+            continue;
+        KV_TRY(kv_digest_once("SHA2-256", KV_VIEW(stanza->body), &digest));
+        memcpy(digests->all[digests->count++], digest.data, sizeof digests->all[0]);
+    }
+    return KV_OK;
+}
+
+enum kv_status kv_register_settle(struct kv_map *map, const struct kv_parties *parties,
+                                  const struct kv_register_change *change, struct kv_error *err)
+{
+    const struct kv_clock *clock = kv_core_clock(parties->vault.core);
+    struct digests digests = { .count = 0 };
     for (size_t i = 0; i < kv_core_vault_count(parties->vault.core); i++)
         kv_keyring_flush(kv_core_keyring(parties->vault.core, i));
-    for (size_t i = 0; i < header->count; i++) {
-        KV_AUTO_BYTES struct kv_bytes digest = { 0 };
-        if (!kv_vault_stanza_is(&header->stanzas[i]))
-            continue;
-        KV_TRY(kv_digest_once("SHA2-256", KV_VIEW(header->stanzas[i].body), &digest));
-        memcpy(digests[count++], digest.data, sizeof digests[0]);
-    }
-    return kv_map_wraps_settle(registration->map, digests, count, registration->backup.created, err);
+    if (change->before)
+        KV_TRY(add_digests(&digests, change->before, change->after, err));
+    if (change->backup)
+        KV_TRY(add_digests(&digests, change->after, NULL, err));
+    return kv_map_wraps_settle(map, digests.all, digests.count, clock->unix_seconds(clock), err);
 }
 
 enum kv_status kv_register_done(struct kv_register *registration, const struct kv_parties *parties,
@@ -144,7 +167,8 @@ enum kv_status kv_register_done(struct kv_register *registration, const struct k
         return KV_OK;
     enum kv_status status = kv_map_backup_put(registration->map, backup, 1, backup->created, err);
     if (status == KV_OK)
-        status = settle(registration, parties, &read, err);
+        status = kv_register_settle(registration->map, parties,
+                                    &(struct kv_register_change){ .after = &read, .backup = true }, err);
     return status == KV_OK
                ? KV_OK
                : kv_fail_in(

@@ -22,5 +22,13 @@ KV_MUST_USE enum kv_status kv_register_done(struct kv_register *registration,
 /* A stanza of a vault's key, as one of those who can open a backup. */
 KV_MUST_USE enum kv_status kv_register_recipient(const struct kv_age_stanza *stanza,
                                                  struct kv_map_recipient *ret, struct kv_error *err);
+/* Who depends on the versions of a header is told by a backup of the map from now on: the ledger's wraps that stand in it no longer count. Of a header that is written over
+ * (`before`; NULL: none) those do not either that stand in `after` no more; where the file is no `backup` of the map, those of `after` go on counting. */
+struct kv_register_change {
+    const struct kv_age_header *before, *after;
+    bool backup;
+};
+KV_MUST_USE enum kv_status kv_register_settle(struct kv_map *map, const struct kv_parties *parties,
+                                              const struct kv_register_change *change, struct kv_error *err);
 
 #endif

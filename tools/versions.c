@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/encode.h"
-#include "keys/backup_map.h"
+#include "keys/coverage.h"
 
 struct kv_versions {
     struct kv_tool *tool;
@@ -78,6 +78,14 @@ void kv_versions_free(struct kv_versions *versions)
     free(versions);
 }
 
+static int64_t wraps_of(struct kv_versions *versions, const struct kv_version *version)
+{
+    int64_t wraps = 0;
+    if (!versions->failed.status)
+        (void)!kv_map_wraps_left(kv_core_map(versions->tool->core), version, &wraps, &versions->failed);
+    return wraps;
+}
+
 static int64_t backups_of(struct kv_versions *versions, const struct kv_version *version)
 {
     struct kv_map_dependants needed = { 0 };
@@ -125,7 +133,7 @@ static struct kv_json *operations_json(unsigned operations)
 void kv_versions_add(struct kv_versions *versions, const char *role, const struct kv_version *version)
 {
     struct kv_table *table = versions->table;
-    int64_t backups = backups_of(versions, version);
+    int64_t backups = backups_of(versions, version), wraps = wraps_of(versions, version);
     char id[2 * KV_ID_SIZE + 1];
     kv_encode_hex((struct kv_view){ version->id, KV_ID_SIZE }, id);
     if (versions->roles)
@@ -135,7 +143,7 @@ void kv_versions_add(struct kv_versions *versions, const char *role, const struc
     kv_table_text(table, version->name);
     kv_table_bool(table, version->current);
     kv_table_text(table, kv_state_name(version->state));
-    kv_table_take(table, needed_text(version->wraps, backups));
+    kv_table_take(table, needed_text(wraps, backups));
     kv_table_take(table, key_text(version));
     kv_table_time(table, version->created);
     kv_table_time(table, version->nbf);
@@ -143,7 +151,7 @@ void kv_versions_add(struct kv_versions *versions, const char *role, const struc
     kv_table_json(table, operations_json(version->operations));
     kv_table_bool(table, version->managed);
     kv_table_text(table, version->hsm_platform);
-    kv_table_int(table, version->wraps);
+    kv_table_int(table, wraps);
     kv_table_int(table, backups);
     kv_table_time(table, version->first_wrap);
     kv_table_time(table, version->last_wrap);

@@ -72,6 +72,13 @@ void kv_keyring_doubt(struct kv_keyring *keyring, const struct kv_version *versi
 KV_MUST_USE enum kv_status kv_keyring_rotate(struct kv_keyring *keyring, const char *name,
                                              const struct kv_task *task, struct kv_version **ret_old,
                                              struct kv_version **ret_new, struct kv_error *err);
+/* The version that a rotation of today has made which never came to its end: cut off, or its reply lost for good. "": none. Asks the vault only when there was such a one. */
+KV_MUST_USE enum kv_status kv_keyring_rotation_left(struct kv_keyring *keyring, const char *name,
+                                                    const struct kv_task *task,
+                                                    char ret_version[KV_VERSION_SIZE], struct kv_error *err);
+/* It has come to its end: the next one makes a version of its own. */
+KV_MUST_USE enum kv_status kv_keyring_rotated(struct kv_keyring *keyring, const char *name,
+                                              struct kv_error *err);
 /* A key that comes into being: made by the service, or brought in. One of the two is set. */
 struct kv_keyring_new {
     const struct kv_vault_create *create;

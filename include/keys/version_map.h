@@ -51,6 +51,15 @@ KV_MUST_USE enum kv_status kv_map_challenge(struct kv_map *map, const char *host
 KV_MUST_USE enum kv_status kv_map_learn(struct kv_map *map, const struct kv_map_challenge *challenge,
                                         struct kv_error *err);
 
+/* A rotation that is under way: what it makes gets a row behind `after`. `at` 0: there is none. */
+struct kv_map_rotation {
+    int64_t at, after;
+};
+KV_MUST_USE enum kv_status kv_map_rotation(struct kv_map *map, const char *vault, const char *name,
+                                           struct kv_map_rotation *ret, struct kv_error *err);
+KV_MUST_USE enum kv_status kv_map_rotating(struct kv_map *map, const char *vault, const char *name,
+                                           const struct kv_map_rotation *rotation, struct kv_error *err);
+
 /* The ledger: SHA-256 of a wrapped blob or ciphertext → version. */
 struct kv_map_wrap {
     unsigned char digest[32];

@@ -93,7 +93,11 @@ static enum kv_status ask_vault(struct batch *batch, const struct kv_version *ve
     struct kv_keyring *keyring = batch->keyring;
     KV_AUTO_KNOWN struct kv_known news = { .loaded = true };
     struct kv_error why = { 0 };
+    KV_AUTO_KNOWN struct kv_known known = { 0 };
     const struct kv_task task = kv_keyring_refresh_task(keyring, batch->task, true);
+    KV_TRY(kv_certified_recall(keyring, version, &known));
+    if (known.vault || is_recent(keyring, known.asked))
+        return KV_OK;
     enum kv_status status = get(keyring, version, &task, &news.vault, &why);
 
     if (kv_keyring_is_vault_wide(status)) {
@@ -121,8 +125,12 @@ static enum kv_status make_self(struct batch *batch, const struct kv_version *ve
     const struct kv_task task = kv_keyring_refresh_task(keyring, batch->task, true);
     bool lasts = kv_map_lasts(keyring->parts.map);
     enum kv_status status = KV_KEY_OPERATION;
+    KV_AUTO_KNOWN struct kv_known known = { 0 };
     int64_t never = 0;
 
+    KV_TRY(kv_certified_recall(keyring, version, &known));
+    if (known.self)
+        return KV_OK;
     if (lasts && kv_self_can_sign(keyring, version))
         status = kv_self_sign(keyring, version, &task, &der, &why);
     if (kv_keyring_is_vault_wide(status)) {
@@ -150,7 +158,7 @@ static void note_failure(struct batch *batch, enum kv_status status)
         batch->failed = status;
 }
 
-/* Lets one thread at a time do it for this version; the others wait for what came of it. */
+/* Lets one thread at a time do it for this version; the others wait for what came of it. Who comes when another one has just ended takes what that one has found. */
 static void singly(struct batch *batch, const struct kv_version *version, const char *part,
                    enum kv_status (*work)(struct batch *, const struct kv_version *))
 {

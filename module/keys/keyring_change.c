@@ -95,6 +95,8 @@ static enum kv_status run(struct kv_change *change, struct kv_version **ret_old,
     const struct kv_version *current = kv_merge_current(&change->before);
 
     if (status == KV_OK)
+        status = kv_change_begin(change, err);
+    if (status == KV_OK)
         status = make_next(change, err);
     if (status == KV_OK && current)
         status = row_of(change->keyring, change->name, current->version, &old, err);
@@ -116,7 +118,10 @@ enum kv_status kv_keyring_rotate(struct kv_keyring *keyring, const char *name, c
 
     KV_TRY(kv_keyring_check_name(keyring, name, err));
     KV_TRY(kv_keyring_ask_current(keyring, name, task, err));
-    return run(&change, ret_old, ret_new, err);
+    enum kv_status status = run(&change, ret_old, ret_new, err);
+    if (status != KV_OK && err && !err->maybe_done && !*change.made)
+        (void)!kv_keyring_rotated(keyring, name, NULL);
+    return status;
 }
 
 /* --- a new key --- */

@@ -82,6 +82,41 @@ enum kv_status kv_map_learn(struct kv_map *map, const struct kv_map_challenge *c
     return kv_map_step_done(map, statement, err);
 }
 
+enum kv_status kv_map_rotation(struct kv_map *map, const char *vault, const char *name,
+                               struct kv_map_rotation *ret, struct kv_error *err)
+{
+    KV_MAP_LOCK(map);
+    KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_ROTATION, &statement, err));
+    kv_map_bind_text(statement, ":vault", vault);
+    kv_map_bind_text(statement, ":name", name);
+    int code = kv_map_step(statement);
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        return kv_map_failed(map, code, err);
+    *ret = (struct kv_map_rotation){ 0 };
+    if (code == SQLITE_ROW)
+        *ret = (struct kv_map_rotation){ sqlite3_column_int64(statement, 0),
+                                         sqlite3_column_int64(statement, 1) };
+    return KV_OK;
+}
+
+enum kv_status kv_map_rotating(struct kv_map *map, const char *vault, const char *name,
+                               const struct kv_map_rotation *rotation, struct kv_error *err)
+{
+    KV_MAP_LOCK(map);
+    if (!map->writable)
+        return kv_map_begin(map, err);
+    KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
+    KV_TRY(kv_map_statement(map, rotation->at ? KV_SQL_ROTATING : KV_SQL_ROTATED, &statement, err));
+    kv_map_bind_text(statement, ":vault", vault);
+    kv_map_bind_text(statement, ":name", name);
+    if (rotation->at) {
+        kv_map_bind_int(statement, ":at", rotation->at);
+        kv_map_bind_int(statement, ":after", rotation->after);
+    }
+    return kv_map_step_done(map, statement, err);
+}
+
 static void bind_wrap(sqlite3_stmt *statement, const struct kv_map_wrap *entry)
 {
     kv_map_bind_text(statement, ":vault", entry->vault);

@@ -177,6 +177,14 @@ const char *const kv_map_steps[] = {
     " PRIMARY KEY (vault, name)) WITHOUT ROWID;"
     "DROP INDEX backup_recipient_by_backup;"
     "CREATE INDEX backup_recipient_by_backup ON backup_recipient (backup, removed);",
+
+    /* 7: rotations that are under way, and the last row before each */
+    "CREATE TABLE rotation ("
+    " vault TEXT NOT NULL,"
+    " name TEXT NOT NULL COLLATE NOCASE,"
+    " at INTEGER NOT NULL,"
+    " after INTEGER NOT NULL,"
+    " PRIMARY KEY (vault, name)) WITHOUT ROWID;",
 };
 /* clang-format on */
 const int kv_map_step_count = sizeof kv_map_steps / sizeof *kv_map_steps;

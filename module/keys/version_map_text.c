@@ -132,6 +132,10 @@ const char *const kv_map_texts[KV_SQL_COUNT] = {
     [KV_SQL_VISITED] = "SELECT at, status FROM visit WHERE vault = :vault AND name = :name",
     [KV_SQL_VISIT] =
         "INSERT OR REPLACE INTO visit (vault, name, at, status) VALUES (:vault, :name, :at, :status)",
+    [KV_SQL_ROTATION] = "SELECT at, after FROM rotation WHERE vault = :vault AND name = :name",
+    [KV_SQL_ROTATING] =
+        "INSERT OR REPLACE INTO rotation (vault, name, at, after) VALUES (:vault, :name, :at, :after)",
+    [KV_SQL_ROTATED] = "DELETE FROM rotation WHERE vault = :vault AND name = :name",
     [KV_SQL_CHALLENGE] = "SELECT authority, tenant, scope FROM challenge WHERE host = :host",
     [KV_SQL_LEARN] = "INSERT OR REPLACE INTO challenge (host, authority, tenant, scope) VALUES (:host, "
                      ":authority, :tenant, :scope)",

@@ -8,6 +8,7 @@
 struct bench_args {
     const char *module, *token_label, *key_label;
     const char *url, *bearer, *ca_file;      /* for the bare HTTP loop: the sign URL of the same version */
+    const char *blobs;                       /* a file of wrapped keys */
     unsigned threads, count, rounds, report; /* report: the descriptor that a cold process writes to */
 };
 
@@ -35,5 +36,8 @@ void bench_load(const struct bench_args *args);
 /* {"processes", "p50_ms", "resident_kib", "private_kib"} of `count` processes, each of which is one bench_find_once. */
 void bench_cold_find(const struct bench_args *args);
 void bench_find_once(const struct bench_args *args);
+/* {"wrapped", "versions", "seconds"}: `count` keys, by turns under every RSA version, into --blobs. {"opened", "wrong", "versions", "seconds"}: all of them opened again. */
+void bench_wrap(const struct bench_args *args);
+void bench_restore(const struct bench_args *args);
 
 #endif

@@ -97,35 +97,35 @@ static int measure(const struct bench_args *args, const char *what)
         void (*run)(const struct bench_args *args);
     } benches[] = { { "sign", true, bench_sign },       { "verify", false, bench_verify },
                     { "cipher", false, bench_cipher },  { "load", false, bench_load },
-                    { "find", false, bench_cold_find }, { "find-once", false, bench_find_once } };
+                    { "find", false, bench_cold_find }, { "find-once", false, bench_find_once },
+                    { "wrap", false, bench_wrap },      { "restore", false, bench_restore } };
     for (size_t i = 0; i < sizeof benches / sizeof *benches; i++)
         if (!strcmp(benches[i].name, what) &&
             (!benches[i].bare_http || (args->url && args->bearer && args->ca_file))) {
             benches[i].run(args);
             return 0;
         }
-    bench_die("what to measure: sign (with --url, --bearer, --ca), verify, cipher, load or find", 64);
+    bench_die("what to measure: sign (with --url, --bearer, --ca), verify, cipher, load, find, wrap or "
+              "restore (with --blobs)",
+              64);
 }
 
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "module", required_argument, NULL, 'm' },
-        { "token", required_argument, NULL, 't' },
-        { "key", required_argument, NULL, 'k' },
-        { "url", required_argument, NULL, 'u' },
-        { "bearer", required_argument, NULL, 'b' },
-        { "ca", required_argument, NULL, 'c' },
-        { "threads", required_argument, NULL, 'T' },
-        { "count", required_argument, NULL, 'n' },
-        { "rounds", required_argument, NULL, 'r' },
-        { "report", required_argument, NULL, 'R' },
-        { 0 },
+        { "module", required_argument, NULL, 'm' }, { "token", required_argument, NULL, 't' },
+        { "key", required_argument, NULL, 'k' },    { "url", required_argument, NULL, 'u' },
+        { "bearer", required_argument, NULL, 'b' }, { "ca", required_argument, NULL, 'c' },
+        { "blobs", required_argument, NULL, 'B' },  { "threads", required_argument, NULL, 'T' },
+        { "count", required_argument, NULL, 'n' },  { "rounds", required_argument, NULL, 'r' },
+        { "report", required_argument, NULL, 'R' }, { 0 },
     };
     struct bench_args args = { .threads = 1, .count = 200, .rounds = 5 };
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        const char **texts[] = { ['m'] = &args.module, ['t'] = &args.token_label, ['k'] = &args.key_label,
-                                 ['u'] = &args.url,    ['b'] = &args.bearer,      ['c'] = &args.ca_file };
+        const char **texts[] = {
+            ['m'] = &args.module, ['t'] = &args.token_label, ['k'] = &args.key_label, ['u'] = &args.url,
+            ['b'] = &args.bearer, ['c'] = &args.ca_file,     ['B'] = &args.blobs
+        };
         unsigned *numbers[] = {
             ['T'] = &args.threads, ['n'] = &args.count, ['r'] = &args.rounds, ['R'] = &args.report
         };
@@ -139,7 +139,8 @@ int main(int argc, char **argv)
     if (optind + 1 != argc || !args.module || !args.token_label || !args.key_label || !args.threads ||
         !args.count || !args.rounds) {
         fprintf(stderr, "usage: bench --module SO --token LABEL --key LABEL [--url … --bearer … --ca …] "
-                        "[--threads N] [--count N] [--rounds N] sign|verify|cipher|load|find\n");
+                        "[--blobs FILE] [--threads N] [--count N] [--rounds N] "
+                        "sign|verify|cipher|load|find|wrap|restore\n");
         return 64;
     }
     return measure(&args, argv[optind]);

@@ -4,12 +4,15 @@ import os
 import pathlib
 import re
 import shutil
+import time
 
 import recipes
-from age_world import note
+from age_world import STEP, note
 
 BIN = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), default=pathlib.Path("/nonexistent"))
-SEGMENTS = 60
+SEGMENTS = int(os.environ.get("KVP11_WAL_SEGMENTS") or 60)
+VAULT_CALLS, CACHE, LONG = 3, 300, 900  # --cache 300 stands in the recipe
+SEGMENT = b"insert into t select n, repeat('x', 200) from generate_series(1, 100) n; select pg_switch_wal();\n"
 
 
 class Server:
@@ -36,12 +39,12 @@ class Server:
         self.backup = re.search(r"^kvp11 run .* backup$", page, re.M).group()
         self.restore = re.search(r"^kvp11 run .* restore$", page, re.M).group()
 
-    def sh(self, line, config=None, **options):
+    def sh(self, line, config=None, timeout=120, **options):
         env = {"PATH": self.path, "PGHOST": self.world.dir, "PGDATA": self.world.dir / "pg", "PGUSER": "backup"}
-        return self.world.run([*self.user, "bash", "-c", "set -o pipefail; " + line], env=env, config=config, timeout=120, **options)
+        return self.world.run([*self.user, "bash", "-c", "set -o pipefail; " + line], env=env, config=config, timeout=timeout, **options)
 
-    def must(self, line):
-        return self.world.must(self.sh(line)).decode().strip()
+    def must(self, line, **options):
+        return self.world.must(self.sh(line, **options)).decode().strip()
 
     def sql(self, text):
         return self.must(f'psql -X -q -A -t -d postgres -c "{text}"')
@@ -92,15 +95,17 @@ def point_in_time(world):
     with server(world) as db:
         keeps = b"the kernel keeps nothing" not in db.sh(f"kvp11 unwrap --cache 300 {world.dir}/pass.age").stderr
         world.requests()
+        begun = time.monotonic()
         db.must(db.backup)
         db.sql("create table t (n int, filler text)")
-        for i in range(SEGMENTS):
-            db.sql(f"insert into t select n, repeat('x', 200) from generate_series(1, 100) n; select pg_switch_wal()")
-            if i == SEGMENTS // 2:
+        for half in (SEGMENTS // 2, SEGMENTS - SEGMENTS // 2):
+            db.must("psql -X -q -d postgres >/dev/null", input=half * SEGMENT, timeout=LONG)
+            if half == SEGMENTS // 2:
                 world.must(db.sh("kvp11 rotate cmk", config=world.operator))
         db.sql("select pg_create_restore_point('here')")
         rows = db.sql("select count(*) from t")
         db.sql("delete from t; select pg_switch_wal()")
+        db.must(f"until [ $(psql -X -A -t -d postgres -c 'select archived_count from pg_stat_archiver') -ge {SEGMENTS} ]; do sleep 0.1; done", timeout=LONG)
         db.must(f"{db.run_line} check")
         archived = int(db.sql("select archived_count from pg_stat_archiver"))
         assert archived >= SEGMENTS and db.sql("select failed_count from pg_stat_archiver") == "0", archived
@@ -109,9 +114,14 @@ def point_in_time(world):
         note("restoring")
         db.must(db.restore.replace("--stanza=main", "--stanza=main --type=name --target=here --target-action=promote", 1))
         db.start()
-        db.must("until [ \"$(psql -X -A -t -d postgres -c 'select pg_is_in_recovery()')\" = f ]; do sleep 0.2; done")
+        db.must("until [ \"$(psql -X -A -t -d postgres -c 'select pg_is_in_recovery()')\" = f ]; do sleep 0.2; done", timeout=LONG)
         assert db.sql("select count(*) from t") == rows == str(100 * SEGMENTS)
-        assert not keeps or unwraps(world) <= 3, f"{unwraps(world)} unwraps for {archived} segments"
+        seconds = time.monotonic() - begun
+        note(f"{archived} segments, {unwraps(world)} unwraps, {seconds:.0f} s")
+        # When the kernel forgets, those who ask at that moment are the archiver and perhaps one more.
+        assert not keeps or unwraps(world) <= VAULT_CALLS + 2 * (seconds // CACHE), f"{unwraps(world)} unwraps for {archived} segments"
+        if SEGMENTS > 60:
+            print(f"# {STEP[0]}")
 
 
 def fails_closed(world):

@@ -1,5 +1,7 @@
 /* Preloaded: kills the process at its n-th call that changes something on a disk (KVP11_KILL_AT, from 1 on), before the call; of a write, half is done. It counts from the first
- * write to a file under KVP11_KILL_UNDER on. With KVP11_KILL_NOT that call fails instead. */
+ * write to a file under KVP11_KILL_UNDER on, or from the beginning where that is not set. With KVP11_KILL_NOT that call fails instead. With KVP11_KILL_NET it also counts what
+ * happens to others: before something is sent, and when what came back for it has arrived and is not yet handed over. With KVP11_KILL_HURRY nothing waits for the disk: whoever is
+ * killed, and not the machine, loses nothing by that. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -7,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,7 +20,7 @@ static int is_it(void)
 {
     static int calls;
     const char *at = getenv("KVP11_KILL_AT");
-    return begun && at && ++calls == (int)strtol(at, NULL, 10);
+    return (begun || !getenv("KVP11_KILL_UNDER")) && at && ++calls == (int)strtol(at, NULL, 10);
 }
 
 static void begin(int fd)
@@ -39,26 +42,58 @@ static void end(void)
     pause();
 }
 
+static int hurry(int fd)
+{
+    (void)fd;
+    return 0;
+}
+
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
-#define BEFORE(type, name, parameters, arguments)                                                            \
+#define SYNC(name) (getenv("KVP11_KILL_HURRY") ? hurry : REAL(name))
+#define BEFORE(type, name, real, parameters, arguments)                                                      \
     __attribute__((visibility("default"))) type name parameters                                              \
     {                                                                                                        \
         if (is_it()) {                                                                                       \
             end();                                                                                           \
             return -1;                                                                                       \
         }                                                                                                    \
-        return REAL(name) arguments;                                                                         \
+        return real arguments;                                                                               \
     }
 
 /* clang-format off */
-BEFORE(int, fsync, (int fd), (fd))
-BEFORE(int, fdatasync, (int fd), (fd))
-BEFORE(int, futimens, (int fd, const struct timespec times[2]), (fd, times))
-BEFORE(int, unlink, (const char *path), (path))
-BEFORE(int, unlinkat, (int folder, const char *path, int flags), (folder, path, flags))
-BEFORE(int, renameat, (int from, const char *old, int to, const char *new), (from, old, to, new))
-BEFORE(int, linkat, (int from, const char *old, int to, const char *new, int flags), (from, old, to, new, flags))
+BEFORE(int, fsync, SYNC(fsync), (int fd), (fd))
+BEFORE(int, fdatasync, SYNC(fdatasync), (int fd), (fd))
+BEFORE(int, ftruncate, REAL(ftruncate), (int fd, off_t len), (fd, len))
+BEFORE(int, futimens, REAL(futimens), (int fd, const struct timespec times[2]), (fd, times))
+BEFORE(int, unlink, REAL(unlink), (const char *path), (path))
+BEFORE(int, unlinkat, REAL(unlinkat), (int folder, const char *path, int flags), (folder, path, flags))
+BEFORE(int, renameat, REAL(renameat), (int from, const char *old, int to, const char *new), (from, old, to, new))
+BEFORE(int, linkat, REAL(linkat), (int from, const char *old, int to, const char *new, int flags), (from, old, to, new, flags))
 /* clang-format on */
+
+static int sent;
+
+__attribute__((visibility("default"))) ssize_t send(int fd, const void *data, size_t len, int flags)
+{
+    if (getenv("KVP11_KILL_NET") && is_it()) {
+        end();
+        return -1;
+    }
+    sent = 1;
+    return REAL(send)(fd, data, len, flags);
+}
+
+__attribute__((visibility("default"))) ssize_t recv(int fd, void *data, size_t len, int flags)
+{
+    ssize_t got = REAL(recv)(fd, data, len, flags);
+    if (got <= 0 || !sent || !getenv("KVP11_KILL_NET"))
+        return got;
+    sent = 0;
+    if (!is_it())
+        return got;
+    end();
+    return -1;
+}
 
 /* With its 64-bit offsets this has another name. */
 typedef ssize_t pwriter(int, const void *, size_t, off_t);

@@ -60,6 +60,64 @@ static void test_rotation_in_doubt(void **state)
     assert_int_equal(world->vault.rotated, 0);
 }
 
+static void assert_left(struct world *world, const char *version, const char *requests)
+{
+    struct kv_task task = world_task(world);
+    struct kv_error err = { 0 };
+    char left[KV_VERSION_SIZE] = "";
+
+    world_restart(world); /* whoever began it is gone */
+    assert_int_equal(kv_keyring_rotation_left(world->keyring, "kek", &task, left, &err), KV_OK);
+    assert_string_equal(left, version);
+    assert_requests(world, requests);
+}
+
+/* A run that never came to kv_keyring_rotated. */
+static void test_rotation_cut_off(void **state)
+{
+    struct world *world = *state;
+    struct kv_error err = { 0 };
+    struct kv_task task = world_task(world);
+
+    world_key(world, "kek", "a1", clock_seconds - 5);
+    for (int i = 0; i < 2; i++) {
+        KV_AUTO_VERSION struct kv_version *old = NULL, *new = NULL;
+
+        assert_left(world, "", "");
+        clock_seconds += 5;
+        world->vault.rotation = i ? FAKE_LOSES_REPLY : FAKE_ROTATES;
+        assert_int_equal(kv_keyring_rotate(world->keyring, "kek", &task, &old, &new, &err), KV_OK);
+        world->vault.log[0] = '\0';
+        assert_left(world, i ? "rot2" : "rot1", "GET kek, LIST kek");
+        clock_seconds += 24 * 3600 + 1; /* too long ago to be gone on with */
+        assert_left(world, "", "");
+        clock_seconds -= 24 * 3600 + 1;
+        assert_int_equal(kv_keyring_rotated(world->keyring, "kek", &err), KV_OK);
+    }
+}
+
+/* What was made by others, at another time, or is gone, is not taken for it; nor is there anything to look for when it failed for good. */
+static void test_rotation_left_nothing(void **state)
+{
+    struct world *world = *state;
+    struct kv_version *old = NULL, *new = NULL;
+    struct kv_error err = { 0 };
+    struct kv_task task = world_task(world);
+
+    world_key(world, "kek", "a1", clock_seconds - 5);
+    world->vault.rotation = FAKE_LOSES_REQUEST;
+    world->vault.no_list = true;
+    assert_int_equal(kv_keyring_rotate(world->keyring, "kek", &task, &old, &new, &err), KV_UNREACHABLE);
+    world->vault.no_list = false;
+    assert_left(world, "", "GET kek, LIST kek");
+    world_key(world, "kek", "late", clock_seconds + 3600);
+    assert_left(world, "", "GET kek, LIST kek");
+    world_key(world, "kek", "ours", clock_seconds + 1);
+    assert_left(world, "", "GET kek, LIST kek, GET kek@ours"); /* no longer current */
+    world->config.adopt = KV_ADOPT_MANUAL;
+    assert_left(world, "ours", "GET kek, LIST kek");
+}
+
 static void test_create(void **state)
 {
     struct world *world = *state;
@@ -300,6 +358,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rotate),
         TEST(test_rotation_in_doubt),
+        TEST(test_rotation_cut_off),
+        TEST(test_rotation_left_nothing),
         TEST(test_create),
         cmocka_unit_test(test_make),
         TEST(test_import_knows_its_own),

@@ -61,12 +61,15 @@ struct talk {
     size_t unwraps;
 };
 
-static void talk(const struct talk *row, enum kv_status (*machine)(struct kv_age_plugin *, struct kv_error *))
+static void talk_with(const struct talk *row,
+                      enum kv_status (*machine)(struct kv_age_plugin *, struct kv_error *), const char *room)
 {
     char *out = NULL;
     size_t out_len = 0, unwraps = 0;
     struct kv_age_plugin plugin = { .recipient = fake_recipient,
                                     .identity = { fake_unwrap, NULL, &unwraps } };
+    if (room)
+        plugin.room = (struct kv_age_recipient){ fake_wrap, NULL, (void *)(uintptr_t)room };
     struct kv_error err = { 0 };
     plugin.in = fmemopen((void *)(uintptr_t)row->said, strlen(row->said), "r");
     plugin.out = open_memstream(&out, &out_len);
@@ -81,6 +84,11 @@ static void talk(const struct talk *row, enum kv_status (*machine)(struct kv_age
         fail_msg("%s: it said\n%s", row->what, out);
     assert_int_equal(unwraps, row->unwraps);
     free(out);
+}
+
+static void talk(const struct talk *row, enum kv_status (*machine)(struct kv_age_plugin *, struct kv_error *))
+{
+    talk_with(row, machine, NULL);
 }
 
 /* The bodies, in base64: "this is no recipient" … */
@@ -125,6 +133,29 @@ static void wraps(void **state)
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         talk(&rows[i], kv_age_plugin_recipient);
+}
+
+/* A stanza of nobody's, behind the others, once a file; none where nothing was wrapped. */
+static void leaves_room(void **state)
+{
+    static const struct talk rows[] = {
+        { "two recipients, two files",
+          "-> add-recipient a\n\n-> add-recipient b\n\n-> wrap-file-key\n" KEY "\n-> wrap-file-key\n" KEY
+          "\n" DONE OK OK OK OK OK OK,
+          "-> recipient-stanza 0 wrapped a\n" KEY "\n-> recipient-stanza 1 wrapped a\n" KEY
+          "\n-> recipient-stanza 0 wrapped b\n" KEY "\n-> recipient-stanza 1 wrapped b\n" KEY
+          "\n-> recipient-stanza 0 wrapped room\n" KEY "\n-> recipient-stanza 1 wrapped room\n" KEY "\n" DONE,
+          KV_OK },
+        { "nothing to do", DONE, DONE, KV_OK },
+        { "one that fails", "-> add-recipient sealed\n\n-> wrap-file-key\n" KEY "\n" DONE OK,
+          "-> error recipient 0\n" NO_WRAP DONE, KV_OK },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        talk_with(&rows[i], kv_age_plugin_recipient, "room");
+    static const struct talk fails = { "room that cannot be made",
+                                       "-> add-recipient a\n\n-> wrap-file-key\n" KEY "\n" DONE OK,
+                                       "-> error internal\n" NO_WRAP DONE, KV_OK };
+    talk_with(&fails, kv_age_plugin_recipient, "sealed");
 }
 
 /* An identity of ours names no key. */
@@ -205,6 +236,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wraps),
+        cmocka_unit_test(leaves_room),
         cmocka_unit_test(identities_are_no_recipients),
         cmocka_unit_test(opens),
         cmocka_unit_test(lines_are_bounded),

@@ -141,12 +141,32 @@ static void its_name_is_that_of_the_file_and_more(void **state)
     assert_false(kv_age_sidecar_is_name("a"));
 }
 
+static void nobodys_stanzas_are_known(void **state)
+{
+    static const struct {
+        const char *type;
+        bool nobodys;
+    } rows[] = {
+        { "kvp11-spare", true }, { "kvp11-sidecar", true }, { "Tx2'-grease", true },
+        { "-grease", true },     { "X25519", false },       { "grease", false },
+        { "-grease-x", false },  { "kvp11-spare2", false }, { "piv-p256", false },
+        { "g", false },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        KV_CLEANUP(kv_age_stanza_free) struct kv_age_stanza stanza = { 0 };
+        assert_int_equal(kv_age_stanza_make(&rows[i].type, 1, kv_view_text(""), &stanza, NULL), KV_OK);
+        if (kv_age_spare_is(&stanza) != rows[i].nobodys)
+            fail_msg("%s", rows[i].type);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_length_that_it_promises_is_met_to_the_byte),
         cmocka_unit_test(a_header_with_it_is_read_again),
         cmocka_unit_test(a_new_file_has_room_for_a_key_of_4096_bits_with_a_long_kid),
+        cmocka_unit_test(nobodys_stanzas_are_known),
         cmocka_unit_test(a_sidecar_tells_its_kind_and_its_file),
         cmocka_unit_test(its_name_is_that_of_the_file_and_more),
     };

@@ -10,7 +10,8 @@ struct kv_age_plugin {
     /* What an "add-recipient" means; *ret belongs to the plugin. */
     enum kv_status (*recipient)(void *state, const char *text, struct kv_age_recipient *ret,
                                 struct kv_error *err);
-    void *state;                     /* of recipient */
+    void *state;                  /* of recipient */
+    struct kv_age_recipient room; /* its stanzas come behind those of the recipients; without wrap: none do */
     struct kv_age_identity identity; /* what every identity of ours stands for; borrowed */
 };
 

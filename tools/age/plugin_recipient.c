@@ -126,6 +126,16 @@ static enum kv_status wrap_one(struct wrapping *wrapping, size_t file, struct wh
     return status;
 }
 
+/* Once a file, however many its recipients are. */
+static bool leave_room(struct wrapping *wrapping)
+{
+    struct whom room = { .recipient = wrapping->plugin->room };
+    for (size_t file = 0; file < wrapping->key_count && room.recipient.wrap && !wrapping->status; file++)
+        wrapping->status = wrap_one(wrapping, file, &room);
+    wrapping->why = room.why;
+    return wrapping->status == KV_OK;
+}
+
 static bool wrap_all(struct wrapping *wrapping)
 {
     bool good = wrapping->status == KV_OK && !wrapping->identity_count;
@@ -137,7 +147,7 @@ static bool wrap_all(struct wrapping *wrapping)
             whom->status = wrap_one(wrapping, file, whom);
         good = whom->status == KV_OK;
     }
-    return good;
+    return good && leave_room(wrapping);
 }
 
 /* --- phase 2: the plugin speaks --- */

@@ -8,8 +8,11 @@ enum { LINE = KV_AGE_COLUMNS + 1, BYTES = KV_AGE_COLUMNS / 4 * 3, PADS = 4 };
 
 bool kv_age_spare_is(const struct kv_age_stanza *stanza)
 {
-    return stanza->arg_count &&
-           (!strcmp(stanza->args[0], type) || !strcmp(stanza->args[0], KV_AGE_SIDECAR_MARK));
+    static const char grease[] = "-grease";
+    const char *is = stanza->arg_count ? stanza->args[0] : "";
+    size_t len = strlen(is), tail = sizeof grease - 1;
+    return !strcmp(is, type) || !strcmp(is, KV_AGE_SIDECAR_MARK) ||
+           (len >= tail && !strcmp(is + len - tail, grease));
 }
 
 /* Base64 without padding has no line of 4n + 1 letters, and a full line is never the last one. Where the length asks for such a line, a short argument moves it:

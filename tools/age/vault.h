@@ -13,6 +13,7 @@ struct kv_age_vault {
         core; /* NULL: no vault can be asked, and `why` says so; a recipient with a public key in it still wraps */
     struct kv_error why;
     const char *caller; /* "age-plugin-kvp11": stands in the audit record */
+    bool trial;         /* nothing will depend on what is wrapped: the ledger is not told of it */
 };
 /* The configuration and the world behind it; what is wrong with them becomes `why`. kv_core_close(ret->core). */
 void kv_age_vault_open(const char *config_file, const char *caller, struct kv_age_vault *ret);

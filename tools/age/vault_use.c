@@ -29,7 +29,9 @@ enum kv_status kv_age_vault_seal(const struct kv_age_vault *vault, const struct 
     struct kv_keyring *keyring = kv_core_keyring(vault->core, i);
     struct kv_task task = kv_core_task(vault->core, i, vault->caller);
     KV_TRY(mechanism(keyring, version, KV_OP_WRAP, &mech, err));
-    struct kv_key_use use = { .keyring = keyring, .version = version, .mech = &mech, .task = &task };
+    struct kv_key_use use = {
+        .keyring = keyring, .version = version, .mech = &mech, .task = &task, .trial = vault->trial
+    };
     return kv_key_encrypt(&use, KV_OP_WRAP, plain, ret, err);
 }
 
@@ -90,9 +92,12 @@ enum kv_status kv_age_vault_unseal(const struct kv_age_vault *vault, const struc
     struct kv_keyring *keyring = kv_core_keyring(vault->core, i);
     struct kv_task task = kv_core_task(vault->core, i, vault->caller);
     KV_TRY(mechanism(keyring, version, KV_OP_UNWRAP, &mech, err));
-    struct kv_key_use use = {
-        .keyring = keyring, .version = version, .mech = &mech, .task = &task, .exact = true
-    };
+    struct kv_key_use use = { .keyring = keyring,
+                              .version = version,
+                              .mech = &mech,
+                              .task = &task,
+                              .exact = true,
+                              .trial = vault->trial };
     enum kv_status status = kv_key_decrypt(&use, KV_OP_UNWRAP, body, &plain, err);
     if (status == KV_OK && plain.len != KV_AGE_FILE_KEY)
         status = kv_fail(err, KV_BAD_WRAPPED_KEY, "what it unwraps is not the key of an age file");

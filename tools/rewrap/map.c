@@ -229,24 +229,29 @@ static enum kv_status put(struct kv_map *map, struct kv_map_backup *backup,
     return kv_map_backup_put(map, backup, 1, clock->unix_seconds(clock), err);
 }
 
-static enum kv_status put_named(struct kv_map *map, const char *id, const char *store,
+/* *ret_count: so many backups of the map the file is. */
+static enum kv_status put_named(struct kv_map *map, const struct entry *entry,
                                 const struct kv_rewrap_noted *noted, const struct kv_parties *parties,
-                                struct kv_error *err)
+                                size_t *ret_count, struct kv_error *err)
 {
-    const struct kv_map_backup_query query = { .id = id, .store = store, .limit = KV_BACKUP_PAGE };
+    const struct kv_map_backup_query query = { .id = entry->id,
+                                               .store = entry->store,
+                                               .limit = KV_BACKUP_PAGE };
     struct kv_map_backup_list list = { 0 };
     KV_TRY(kv_map_backup_page(map, &query, &list, err));
     enum kv_status status = KV_OK;
     for (size_t i = 0; i < list.count && status == KV_OK; i++)
-        if (!strcmp(list.items[i].store, store))
+        if (!strcmp(list.items[i].store, entry->store)) {
             status = put(map, &list.items[i], noted, parties, err);
+            ++*ret_count;
+        }
     kv_map_backup_list_free(&list);
     return status;
 }
 
 /* Of a run that was cut off nothing may be left but the file's place to find it by. */
 static enum kv_status put_placed(struct kv_map *map, const struct kv_rewrap_noted *noted,
-                                 const struct kv_parties *parties, struct kv_error *err)
+                                 const struct kv_parties *parties, size_t *ret_count, struct kv_error *err)
 {
     char folder[PATH_MAX], *name = NULL;
     struct kv_map_backup_query query = { .store = folder };
@@ -258,8 +263,10 @@ static enum kv_status put_placed(struct kv_map *map, const struct kv_rewrap_note
         struct kv_map_backup_list page = { 0 };
         KV_TRY(kv_map_backup_page(map, &query, &page, err));
         for (size_t i = 0; i < page.count && status == KV_OK; i++)
-            if (!strcmp(page.items[i].object, name))
+            if (!strcmp(page.items[i].object, name)) {
                 status = put(map, &page.items[i], noted, parties, err);
+                ++*ret_count;
+            }
         got = page.count;
         query.after = got ? page.items[got - 1].row : 0;
         kv_map_backup_list_free(&page);
@@ -271,6 +278,7 @@ enum kv_status kv_rewrap_map_note(struct kv_rewrap_map **map, struct kv_parties 
                                   const struct kv_rewrap_noted *noted, struct kv_error *err)
 {
     struct kv_map *handle = NULL;
+    size_t backups = 0;
     KV_TRY(kv_parties_map(parties, &handle, err));
     if (!*map && !(*map = calloc(1, sizeof **map)))
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
@@ -278,6 +286,10 @@ enum kv_status kv_rewrap_map_note(struct kv_rewrap_map **map, struct kv_parties 
     KV_TRY(load_all(*map, noted->before, err));
     const struct entry *found = find(*map, noted);
     if (found)
-        return put_named(handle, found->id, found->store, noted, parties, err);
-    return noted->again ? put_placed(handle, noted, parties, err) : KV_OK;
+        KV_TRY(put_named(handle, found, noted, parties, &backups, err));
+    else if (noted->again)
+        KV_TRY(put_placed(handle, noted, parties, &backups, err));
+    /* A run that is cut off before this leaves a wrap too many: on the safe side. */
+    const struct kv_register_change change = { noted->before, noted->after, backups > 0 };
+    return kv_register_settle(handle, parties, &change, err);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "age/armor.h"
+#include "age/spare.h"
 #include "age/vault_stanza.h"
 #include "base/encode.h"
 #include "cms/envelope.h"
@@ -126,16 +127,6 @@ bool kv_head_is_for(const struct kv_age_stanza *stanza, struct kv_view key)
            kv_view_equal(key, (struct kv_view){ recipient.key, recipient.key_len });
 }
 
-/* Written so that readers do not get used to knowing every type, or as room for later: nobody's. */
-static bool is_nobody(const struct kv_age_stanza *stanza)
-{
-    static const char grease[] = "-grease";
-    const char *type = stanza->args[0];
-    size_t len = strlen(type);
-    return !strcmp(type, "kvp11-spare") || !strcmp(type, "kvp11-sidecar") ||
-           (len >= strlen(grease) && !strcmp(type + len - strlen(grease), grease));
-}
-
 /* A header that lies beside a file it cannot be written into names the one in there. */
 static void take_mark(const struct kv_age_stanza *stanza, struct kv_head *head)
 {
@@ -154,7 +145,7 @@ static enum kv_status take_age(struct kv_view text, struct kv_head *head, struct
     for (size_t i = 0; i < header.count; i++) {
         struct kv_map_recipient recipient;
         take_mark(&header.stanzas[i], head);
-        if (is_nobody(&header.stanzas[i]))
+        if (kv_age_spare_is(&header.stanzas[i]))
             continue;
         KV_TRY(kv_head_recipient(&header.stanzas[i], &recipient, err));
         KV_TRY(add(head, &recipient, KV_VIEW(header.stanzas[i].body), err));
