@@ -37,8 +37,8 @@ static const struct kv_version *made_by(const struct kv_map_rotation *rotation,
     for (size_t i = 0; i < rows->count; i++) { /* newest first */
         const struct kv_version *row = rows->items[i];
 
-        if (row->row > rotation->after && kv_version_is_there(row) && row->created >= rotation->at - LONGEST &&
-            row->created <= rotation->at + LONGEST)
+        if (row->row > rotation->after && kv_version_is_there(row) &&
+            row->created >= rotation->at - LONGEST && row->created <= rotation->at + LONGEST)
             return row;
     }
     return NULL;
