@@ -29,9 +29,21 @@ struct outcome {
     struct kv_error err;
 };
 
+/* Reading a piece takes less time than it takes to fall asleep and be woken: it is waited for awake, for a while. */
+static void lock_input(struct crew *crew)
+{
+    enum { LOOKS = 100 };
+    for (unsigned i = 0; i < LOOKS; i++) {
+        if (!pthread_mutex_trylock(&crew->input))
+            return;
+        sched_yield();
+    }
+    pthread_mutex_lock(&crew->input);
+}
+
 static bool take(struct crew *crew, struct kv_cms_piece *piece, struct outcome *ret)
 {
-    pthread_mutex_lock(&crew->input);
+    lock_input(crew);
     bool more = !crew->ended && !atomic_load(&crew->stop);
     if (more) {
         *ret = (struct outcome){ .status = KV_OK };
