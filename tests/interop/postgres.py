@@ -98,10 +98,10 @@ def point_in_time(world):
         begun = time.monotonic()
         db.must(db.backup)
         db.sql("create table t (n int, filler text)")
-        for half in (SEGMENTS // 2, SEGMENTS - SEGMENTS // 2):
-            db.must("psql -X -q -d postgres >/dev/null", input=half * SEGMENT, timeout=LONG)
-            if half == SEGMENTS // 2:
-                world.must(db.sh("kvp11 rotate cmk", config=world.operator))
+        load = "psql -X -q -d postgres >/dev/null"
+        db.must(load, input=SEGMENTS // 2 * SEGMENT, timeout=LONG)
+        world.must(db.sh("kvp11 rotate cmk", config=world.operator))
+        db.must(load, input=(SEGMENTS - SEGMENTS // 2) * SEGMENT, timeout=LONG)
         db.sql("select pg_create_restore_point('here')")
         rows = db.sql("select count(*) from t")
         db.sql("delete from t; select pg_switch_wal()")
