@@ -1,4 +1,4 @@
-"""kill -9 at every change that rewrap, rotate and sync make on a disk or in a vault, and at random ones, 200 times each: every file opens, the map is whole, and nothing is made twice."""
+"""kill -9 at every change that rewrap, rotate and sync make on a disk or in a vault, and at random ones, at least 200 times each: every file opens, the map is whole, and nothing is made twice."""
 import concurrent.futures
 import json
 import pathlib
@@ -39,6 +39,11 @@ def quiet(tool, worker, **more):
     """A host of its own: its configuration."""
     more = {"map": tool.vault.dir / f"map-{worker}.db", "log": None, "audit": None, **more}
     return tool.vault.configure(f"quiet-{worker}.conf", **more)
+
+
+def enough(walked):
+    """Kills of a worker, some of them at random points whatever number of points there is."""
+    return max(KILLS // WORKERS, walked + 20)
 
 
 # ---- rotate ----
@@ -84,7 +89,7 @@ def rotate(tool):
         config = quiet(tool, worker, identity="operator")
         walked = killed = each_once(worker, kill)
         config, chance = quiet(tool, worker, identity="operator", adopt="manual"), random.Random(worker)
-        while killed < KILLS // WORKERS:
+        while killed < enough(walked):
             name, old = fresh()
             for _ in range(3):  # several in a row: what one leaves, the next one finds
                 tool.prints("map", "verify", config=config)
@@ -131,7 +136,7 @@ def sync(tool):
             return killed
 
         walked = killed = each_once(worker, kill)
-        while killed < KILLS // WORKERS:
+        while killed < enough(walked):
             killed += kill(chance.randint(1, walked * WORKERS))
         tool.prints("map", "verify", config=config)
         return walked
@@ -185,7 +190,7 @@ def rewrap(tool):
             return kill(at)
 
         walked = killed = each_once(worker, kill_fresh)
-        while killed < KILLS // WORKERS:
+        while killed < enough(walked):
             reset()
             for _ in range(5):  # several in a row: what one leaves, the next one finds
                 killed += kill(chance.randint(1, walked * WORKERS))
