@@ -241,6 +241,39 @@ def reads_envelopes(tool):
     assert opened_by(backups(tool, config=fresh)["ours"]) == opened_by(found["ours"]), "a key that was learnt meanwhile is told, though the header is as it was"
 
 
+def reads_envelopes_in_text(tool):
+    """an envelope as PEM or S/MIME is the same backup with the same header; other text in PEM or with a mail's header is none"""
+    version = tool.vault.create("cmk", kty="RSA", key_size=2048)
+    tool.prints("keys")
+    store = tool.vault.dir / "store"
+    store.mkdir()
+    (tool.vault.dir / "plain").write_bytes(contents(300_000))
+    gives(tool, "cms", "seal", "-r", "cmk", "--break-glass", "none", "--out", "store/ours", input=b"small")
+    stranger(tool, "other")
+    cms(tool, "store/large", "other.pem")
+    counted(findings(tool, 1, "scan", "store"), files=2, backups=2, new=2, unmapped=1)
+    before = backups(tool)
+    for form in ("PEM", "SMIME"):
+        for name in ("ours", "large"):
+            file = store / name
+            done = tool.vault.run(["openssl", "cms", "-cmsout", "-inform", "DER", "-in", file, "-outform", form, "-out", f"{name}.{form}"])
+            assert done.returncode == 0, done
+        for name in ("ours", "large"):
+            os.replace(tool.vault.dir / f"{name}.{form}", tool.vault.dir / f"{form}-{name}")
+    (store / "other.pem").write_bytes((tool.vault.dir / "other.pem").read_bytes())
+    (store / "mail").write_text("Subject: no envelope\n\nbut a letter\n")
+    for form in ("PEM", "SMIME"):
+        for name in ("ours", "large"):
+            os.replace(tool.vault.dir / f"{form}-{name}", store / name)
+        assert not (store / "ours").read_bytes().startswith(b"0")
+        counted(findings(tool, 1, "scan", "store"), files=4, backups=2, changed=2, unmapped=1, others=2)
+        after = backups(tool)
+        assert [after[name]["header_sha256"] for name in after] == [before[name]["header_sha256"] for name in before], after
+    row, = json.loads(tool.prints("--json", "explain", "store/ours"))
+    assert (row["form"], row["version"]) == ("CMS envelope", version), row
+    tool.refuses(64, ["other.pem", "BEGIN CERTIFICATE"], "explain", "store/other.pem")
+
+
 def minds_sidecars(tool):
     """a header that lies beside its file says who opens it, is no backup itself, and is passed over when it is another file's"""
     old = tool.vault.create("cmk", kty="RSA", key_size=2048)
@@ -322,4 +355,4 @@ def is_resumed(tool):
 
 
 SCENARIOS = (registers_what_is_there, dry_runs_and_dates, sees_a_rewrap, agrees_with_seal, tells_how_to_register, names_what_is_broken, follows_what_vanished,
-             tells_unknown_versions, reads_envelopes, minds_sidecars, takes_lists, comes_back_after_loss, is_resumed)
+             tells_unknown_versions, reads_envelopes, reads_envelopes_in_text, minds_sidecars, takes_lists, comes_back_after_loss, is_resumed)

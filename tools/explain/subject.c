@@ -173,12 +173,14 @@ static void take_recipient(const struct kv_cms_recipient *recipient, struct kv_s
         snprintf(part->text, sizeof(part->text), "a certificate of '%s'", name);
 }
 
-static enum kv_status read_cms(struct kv_view start, struct kv_subject *subject, struct kv_error *err)
+static enum kv_status read_cms(const char *path, struct kv_view start, struct kv_subject *subject,
+                               struct kv_error *err)
 {
-    struct kv_cms_input input;
+    KV_AUTO_CMS_INPUT struct kv_cms_input input = { .fd = -1, .copy = -1 };
     struct kv_ber ber;
     KV_AUTO_CMS_ENVELOPE struct kv_cms_envelope envelope = { 0 };
     kv_cms_input_memory(start, &input);
+    input.name = path;
     kv_ber_open(&input, &ber);
     KV_TRY(kv_cms_envelope_head(&ber, &envelope, err));
     subject->form = "CMS envelope";
@@ -197,19 +199,17 @@ static enum kv_status read_file(const char *path, struct kv_subject *subject, st
     KV_TRY(read_start(path, &subject->blob, &whole, err));
     struct kv_view start = KV_VIEW(subject->blob.bytes);
     bool armored = kv_age_armor_look(start) == KV_AGE_ARMOR_YES;
-    if (begins(start, "-----BEGIN ") && !armored)
-        return kv_fail(err, KV_UNSUPPORTED,
-                       "'%s' is text around another file: decode it first (CMS: openssl cms -cmsout "
-                       "-inform PEM -outform DER)",
-                       path);
     if (armored || begins(start, "age-encryption.org/")) {
         enum kv_status status =
             armored ? read_armored(start, whole, subject, err) : read_age(start, subject, err);
         return status == KV_OK ? KV_OK : kv_fail_in(err, status, "'%s'", path);
     }
     struct kv_error why = { 0 };
-    if (start.data[0] == 0x30 && read_cms(start, subject, &why) == KV_OK)
+    bool text = kv_cms_text_is(start);
+    if ((text || start.data[0] == KV_BER_SEQUENCE) && read_cms(path, start, subject, &why) == KV_OK)
         return KV_OK;
+    if (text && begins(start, "-----BEGIN "))
+        return kv_fail(err, KV_UNSUPPORTED, "%s", why.text);
     if (!whole)
         return too_long(path, err);
     subject->form = "wrapped blob";

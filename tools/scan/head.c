@@ -8,6 +8,7 @@
 #include "age/vault_stanza.h"
 #include "base/encode.h"
 #include "cms/envelope.h"
+#include "cms/text.h"
 #include "mech/local.h"
 #include "register.h"
 
@@ -270,9 +271,10 @@ static bool is_cms(struct kv_view text)
     return false;
 }
 
-static enum kv_head_kind kind_of(struct kv_view text)
+/* By what was read, and what that holds when its armor is taken off. */
+static enum kv_head_kind kind_of(struct kv_view raw, struct kv_view text)
 {
-    if (starts(text, "age-encryption.org/") || kv_age_armor_look(text) == KV_AGE_ARMOR_YES)
+    if (starts(raw, "age-encryption.org/") || kv_age_armor_look(raw) == KV_AGE_ARMOR_YES)
         return KV_HEAD_AGE;
     return is_cms(text) ? KV_HEAD_CMS : KV_HEAD_NONE;
 }
@@ -316,14 +318,28 @@ static enum kv_status take(struct kv_head_reader *reader, enum kv_head_kind kind
     return KV_OK;
 }
 
+/* What PEM or S/MIME holds up to its end, or to where it is no such text. */
+static enum kv_status decode_text(struct kv_view raw, struct kv_bytes *ret, struct kv_error *err)
+{
+    KV_AUTO_CMS_TEXT struct kv_cms_text *text = NULL;
+    size_t got = 1;
+    KV_TRY(kv_bytes_alloc(raw.len + KV_CMS_TEXT_PIECE, ret));
+    ret->len = 0;
+    KV_TRY(kv_cms_text_new("the envelope", -1, raw, &text, err));
+    while (got && kv_cms_text_read(text, ret->data + ret->len, KV_CMS_TEXT_PIECE, &got, NULL) == KV_OK)
+        ret->len += got;
+    return KV_OK;
+}
+
 /* What was read so far, or what its armor holds. `whole`: there is no more. */
 static enum kv_status text_of(const struct kv_head_reader *reader, size_t len, bool whole,
                               struct kv_bytes *ret_bare, struct kv_view *ret, struct kv_error *err)
 {
     *ret = (struct kv_view){ reader->room, len };
-    if (kv_age_armor_look(*ret) != KV_AGE_ARMOR_YES)
+    bool armored = kv_age_armor_look(*ret) == KV_AGE_ARMOR_YES;
+    if (!armored && !kv_cms_text_is(*ret))
         return KV_OK;
-    KV_TRY(kv_age_armor_front(*ret, whole, ret_bare, err));
+    KV_TRY(armored ? kv_age_armor_front(*ret, whole, ret_bare, err) : decode_text(*ret, ret_bare, err));
     *ret = KV_VIEW(*ret_bare);
     return KV_OK;
 }
@@ -340,10 +356,10 @@ enum kv_status kv_head_read(struct kv_head_reader *reader, int fd, struct kv_hea
         KV_AUTO_BYTES struct kv_bytes bare = { 0 };
         struct kv_view text = { 0 };
         KV_TRY(fill(reader, fd, parts[i], &len, err));
-        enum kv_head_kind kind = kind_of((struct kv_view){ reader->room, len });
-        if (kind == KV_HEAD_NONE)
-            return KV_OK;
         status = text_of(reader, len, len < parts[i], &bare, &text, &why);
+        enum kv_head_kind kind = kind_of((struct kv_view){ reader->room, len }, text);
+        if (kind == KV_HEAD_NONE && status != KV_NO_MEMORY)
+            return KV_OK;
         if (status == KV_OK)
             status = is_whole(kind, text, &whole, &why);
         if (status == KV_OK && (whole || len < parts[i]))
