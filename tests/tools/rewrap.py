@@ -66,8 +66,8 @@ def opens(tool, path, plain, *identity, **options):
     assert got == plain, f"{path}: {len(got)} bytes"
 
 
-def no_leftovers(tool):
-    left = [p for p in tool.vault.dir.rglob("*") if p.name.endswith((BESIDE, ".part"))]
+def no_leftovers(tool, below="."):
+    left = [p for p in (tool.vault.dir / below).rglob("*") if p.name.endswith((BESIDE, ".part"))]
     assert not left, left
 
 
@@ -207,7 +207,7 @@ def ends_well(tool, old, identity, made, store="store", **options):
     """After whatever happened: the run repeated mends everything, stock age opens it, and the old version is not needed."""
     row, told = summary(tool, store, **options)
     assert row["failed"] == 0 and sum(counts(row)[i] for i in (0, 2)) == len(made), (row, told)
-    no_leftovers(tool)
+    no_leftovers(tool, store)
     for path, plain in made.items():
         assert age(tool, "-d", "-i", identity, path) == plain, path
     disable(tool, old)
