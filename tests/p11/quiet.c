@@ -68,7 +68,9 @@ bool is_slow(void)
 
 void await_fault_taken(void)
 {
+    int64_t end = now_ms() + 300000;
     for (bool taken = false; !taken;) {
+        assert_true(now_ms() < end); /* else what should meet it has failed before */
         struct kv_json *faults = control("GET", "/faults", NULL);
         taken = kv_json_count(faults) == 0;
         kv_json_free(faults);
