@@ -4,6 +4,7 @@ import re
 import subprocess
 import time
 
+from recipes import literal
 from tokens import PROGRAMS
 
 NOBODY = "65534"
@@ -69,6 +70,32 @@ def server(token):
         process.wait()
 
 
+def as_root_knows_it(token, script, modules, **options):
+    """Runs shell lines in a mount namespace where p11-kit's own folder of modules is this one: root is given no other."""
+    unshare = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    return token.run([*unshare, "sh", "-ec", f"mount --bind '{modules}' /usr/share/p11-kit/modules\n{script}"], **options)
+
+
+def luks(token):
+    """kvp11-recipes(7), LUKS by systemd-cryptenroll: the lines enrol a header for a certificate's key and open it by the token, without a PIN where that has none; not without rsa1_5"""
+    modules, pin = token.dir / "modules", token.pin or ""
+    modules.mkdir()
+    settings = f"x-init-reserved: config={token.vault.configure('luks.conf', ['rsa1_5 = yes'])}\n" if token.name == "kvp11" else ""
+    (modules / "scenario.module").write_text(f"module: {token.module}\n{settings}")
+    token.file("passphrase", b"until the token is enrolled")
+    page = literal("LUKS by systemd-cryptenroll").replace("/dev/sdb1", "l.img").replace("token=prod;object=backup-kek", f"token={token.label};object=web")
+    enrol, unlock = (line.replace("systemd-cryptenroll", f"PIN={pin} systemd-cryptenroll --unlock-key-file=passphrase", 1)
+                     .replace("cryptsetup open", f"printf '%s' '{pin}' | cryptsetup open --test-passphrase -v") for line in page.splitlines())
+    form = "truncate -s 32M l.img\ncryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 l.img passphrase"
+    token.must(as_root_knows_it(token, f"{form}\n{enrol}", modules))
+    out = token.must(as_root_knows_it(token, unlock, modules)).decode()
+    assert "Key slot 1 unlocked" in out, out
+    if token.pin is None:
+        (modules / "scenario.module").write_text(f"module: {token.module}\n{reserved(token)}")
+        assert as_root_knows_it(token, unlock, modules).returncode, "it opened without rsa1_5"
+    token.file("l.img").unlink()
+
+
 def wait_for(path, process):
     until = time.monotonic() + 20
     while not path.exists():
@@ -76,4 +103,4 @@ def wait_for(path, process):
         time.sleep(0.02)
 
 
-SCENARIOS = (server, list_modules, proxy)
+SCENARIOS = (luks, server, list_modules, proxy)

@@ -12,6 +12,7 @@ PROGRAMS = {
     "keytool": "keytool", "certutil": "certutil", "modutil": "modutil", "cmsutil": "cmsutil", "gpgsm": "gpgsm",
     "gnupg-pkcs11-scd": "gnupg-pkcs11-scd", "softhsm2-util": "softhsm2-util", "setpriv": "setpriv",
     "age": "age", "restic": "restic", "borg": "borg", "rclone": "rclone", "duplicity": "duplicity", "gpg": "gpg", "cryptsetup": "/usr/sbin/cryptsetup",
+    "systemd-cryptenroll": "systemd-cryptenroll",
     "pgbackrest": "pgbackrest", "PostgreSQL": "/usr/share/postgresql-common/pg_wrapper",
     "OpenSSL's pkcs11 engine": f"{MULTIARCH}/engines-3/pkcs11.so", "the SoftHSM module": f"{MULTIARCH}/softhsm/libsofthsm2.so",
     "OpenSSL's pkcs11 provider": f"{MULTIARCH}/ossl-modules/pkcs11.so", "jemalloc": f"{MULTIARCH}/libjemalloc.so.2",
