@@ -81,6 +81,7 @@ static enum kv_status look_at_vault(struct kv_sync *sync, struct kv_error *err)
     if (sync->config->adopt == KV_ADOPT_MANUAL)
         KV_TRY(kv_sync_each(sync, kv_sync_waiting, err));
     KV_TRY(kv_sync_each(sync, kv_sync_state, err));
+    KV_TRY(kv_sync_each(sync, kv_sync_expiry, err));
     KV_TRY(kv_sync_keys(sync, err));
     return kv_sync_measure_vault(sync, err);
 }
