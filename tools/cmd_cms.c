@@ -4,6 +4,7 @@
 #include "cms/recipient.h"
 #include "cms/seal_for.h"
 #include "common.h"
+#include "mend.h"
 #include "report.h"
 
 #include <signal.h>
@@ -46,23 +47,29 @@ static enum kv_status tell(struct kv_tool *tool, const char *from, const struct 
     return kv_report_one(tool, KV_REPORT_BYTES, &row, output, err);
 }
 
+static enum kv_status open_envelope(struct kv_tool *tool, struct kv_cms_input *input,
+                                    struct kv_output *output, struct kv_error *err)
+{
+    KV_AUTO_CERTIFICATE struct kv_certificate *certificate = NULL;
+    KV_CLEANUP(kv_cms_opening_free) struct kv_cms_opening opening = { 0 };
+    KV_AUTO_BYTES struct kv_bytes key = { 0 };
+    KV_TRY(kv_cms_open_head(input, kv_common_option(tool, "--allow-unauthenticated"), &opening, err));
+    KV_TRY(take_certificate(tool, &opening.envelope, &certificate, err));
+    KV_TRY(kv_common_open_map(tool, err));
+    KV_TRY(kv_cms_recipient_key(tool, &opening.envelope, &key, err));
+    return kv_cms_open_content(&opening, KV_VIEW(key), output, err);
+}
+
 enum kv_status kv_cmd_cms_open(struct kv_tool *tool, struct kv_error *err)
 {
     const char *name = NULL;
     KV_AUTO_CMS_INPUT struct kv_cms_input input = { .fd = -1, .copy = -1 };
-    KV_AUTO_CERTIFICATE struct kv_certificate *certificate = NULL;
-    KV_CLEANUP(kv_cms_opening_free) struct kv_cms_opening opening = { 0 };
     KV_AUTO_OUTPUT struct kv_output *output = NULL;
-    KV_AUTO_BYTES struct kv_bytes key = { 0 };
     signal(SIGPIPE, SIG_IGN); /* who reads the standard output may go away: that is told */
     KV_TRY(input_name(tool, &name, err));
     KV_TRY(kv_cms_input_open(name, &input, err));
-    KV_TRY(kv_cms_open_head(&input, kv_common_option(tool, "--allow-unauthenticated"), &opening, err));
-    KV_TRY(take_certificate(tool, &opening.envelope, &certificate, err));
     KV_TRY(kv_output_open(kv_common_option(tool, "--out"), &output, err));
-    KV_TRY(kv_common_open_map(tool, err));
-    KV_TRY(kv_cms_recipient_key(tool, &opening.envelope, &key, err));
-    KV_TRY(kv_cms_open_content(&opening, KV_VIEW(key), output, err));
+    KV_TRY(kv_mend_file(open_envelope(tool, &input, output, err), input.name, err));
     KV_TRY(kv_output_commit(output, err));
     return tell(tool, name, output, err);
 }

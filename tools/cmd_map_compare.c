@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include "kvmap/kvmap.h"
+#include "mend.h"
 
 static const struct kv_column columns[] = {
     { "COPY", "copy" },
@@ -162,7 +163,9 @@ static enum kv_status compare_journal(struct compare *compare, const struct kv_k
 static enum kv_status compare_file(struct kv_tool *tool, struct compare *compare, struct kv_error *err)
 {
     struct kv_kvmap_header header;
-    KV_TRY(kv_kvmap_load(compare->path, kv_core_config(tool->core), &compare->copy, &header, err));
+    KV_TRY(
+        kv_mend_file(kv_kvmap_load(compare->path, kv_core_config(tool->core), &compare->copy, &header, err),
+                     compare->path, err));
     const struct side sides[] = {
         { compare->copy, compare->map, "is not in the map: run `kvp11 map import`" },
         { compare->map, compare->copy, "is not in the copy: run `kvp11 map export`" },

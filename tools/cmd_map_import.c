@@ -2,6 +2,7 @@
 #include "common.h"
 
 #include "kvmap/kvmap.h"
+#include "mend.h"
 
 static const struct kv_column columns[] = {
     { "COPY", "copy" },       { "VERSIONS", "versions" },         { "PLACES", "locations" },
@@ -15,7 +16,7 @@ static enum kv_status take_in(struct kv_tool *tool, const char *path, struct kv_
     struct kv_kvmap_header header;
     struct kv_map_imported came;
     struct kv_map *copy = NULL;
-    KV_TRY(kv_kvmap_load(path, kv_core_config(tool->core), &copy, &header, err));
+    KV_TRY(kv_mend_file(kv_kvmap_load(path, kv_core_config(tool->core), &copy, &header, err), path, err));
     enum kv_status status =
         kv_map_merge(kv_core_map(tool->core), copy, clock->unix_seconds(clock), &came, err);
     kv_map_free(copy);

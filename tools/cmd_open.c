@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "age/opening.h"
+#include "mend.h"
 #include "output.h"
 #include "parties.h"
 #include "progress.h"
@@ -112,7 +113,7 @@ enum kv_status kv_cmd_open(struct kv_tool *tool, struct kv_error *err)
         .out_name = kv_output_name(output),
     };
     struct passing passing = { .terminal = kv_output_is_terminal(output) };
-    KV_TRY(open_all(parties, path, &stream, &passing, err));
+    KV_TRY(kv_mend_file(open_all(parties, path, &stream, &passing, err), stream.in_name, err));
     KV_TRY(kv_output_commit(output, err));
     const struct kv_report_row row = { path, kv_common_option(tool, "--out"), passing.progress.done, NULL };
     return kv_report_one(tool, KV_REPORT_BYTES, &row, output, err);

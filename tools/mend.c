@@ -1,5 +1,6 @@
 #include "mend.h"
 
+#include <stdio.h>
 #include <string.h>
 
 char *kv_mend_protection(const struct kv_vault_config *config)
@@ -7,6 +8,32 @@ char *kv_mend_protection(const struct kv_vault_config *config)
     return kv_text_format("az keyvault %s %.*s --enable-purge-protection true",
                           config->managed_hsm ? "update-hsm --hsm-name" : "update --name",
                           (int)strcspn(config->host, "."), config->host);
+}
+
+/* The bytes are not those that were written. */
+static bool is_damage(enum kv_status status)
+{
+    return status == KV_BAD_DATA || status == KV_BAD_CIPHERTEXT || status == KV_BAD_WRAPPED_KEY ||
+           status == KV_CIPHERTEXT_LENGTH;
+}
+
+/* The cause is not in the file, or is told with a name of its own. */
+static bool is_elsewhere(enum kv_status status)
+{
+    return status == KV_INPUT || status == KV_IO || status == KV_ARGUMENTS || status == KV_CONFIG ||
+           status == KV_NO_MEMORY || status == KV_CANCELLED;
+}
+
+enum kv_status kv_mend_file(enum kv_status status, const char *name, struct kv_error *err)
+{
+    if (status == KV_OK || !err || is_elsewhere(status))
+        return status;
+    size_t len = strlen(name);
+    bool named = err->text[0] == '\'' && !strncmp(err->text + 1, name, len) && err->text[len + 1] == '\'';
+    size_t end = strlen(err->text);
+    if (is_damage(status) && !strstr(err->text, "another copy"))
+        snprintf(err->text + end, sizeof err->text - end, "; restore it from another copy");
+    return named ? status : kv_fail_in(err, status, "'%s'", name);
 }
 
 char *kv_mend_certificate(const struct kv_vault_config *config, const char *name)

@@ -7,6 +7,8 @@
 enum { KV_EXPIRY_DAYS = 30 }; /* how long before an end it is told */
 
 char *kv_mend_protection(const struct kv_vault_config *config);
+/* Why a file does not open, with its name in front where the cause has none, and where it is damaged what alone helps behind it. Returns `status`. */
+KV_MUST_USE enum kv_status kv_mend_file(enum kv_status status, const char *name, struct kv_error *err);
 /* The next version of a certificate that the vault keeps. */
 char *kv_mend_certificate(const struct kv_vault_config *config, const char *name);
 /* For a kind of credential that a secret or a certificate of an application's stands behind. */

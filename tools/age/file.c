@@ -18,12 +18,6 @@ static enum kv_status read_piece(const struct kv_age_stream *stream, struct kv_b
                : kv_fail(err, KV_NO_MEMORY, "out of memory");
 }
 
-/* Errors of reading have the name already. */
-static enum kv_status named(const struct kv_age_stream *stream, enum kv_status status, struct kv_error *err)
-{
-    return status == KV_OK ? KV_OK : kv_fail_in(err, status, "%s", stream->in_name);
-}
-
 /* Reads as much as it takes to tell whether there is an armor; then what was read is in the armor, and else in *text. */
 static enum kv_status look_for_armor(const struct kv_age_stream *stream, struct kv_buffer *text,
                                      struct kv_error *err)
@@ -37,7 +31,7 @@ static enum kv_status look_for_armor(const struct kv_age_stream *stream, struct 
     if (!armor || looks != KV_AGE_ARMOR_YES)
         return KV_OK;
     armor->on = true;
-    KV_TRY(named(stream, kv_age_armor_take(armor, KV_VIEW(text->bytes), false, err), err));
+    KV_TRY(kv_age_armor_take(armor, KV_VIEW(text->bytes), false, err));
     kv_buffer_free(text);
     return KV_OK;
 }
@@ -47,12 +41,12 @@ static enum kv_status read_header(struct kv_age_stream *stream, struct kv_buffer
 {
     size_t more = 1;
     KV_TRY(look_for_armor(stream, text, err));
-    KV_TRY(named(stream, kv_age_header_length(KV_VIEW(text->bytes), ret_len, err), err));
+    KV_TRY(kv_age_header_length(KV_VIEW(text->bytes), ret_len, err));
     while (!*ret_len && more) {
         KV_TRY(read_piece(stream, text, &more, err));
-        KV_TRY(named(stream, kv_age_header_length(KV_VIEW(text->bytes), ret_len, err), err));
+        KV_TRY(kv_age_header_length(KV_VIEW(text->bytes), ret_len, err));
     }
-    return named(stream, kv_age_header_parse(KV_VIEW(text->bytes), ret, err), err);
+    return kv_age_header_parse(KV_VIEW(text->bytes), ret, err);
 }
 
 enum kv_status kv_age_file_header(struct kv_age_stream *stream, struct kv_age_header *ret,

@@ -53,7 +53,11 @@ static enum kv_status fail_foreign(struct kv_view start, struct kv_error *err)
             "the file is an age file in ASCII armor: take the armor off first (age -d does it by itself)");
     if (starts(start, family))
         return kv_fail(err, KV_BAD_DATA, "the file is of another version of the age format than 'v1'");
-    return kv_fail(err, KV_BAD_DATA, "this is not an age file: it does not begin with '%s'", version_line);
+    return kv_fail(
+        err, KV_BAD_DATA,
+        "this is not an age file, or not from its beginning, which is '%s': if it was one, restore it "
+        "from another copy",
+        version_line);
 }
 
 enum kv_status kv_age_header_length(struct kv_view start, size_t *ret_len, struct kv_error *err)
@@ -206,8 +210,11 @@ enum kv_status kv_age_header_open(const struct kv_age_header *header,
             first.status = status;
     }
     if (!first.status)
-        return kv_fail(err, KV_NOT_FOUND, "no identity that was given is one of the file's %zu recipients",
-                       recipients_of(header));
+        return kv_fail(
+            err, KV_NOT_FOUND,
+            "no identity that was given is one of the file's %zu recipients: give the file of one that is "
+            "with -i",
+            recipients_of(header));
     if (err)
         *err = first;
     return first.status;

@@ -61,8 +61,7 @@ static enum kv_status open_side(const struct asked *asked, unsigned char *file_k
     if (side->stays)
         return KV_OK;
     if (asked->opening->armor.on)
-        return kv_fail(err, KV_BAD_DATA, "%s: the header beside it is of a file without armor",
-                       stream->in_name);
+        return kv_fail(err, KV_BAD_DATA, "the header beside it is of a file without armor");
     if (lseek(stream->in, (off_t)side->header.text.len, SEEK_SET) < 0)
         return kv_fail(err, KV_INPUT, "%s: its payload cannot be reached: %m", stream->in_name);
     stream->ahead = (struct kv_view){ 0 };

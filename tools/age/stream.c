@@ -27,9 +27,7 @@ static enum kv_status read_text(const struct kv_age_stream *stream, struct kv_er
     KV_TRY(read_plain(stream, &to, 1, &got, err));
     if (got < 0)
         return KV_OK;
-    enum kv_status status =
-        kv_age_armor_take(stream->armor_in, (struct kv_view){ room.data, (size_t)got }, !got, err);
-    return status == KV_OK ? KV_OK : kv_fail_in(err, status, "%s", stream->in_name);
+    return kv_age_armor_take(stream->armor_in, (struct kv_view){ room.data, (size_t)got }, !got, err);
 }
 
 static bool is_armored(const struct kv_age_stream *stream)
@@ -96,7 +94,7 @@ enum kv_status kv_age_stream_take(struct kv_age_stream *stream, unsigned char *r
         ssize_t got = 0;
         KV_TRY(kv_age_stream_wait(stream, &to, 1, &got, err));
         if (!got)
-            return kv_fail(err, KV_BAD_DATA, "%s: ends behind its header: it was cut off", stream->in_name);
+            return kv_fail(err, KV_BAD_DATA, "the file ends behind its header: it was cut off");
         done += (size_t)got;
     }
     return KV_OK;

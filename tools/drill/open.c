@@ -7,6 +7,7 @@
 #include "cms/open.h"
 #include "cms/recipient.h"
 #include "scan/head.h"
+#include "mend.h"
 #include "output.h"
 
 /* --- age --- */
@@ -84,7 +85,7 @@ static enum kv_status open_age(struct kv_drill *drill, int in, const char *path,
     if (status == KV_OK)
         status = open_payload(drill, &stream, file_key, ret_how, err);
     kv_wipe(file_key, sizeof(file_key));
-    return status;
+    return kv_mend_file(status, path, err);
 }
 
 /* --- CMS --- */

@@ -234,7 +234,8 @@ static enum kv_status read_header(struct kv_json *object, struct kv_kvmap_record
 
     KV_TRY(take_int(object, "format", INT64_MAX, &format, err));
     if (format != 1)
-        return kv_fail(err, KV_BAD_DATA, "format %lld is of a newer release: use that one",
+        return kv_fail(err, KV_BAD_DATA,
+                       "format %lld is of a newer release: use that one, or another copy of the file",
                        (long long)format);
     KV_TRY(take_text(object, "help", help, sizeof help, err));
     return take_fields(object, &kv_kvmap_header, &ret->header, err);

@@ -7,6 +7,7 @@
 #include "age/envelope.h"
 #include "age/sidecar.h"
 #include "base/locked.h"
+#include "mend.h"
 
 /* Fills as much of `ret` as there is; *ret_len may be as large as that. */
 static bool read_all(int fd, struct kv_bytes *into, size_t *ret_len)
@@ -115,8 +116,7 @@ enum kv_status kv_secret_open(struct kv_parties *parties, const char *path, int 
         armored ? kv_age_armor_front(KV_VIEW(file), true, &bare, err) : (enum kv_status)KV_OK;
     if (status == KV_OK)
         status = open_file(parties, path, armored ? KV_VIEW(bare) : KV_VIEW(file), ret, err);
-    if (status != KV_OK)
-        return kv_fail_in(err, status, "'%s'", path);
+    KV_TRY(kv_mend_file(status, path, err));
     if (cache)
         kv_secret_cache(KV_VIEW(file), KV_VIEW(*ret), cache);
     return KV_OK;
