@@ -4,7 +4,6 @@
 #include <string.h>
 #include "age/vault_stanza.h"
 #include "base/clock.h"
-#include "keys/coverage.h"
 #include "mech/local.h"
 #include "when.h"
 
@@ -135,13 +134,34 @@ static enum kv_status add_digests(struct digests *digests, const struct kv_age_h
     return KV_OK;
 }
 
+static void flush_ledger(const struct kv_parties *parties)
+{
+    for (size_t i = 0; i < kv_core_vault_count(parties->vault.core); i++)
+        kv_keyring_flush(kv_core_keyring(parties->vault.core, i));
+}
+
+enum kv_status kv_register_rewrap(struct kv_map *map, const struct kv_parties *parties,
+                                  const struct kv_register_change *change,
+                                  const struct kv_map_rewrap_begun *backup, struct kv_error *err)
+{
+    KV_AUTO_BYTES struct kv_bytes header = { 0 };
+    struct digests digests = { .count = 0 };
+    flush_ledger(parties);
+    KV_TRY(add_digests(&digests, change->before, change->after, err));
+    KV_TRY(kv_digest_once("SHA2-256", KV_VIEW(change->after->text), &header));
+    struct kv_map_rewrap rewrap = {
+        .digests = digests.all, .count = digests.count, .id = backup->id, .store = backup->store
+    };
+    memcpy(rewrap.header_sha256, header.data, sizeof rewrap.header_sha256);
+    return kv_map_rewrap_begin(map, &rewrap, err);
+}
+
 enum kv_status kv_register_settle(struct kv_map *map, const struct kv_parties *parties,
                                   const struct kv_register_change *change, struct kv_error *err)
 {
     const struct kv_clock *clock = kv_core_clock(parties->vault.core);
     struct digests digests = { .count = 0 };
-    for (size_t i = 0; i < kv_core_vault_count(parties->vault.core); i++)
-        kv_keyring_flush(kv_core_keyring(parties->vault.core, i));
+    flush_ledger(parties);
     if (change->before)
         KV_TRY(add_digests(&digests, change->before, change->after, err));
     if (change->backup)

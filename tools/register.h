@@ -2,7 +2,7 @@
 #ifndef KV_TOOLS_REGISTER_H
 #define KV_TOOLS_REGISTER_H
 
-#include "keys/backup_map.h"
+#include "keys/coverage.h"
 #include "parties.h"
 
 struct kv_register {
@@ -28,6 +28,10 @@ struct kv_register_change {
     const struct kv_age_header *before, *after;
     bool backup;
 };
+/* Before a header is written into a file: `backup` is the one that the map knows the file as; "": none. What was wrapped is in the ledger then. */
+KV_MUST_USE enum kv_status kv_register_rewrap(struct kv_map *map, const struct kv_parties *parties,
+                                              const struct kv_register_change *change,
+                                              const struct kv_map_rewrap_begun *backup, struct kv_error *err);
 KV_MUST_USE enum kv_status kv_register_settle(struct kv_map *map, const struct kv_parties *parties,
                                               const struct kv_register_change *change, struct kv_error *err);
 

@@ -71,4 +71,23 @@ KV_MUST_USE enum kv_status kv_map_wraps_settle(struct kv_map *map, const unsigne
 KV_MUST_USE enum kv_status kv_map_wraps_left(struct kv_map *map, const struct kv_version *version,
                                              int64_t *ret, struct kv_error *err);
 
+/* A header that is about to be written into a file, told before that is done. Whatever cuts the writer off: who sees that header in its file later, by its SHA-256, ends what was begun. */
+struct kv_map_rewrap {
+    unsigned char header_sha256[32];
+    const unsigned char (*digests)[32]; /* of wraps that no longer count then */
+    size_t count;
+    const char *id, *store; /* of the backup that the file is; "": of none */
+};
+KV_MUST_USE enum kv_status kv_map_rewrap_begin(struct kv_map *map, const struct kv_map_rewrap *rewrap,
+                                               struct kv_error *err);
+struct kv_map_rewrap_begun {
+    bool found;
+    char id[KV_BACKUP_ID_SIZE], store[KV_BACKUP_STORE_SIZE];
+};
+KV_MUST_USE enum kv_status kv_map_rewrap_find(struct kv_map *map, const unsigned char header_sha256[32],
+                                              struct kv_map_rewrap_begun *ret, struct kv_error *err);
+/* It stands in its file, and the backup has been put. */
+KV_MUST_USE enum kv_status kv_map_rewrap_end(struct kv_map *map, const unsigned char header_sha256[32],
+                                             int64_t at, struct kv_error *err);
+
 #endif

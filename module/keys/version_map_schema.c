@@ -185,6 +185,14 @@ const char *const kv_map_steps[] = {
     " at INTEGER NOT NULL,"
     " after INTEGER NOT NULL,"
     " PRIMARY KEY (vault, name)) WITHOUT ROWID;",
+
+    /* 8: headers that are about to be written: which wraps (x'': none) no longer count, and which backup (id '': none) has other recipients, once one stands in its file */
+    "CREATE TABLE rewrap ("
+    " header BLOB NOT NULL,"
+    " digest BLOB NOT NULL,"
+    " id TEXT NOT NULL,"
+    " store TEXT NOT NULL,"
+    " PRIMARY KEY (header, digest)) WITHOUT ROWID;",
 };
 /* clang-format on */
 const int kv_map_step_count = sizeof kv_map_steps / sizeof *kv_map_steps;

@@ -212,6 +212,14 @@ const char *const kv_map_texts[KV_SQL_COUNT] = {
     [KV_SQL_SETTLE] = "UPDATE wrap SET settled = :at WHERE digest = :digest AND settled = 0",
     [KV_SQL_SETTLED] = "SELECT count(*) FROM wrap WHERE vault = :vault AND name = :name COLLATE NOCASE"
                        " AND version = :version COLLATE NOCASE AND settled <> 0",
+    [KV_SQL_REWRAPPING] =
+        "INSERT OR REPLACE INTO rewrap (header, digest, id, store) VALUES (:header, :digest, :id, :store)",
+    [KV_SQL_REWRAPPING_AGAIN] =
+        "DELETE FROM rewrap WHERE digest = :digest AND id = :id AND store = :store AND header IS NOT :header",
+    [KV_SQL_REWRAP] = "SELECT id, store FROM rewrap WHERE header = :header LIMIT 1",
+    [KV_SQL_REWRAP_SETTLE] = "UPDATE wrap SET settled = :at WHERE settled = 0 AND digest IN"
+                             " (SELECT digest FROM rewrap WHERE header = :header)",
+    [KV_SQL_REWRAPPED] = "DELETE FROM rewrap WHERE header = :header",
     [KV_SQL_SURVEY_ROOM] = "SELECT coalesce(max(id), 0) FROM recipient",
     [KV_SQL_SURVEY_OPENERS] =
         "SELECT r.id, r.key, iif(r.kind IN ('cms-unknown', 'vault-key'), 2, r.kind = 'unknown'), v.id, " OPENS

@@ -639,6 +639,51 @@ def settles_the_ledger(tool):
     tool.prints("map", "verify")
 
 
+@hurried
+def tells_the_map_later(tool):
+    """killed at any change in place, or failed at any change by sidecar, of the map, too: the next run, or scan, settles it: no wrap of the old version counts, and the backup,
+    which the map has in another place, is for the new one"""
+    old = key(tool)
+    folder(tool)
+    sealed(tool, "store/file.age")
+    gives(tool, "seal", "-r", "cmk", "--break-glass", "none", "--out", "store/backup.age", "--register", "backup", "--store", "azblob:account/container", input=b"x")
+    new = tool.vault.rotate("cmk")
+    quiet = tool.vault.configure("quiet.conf", log=None, audit=None)
+    tool.prints("keys", "--refresh", config=quiet)
+    assert wraps_of(tool) == {old: (1, 1), new: (0, 0)}
+    files = {name: (tool.vault.dir / name).read_bytes() for name in ("store/file.age", "store/backup.age", "map.db")}
+
+    def counted():
+        return {row["version"]: (row["wraps"], row["backups"]) for row in json.loads(tool.prints("--json", "keys", "cmk", "--all", config=quiet))}
+
+    file, beside = tool.vault.dir / "store/file.age", tool.vault.dir / f"store/file.age{BESIDE}"
+    late = scanned = 0
+    for way, more in ((), {}), (("--sidecar",), {"KVP11_KILL_NOT": 1}):
+        at = good = 0
+        while good < 3:
+            at += 3 if way else 7  # a step of what is done takes more calls than that
+            assert at < 400, "it never ends"
+            for left in [*tool.vault.dir.glob("map.db-*"), *tool.vault.dir.glob("store/*")]:
+                left.unlink()
+            for name, bytes_of in files.items():
+                (tool.vault.dir / name).write_bytes(bytes_of)
+            done = tool.run("rewrap", "store", *way, env={"KVP11_KILL_AT": at, "KVP11_KILL_UNDER": tool.vault.dir / "store", **more}, config=quiet)
+            good = good + 1 if done.returncode == 0 else 0
+            before = counted()
+            if before[old][0] and any(path.exists() and new.encode() in path.read_bytes() for path in (file, beside)):
+                late += 1
+                if at % 2:
+                    tool.run("scan", "-", input=b"store/file.age\n", config=quiet)
+                    assert counted()[old][0] == 0, (way, at, before, counted())
+                    scanned += 1
+            row, told = summary(tool, "store", *way, config=quiet)
+            assert row["failed"] == 0, (way, at, row, told)
+            after = counted()
+            assert after[old] == (0, 0) and after[new][1] >= 1, (way, at, done, before, after)
+    assert late >= 4 and scanned >= 1, (late, scanned)
+    tool.prints("map", "verify", config=quiet)
+
+
 def serves_small_secrets(tool):
     """a secret in a file is rewrapped as any file is, and unwrapped by the header beside it where there is one"""
     identity, recipient = keygen(tool, "glass")
@@ -662,5 +707,5 @@ def serves_small_secrets(tool):
 
 
 SCENARIOS = (touches_nothing_but_the_header, finds_room, chooses, survives_a_kill_anywhere, survives_a_failure_anywhere, mends_a_torn_header, writes_beside_what_cannot_change, copies,
-             names_what_failed, wants_a_version_that_unwraps, tells_what_it_would_do, walks, stops_when_asked, tells_the_map, settles_the_ledger, names_drive_no_terminal,
+             names_what_failed, wants_a_version_that_unwraps, tells_what_it_would_do, walks, stops_when_asked, tells_the_map, settles_the_ledger, tells_the_map_later, names_drive_no_terminal,
              serves_small_secrets)

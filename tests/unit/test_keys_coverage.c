@@ -223,6 +223,60 @@ static void wraps_settle(void **state)
     kv_map_free(map);
 }
 
+static int64_t wraps_left(struct kv_map *map)
+{
+    struct kv_version_list list = { 0 };
+    int64_t left = 0;
+    assert_int_equal(kv_map_find(map, &(struct kv_map_query){ .vault = "prod" }, &list, NULL), KV_OK);
+    assert_int_equal(kv_map_wraps_left(map, list.items[0], &left, NULL), KV_OK);
+    kv_version_list_free(&list);
+    return left;
+}
+
+/* Headers A and B are two attempts at one file, C is another file's, D a backup's that no wrap stands in. */
+static void a_rewrap_ends_by_its_header(void **state)
+{
+    static const unsigned char digests[][32] = { { 1 }, { 2 }, { 3 } };
+    static const struct kv_map_rewrap rewraps[] = {
+        { { 'A' }, &digests[0], 2, "", "" },
+        { { 'B' }, &digests[0], 2, "", "" },
+        { { 'C' }, &digests[2], 1, "id", "store" },
+        { { 'D' }, NULL, 0, "one", "azblob:x" },
+        { { 'E' }, NULL, 0, "", "" },
+    };
+    static const struct {
+        bool found;
+        const char *id, *store;
+        int64_t left;
+    } ends[] = { { false, "", "", 3 },
+                 { true, "", "", 1 },
+                 { true, "id", "store", 0 },
+                 { true, "one", "azblob:x", 0 },
+                 { false, "", "", 0 } };
+    struct kv_map *map = open_map();
+    store_version(map, OLD, KV_STATE_ENABLED, 2048);
+    for (unsigned char i = 1; i <= 3; i++) {
+        struct kv_map_wrap wrap = { .digest = { i }, .vault = "prod", .name = "k", .at = 7 };
+        snprintf(wrap.version, sizeof wrap.version, "%032x", OLD);
+        assert_int_equal(kv_map_wrapped(map, &wrap, 1, NULL), KV_OK);
+    }
+    for (size_t i = 0; i < sizeof rewraps / sizeof *rewraps; i++)
+        assert_int_equal(kv_map_rewrap_begin(map, &rewraps[i], NULL), KV_OK);
+    assert_int_equal(wraps_left(map), 3); /* nothing has come of them yet */
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        struct kv_map_rewrap_begun begun = { 0 };
+        assert_int_equal(kv_map_rewrap_find(map, rewraps[i].header_sha256, &begun, NULL), KV_OK);
+        assert_int_equal(begun.found, ends[i].found);
+        assert_string_equal(begun.id, ends[i].id);
+        assert_string_equal(begun.store, ends[i].store);
+        assert_int_equal(kv_map_rewrap_end(map, rewraps[i].header_sha256, 9, NULL), KV_OK);
+        assert_int_equal(wraps_left(map), ends[i].left);
+        assert_int_equal(kv_map_rewrap_find(map, rewraps[i].header_sha256, &begun, NULL), KV_OK);
+        assert_false(begun.found);
+    }
+    kv_map_free(map);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +287,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(costs, setup, teardown),
         cmocka_unit_test_setup_teardown(samples, setup, teardown),
         cmocka_unit_test_setup_teardown(wraps_settle, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_rewrap_ends_by_its_header, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -319,9 +319,13 @@ static enum kv_status put_and_note(struct kv_rewrap *rewrap, const struct kv_rew
                                            .after = after,
                                            .in_file = rewrap->way == KV_REWRAP_IN_PLACE,
                                            .break_glass = plan->break_glass };
+    if (rewrap->way ==
+        KV_REWRAP_COPY) /* the backup that the map knows is the other file, and stays as it is */
+        return put(rewrap, file, KV_VIEW(after->text), err);
+    enum kv_status begun = kv_rewrap_map_begin(&rewrap->map, rewrap->parties, &noted, err);
+    if (begun != KV_OK)
+        return kv_fail_in(err, begun, "it was not changed, since the version map cannot be told");
     KV_TRY(put(rewrap, file, KV_VIEW(after->text), err));
-    if (rewrap->way == KV_REWRAP_COPY)
-        return KV_OK; /* the backup that the map knows is the other file, and is as it was */
     enum kv_status status = note_map(rewrap, &noted, err);
     if (rewrap->way == KV_REWRAP_IN_PLACE && status == KV_OK)
         status = kv_rewrap_put_done(file, err);
@@ -405,6 +409,20 @@ static enum kv_status is_copied(struct kv_rewrap *rewrap, const struct kv_rewrap
     return *ret ? KV_OK : kv_fail(err, KV_IO, "'%s' is there already, and is another file", path);
 }
 
+/* An earlier run may have had no chance to tell the map, or not this one. */
+static enum kv_status agree(struct kv_rewrap *rewrap, const struct kv_rewrap_file *file, struct kv_error *err)
+{
+    const struct kv_rewrap_noted noted = { .file = file,
+                                           .before = &file->own,
+                                           .after = kv_rewrap_file_header(file),
+                                           .again = true,
+                                           .in_file = !file->sided };
+    bool told = false;
+    enum kv_status status = kv_rewrap_map_agree(&rewrap->map, rewrap->parties, &noted, &told, err);
+    rewrap->repaired |= told;
+    return status == KV_OK ? KV_OK : kv_fail_in(err, status, "the version map does not know its header");
+}
+
 static enum kv_status change(struct kv_rewrap *rewrap, const struct kv_rewrap_file *file,
                              enum kv_rewrap_result *ret, struct kv_error *err)
 {
@@ -414,7 +432,7 @@ static enum kv_status change(struct kv_rewrap *rewrap, const struct kv_rewrap_fi
     KV_TRY(kv_rewrap_pick_plan(&rewrap->pick, kv_rewrap_file_header(file), &plan, err));
     *ret = plan.ours ? KV_REWRAP_RIGHT : KV_REWRAP_OTHER;
     if (kv_rewrap_plan_is_empty(&plan))
-        return KV_OK;
+        return plan.ours && !rewrap->dry_run ? agree(rewrap, file, err) : (enum kv_status)KV_OK;
     if (file->armored && rewrap->way != KV_REWRAP_SIDECAR)
         return kv_fail(
             err, KV_UNSUPPORTED,

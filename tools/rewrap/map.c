@@ -229,19 +229,24 @@ static enum kv_status put(struct kv_map *map, struct kv_map_backup *backup,
     return kv_map_backup_put(map, backup, 1, clock->unix_seconds(clock), err);
 }
 
+/* Backups of one name, or of one place. */
+struct named {
+    const char *id, *store, *object;
+};
+
 /* *ret_count: so many backups of the map the file is. */
-static enum kv_status put_named(struct kv_map *map, const struct entry *entry,
+static enum kv_status put_named(struct kv_map *map, const struct named *named,
                                 const struct kv_rewrap_noted *noted, const struct kv_parties *parties,
                                 size_t *ret_count, struct kv_error *err)
 {
-    const struct kv_map_backup_query query = { .id = entry->id,
-                                               .store = entry->store,
-                                               .limit = KV_BACKUP_PAGE };
+    const struct kv_map_backup_query query = {
+        .id = named->id, .store = named->store, .object = named->object, .limit = KV_BACKUP_PAGE
+    };
     struct kv_map_backup_list list = { 0 };
     KV_TRY(kv_map_backup_page(map, &query, &list, err));
     enum kv_status status = KV_OK;
     for (size_t i = 0; i < list.count && status == KV_OK; i++)
-        if (!strcmp(list.items[i].store, entry->store)) {
+        if (!strcmp(list.items[i].store, named->store)) {
             status = put(map, &list.items[i], noted, parties, err);
             ++*ret_count;
         }
@@ -249,47 +254,126 @@ static enum kv_status put_named(struct kv_map *map, const struct entry *entry,
     return status;
 }
 
-/* Of a run that was cut off nothing may be left but the file's place to find it by. */
-static enum kv_status put_placed(struct kv_map *map, const struct kv_rewrap_noted *noted,
-                                 const struct kv_parties *parties, size_t *ret_count, struct kv_error *err)
+static enum kv_status handle_of(struct kv_rewrap_map **map, struct kv_parties *parties, struct kv_error *err)
+{
+    struct kv_map *handle = NULL;
+    KV_TRY(kv_parties_map(parties, &handle, err));
+    if (!*map && !(*map = calloc(1, sizeof **map)))
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    (*map)->map = handle;
+    return KV_OK;
+}
+
+enum kv_status kv_rewrap_map_begin(struct kv_rewrap_map **map, struct kv_parties *parties,
+                                   const struct kv_rewrap_noted *noted, struct kv_error *err)
+{
+    const struct kv_register_change change = { noted->before, noted->after, false };
+    struct kv_map_rewrap_begun backup = { 0 };
+    KV_TRY(handle_of(map, parties, err));
+    KV_TRY(load_all(*map, noted->before, err));
+    const struct entry *found = find(*map, noted);
+    if (found && (!kv_text_fit(backup.id, sizeof backup.id, found->id) ||
+                  !kv_text_fit(backup.store, sizeof backup.store, found->store)))
+        return kv_fail(err, KV_INTERNAL, "a backup's name does not fit");
+    return kv_register_rewrap((*map)->map, parties, &change, &backup, err);
+}
+
+/* Of a run that was cut off the map may have what it was about, or nothing may be left but the file's place to find it by. */
+static enum kv_status put_again(struct kv_rewrap_map *map, const struct kv_rewrap_noted *noted,
+                                const struct kv_map_rewrap_begun *begun, const struct kv_parties *parties,
+                                size_t *ret_count, struct kv_error *err)
 {
     char folder[PATH_MAX], *name = NULL;
-    struct kv_map_backup_query query = { .store = folder };
-    enum kv_status status = KV_OK;
-    size_t got = 0;
-    if (!place_of(noted->file->path, folder, &name))
-        return KV_OK;
-    do {
-        struct kv_map_backup_list page = { 0 };
-        KV_TRY(kv_map_backup_page(map, &query, &page, err));
-        for (size_t i = 0; i < page.count && status == KV_OK; i++)
-            if (!strcmp(page.items[i].object, name)) {
-                status = put(map, &page.items[i], noted, parties, err);
-                ++*ret_count;
-            }
-        got = page.count;
-        query.after = got ? page.items[got - 1].row : 0;
-        kv_map_backup_list_free(&page);
-    } while (got && status == KV_OK);
-    return status;
+    if (*begun->id)
+        return put_named(map->map, &(struct named){ begun->id, begun->store, NULL }, noted, parties,
+                         ret_count, err);
+    return place_of(noted->file->path, folder, &name)
+               ? put_named(map->map, &(struct named){ NULL, folder, name }, noted, parties, ret_count, err)
+               : (enum kv_status)KV_OK;
 }
 
 enum kv_status kv_rewrap_map_note(struct kv_rewrap_map **map, struct kv_parties *parties,
                                   const struct kv_rewrap_noted *noted, struct kv_error *err)
 {
-    struct kv_map *handle = NULL;
+    const struct kv_clock *clock = kv_core_clock(parties->vault.core);
+    struct kv_map_rewrap_begun begun = { 0 };
+    struct entry header = { 0 };
     size_t backups = 0;
-    KV_TRY(kv_parties_map(parties, &handle, err));
-    if (!*map && !(*map = calloc(1, sizeof **map)))
-        return kv_fail(err, KV_NO_MEMORY, "out of memory");
-    (*map)->map = handle;
+    KV_TRY(handle_of(map, parties, err));
     KV_TRY(load_all(*map, noted->before, err));
+    if (!is_header_of(noted->after, &header))
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
     const struct entry *found = find(*map, noted);
+    if (noted->again)
+        KV_TRY(kv_map_rewrap_find((*map)->map, header.header, &begun, err));
     if (found)
-        KV_TRY(put_named(handle, found, noted, parties, &backups, err));
+        KV_TRY(put_named((*map)->map, &(struct named){ found->id, found->store, NULL }, noted, parties,
+                         &backups, err));
     else if (noted->again)
-        KV_TRY(put_placed(handle, noted, parties, &backups, err));
-    /* A run that is cut off before this leaves a wrap too many: on the safe side. */
+        KV_TRY(put_again(*map, noted, &begun, parties, &backups, err));
     const struct kv_register_change change = { noted->before, noted->after, backups > 0 };
-    return kv_register_settle(handle, parties, &change, err);
+    KV_TRY(kv_register_settle((*map)->map, parties, &change, err));
+    return kv_map_rewrap_end((*map)->map, header.header, clock->unix_seconds(clock), err);
+}
+
+/* ---- what an earlier run could not tell ---- */
+
+static bool opens(const struct kv_map_backup *backup, const struct kv_map_recipient *recipient)
+{
+    for (size_t i = 0; i < backup->recipient_count; i++) {
+        const struct kv_map_recipient *known = &backup->recipients[i];
+        if (!known->removed && known->key_len == recipient->key_len &&
+            !memcmp(known->key, recipient->key, known->key_len))
+            return true;
+    }
+    return false;
+}
+
+/* By the same keys of vaults, and no others. */
+static bool is_as_known(const struct kv_map_backup *backup, const struct kv_age_header *header)
+{
+    size_t theirs = 0, ours = 0;
+    for (size_t i = 0; i < backup->recipient_count; i++)
+        theirs += backup->recipients[i].key_len && !backup->recipients[i].removed;
+    for (size_t i = 0; i < header->count; i++) {
+        struct kv_map_recipient recipient = { 0 };
+        if (!kv_vault_stanza_is(&header->stanzas[i]))
+            continue;
+        if (kv_register_recipient(&header->stanzas[i], &recipient, NULL) != KV_OK ||
+            !opens(backup, &recipient))
+            return false;
+        ours++;
+    }
+    return ours >= theirs;
+}
+
+/* Is the backup that lies here known with other recipients? */
+static enum kv_status is_otherwise(struct kv_map *map, const struct kv_rewrap_noted *noted, bool *ret,
+                                   struct kv_error *err)
+{
+    char folder[PATH_MAX], *name = NULL;
+    struct kv_map_backup_list list = { 0 };
+    if (!place_of(noted->file->path, folder, &name))
+        return KV_OK;
+    const struct kv_map_backup_query query = { .store = folder, .object = name };
+    KV_TRY(kv_map_backup_page(map, &query, &list, err));
+    for (size_t i = 0; i < list.count; i++)
+        *ret |= !is_as_known(&list.items[i], noted->after);
+    kv_map_backup_list_free(&list);
+    return KV_OK;
+}
+
+enum kv_status kv_rewrap_map_agree(struct kv_rewrap_map **map, struct kv_parties *parties,
+                                   const struct kv_rewrap_noted *noted, bool *ret_told, struct kv_error *err)
+{
+    struct kv_map_rewrap_begun begun = { 0 };
+    struct entry header = { 0 };
+    KV_TRY(handle_of(map, parties, err));
+    if (!is_header_of(noted->after, &header))
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    KV_TRY(kv_map_rewrap_find((*map)->map, header.header, &begun, err));
+    *ret_told = begun.found;
+    if (!begun.found)
+        KV_TRY(is_otherwise((*map)->map, noted, ret_told, err));
+    return *ret_told ? kv_rewrap_map_note(map, parties, noted, err) : (enum kv_status)KV_OK;
 }

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include "age/sidecar.h"
 #include "age/vault_stanza.h"
-#include "keys/backup_map.h"
+#include "keys/coverage.h"
 #include "parties.h"
 #include "progress.h"
 
@@ -108,6 +108,13 @@ struct kv_rewrap_noted {
 };
 struct kv_rewrap_map; /* what was found in the map so far */
 void kv_rewrap_map_free(struct kv_rewrap_map *map);
+/* Before `after` is written: whatever cuts the run off, the map hears of it from whoever sees that header in the file. */
+KV_MUST_USE enum kv_status kv_rewrap_map_begin(struct kv_rewrap_map **map, struct kv_parties *parties,
+                                               const struct kv_rewrap_noted *noted, struct kv_error *err);
+/* `after` is in force, and nothing is to be done to it: the map hears of it if an earlier run could not tell. */
+KV_MUST_USE enum kv_status kv_rewrap_map_agree(struct kv_rewrap_map **map, struct kv_parties *parties,
+                                               const struct kv_rewrap_noted *noted, bool *ret_told,
+                                               struct kv_error *err);
 KV_MUST_USE enum kv_status kv_rewrap_map_note(struct kv_rewrap_map **map, struct kv_parties *parties,
                                               const struct kv_rewrap_noted *noted, struct kv_error *err);
 

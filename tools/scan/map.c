@@ -138,6 +138,18 @@ static enum kv_status find_known(struct kv_scan *scan, const char *object, struc
     return kv_map_backup_page(map_of(scan), &query, ret, err);
 }
 
+/* A rewrap that was cut off has written this header. What it was about, where that is another backup's, is left to it. */
+static enum kv_status end_rewrap(const struct kv_scan *scan, const struct kv_head *head,
+                                 const struct kv_map_backup *known, struct kv_error *err)
+{
+    struct kv_map_rewrap_begun begun = { 0 };
+    KV_TRY(kv_map_rewrap_find(map_of(scan), head->sha256, &begun, err));
+    bool other = *begun.id && (!known || strcmp(begun.id, known->id) || strcmp(begun.store, known->store));
+    return begun.found && !other && !scan->dry_run
+               ? kv_map_rewrap_end(map_of(scan), head->sha256, scan->now, err)
+               : (enum kv_status)KV_OK;
+}
+
 static enum kv_status add(struct kv_scan *scan, struct kv_map_backup *backup, struct kv_head *head,
                           struct kv_error *err)
 {
@@ -176,6 +188,7 @@ enum kv_status kv_scan_take(struct kv_scan *scan, const struct kv_head *given, c
     KV_TRY(describe(scan, head, info, &backup, err));
     KV_TRY(find_known(scan, object, &list, err));
     KV_TRY(look_for_strangers(scan, head, object, err));
+    KV_TRY(end_rewrap(scan, head, list.count ? &list.items[0] : NULL, err));
     scan->backups++;
     if (list.count && is_as_known(&list.items[0], head, &backup))
         return KV_OK;
