@@ -1,6 +1,8 @@
 /* kvp11 cms open, kvp11 cms seal: envelopes as `openssl cms` makes and reads them. */
 #include "cms/certificate_file.h"
+#include "cms/identity.h"
 #include "cms/open.h"
+#include "cms/private_key.h"
 #include "cms/recipient.h"
 #include "cms/seal_for.h"
 #include "common.h"
@@ -15,6 +17,9 @@ const struct kv_option kv_cmd_cms_open_options[] = {
     { "--out", "FILE", "write the content here, whole or not at all" },
     { "--certificate", "FILE",
       "the certificate that the envelope was made for, when it does not name the key" },
+    { "-i", "FILE|URI", "open it with this private key, PEM or a PKCS#11 URI, before any vault; may repeat",
+      .repeats = true },
+    { "--passphrase-file", "FILE", "where the passphrase of a private key in PEM is" },
     { "--allow-unauthenticated", NULL, "also open CBC, where changes of the file are not noticed" },
     { NULL, NULL, NULL },
 };
@@ -47,6 +52,32 @@ static enum kv_status tell(struct kv_tool *tool, const char *from, const struct 
     return kv_report_one(tool, KV_REPORT_BYTES, &row, output, err);
 }
 
+/* Where no key that is given opens it, the vaults may, unless there are none: then what the keys said is the reason. */
+static enum kv_status content_key(struct kv_tool *tool, struct kv_cms_envelope *envelope,
+                                  struct kv_bytes *ret, struct kv_error *err)
+{
+    KV_AUTO_BYTES struct kv_bytes passphrase = { 0 };
+    struct kv_error first = { 0 };
+    size_t at = 0;
+    KV_TRY(kv_cms_passphrase(kv_common_option(tool, "--passphrase-file"), &passphrase, err));
+    for (const char *text; (text = kv_common_each(tool, "-i", &at));) {
+        struct kv_error why = { 0 };
+        why.status = kv_cms_identity_open(text, KV_VIEW(passphrase), envelope, ret, &why);
+        if (why.status == KV_OK)
+            return KV_OK;
+        if (first.status == KV_OK || first.status == KV_NOT_FOUND)
+            first = why;
+    }
+    enum kv_status status = kv_common_open_map(tool, err);
+    if (status == KV_OK)
+        status = kv_cms_recipient_key(tool, envelope, ret, err);
+    if (status == KV_OK || first.status == KV_OK)
+        return status;
+    if (err)
+        *err = first;
+    return first.status;
+}
+
 static enum kv_status open_envelope(struct kv_tool *tool, struct kv_cms_input *input,
                                     struct kv_output *output, struct kv_error *err)
 {
@@ -55,8 +86,7 @@ static enum kv_status open_envelope(struct kv_tool *tool, struct kv_cms_input *i
     KV_AUTO_BYTES struct kv_bytes key = { 0 };
     KV_TRY(kv_cms_open_head(input, kv_common_option(tool, "--allow-unauthenticated"), &opening, err));
     KV_TRY(take_certificate(tool, &opening.envelope, &certificate, err));
-    KV_TRY(kv_common_open_map(tool, err));
-    KV_TRY(kv_cms_recipient_key(tool, &opening.envelope, &key, err));
+    KV_TRY(content_key(tool, &opening.envelope, &key, err));
     return kv_cms_open_content(&opening, KV_VIEW(key), output, err);
 }
 

@@ -19,6 +19,7 @@ const struct kv_option kv_cmd_drill_options[] = {
       "vault; "
       "may repeat",
       .repeats = true },
+    { "--passphrase-file", "FILE", "where the passphrase of a private key in PEM is" },
     { NULL, NULL, NULL },
 };
 
@@ -33,6 +34,7 @@ struct drills {
     struct kv_drill drill;
     const char *store, *at;
     int64_t now;
+    struct kv_bytes passphrase; /* of private keys in PEM */
 };
 
 /* --- what came of it --- */
@@ -213,7 +215,8 @@ static enum kv_status add_identity(struct drills *drills, const char *path, stru
         return kv_parties_identities(drill->parties, path, err);
     if (drill->key_count == KV_DRILL_KEYS_MAX)
         return kv_fail(err, KV_ARGUMENTS, "at most %d private keys can be tried", KV_DRILL_KEYS_MAX);
-    enum kv_status status = kv_cms_private_read(KV_VIEW(file), &drill->keys[drill->key_count], err);
+    enum kv_status status =
+        kv_cms_private_read(KV_VIEW(file), KV_VIEW(drills->passphrase), &drill->keys[drill->key_count], err);
     drill->key_count += status == KV_OK;
     return status == KV_OK ? KV_OK : kv_fail_in(err, status, "'%s'", path);
 }
@@ -222,12 +225,14 @@ static void drills_free(struct drills *drills)
 {
     for (size_t i = 0; i < drills->drill.key_count; i++)
         kv_cms_private_free(drills->drill.keys[i]);
+    kv_bytes_free(&drills->passphrase);
 }
 
 /* With -i these alone: what the vault could open proves nothing of the break-glass key. */
 static enum kv_status gather(struct drills *drills, struct kv_error *err)
 {
-    const char *path;
+    const char *path = kv_common_option(drills->tool, "--passphrase-file");
+    KV_TRY(kv_cms_passphrase(path, &drills->passphrase, err));
     for (size_t at = 0; (path = kv_common_each(drills->tool, "-i", &at));) {
         drills->drill.break_glass = true;
         KV_TRY(add_identity(drills, path, err));

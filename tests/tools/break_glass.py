@@ -148,7 +148,7 @@ def says_what_is_wrong(tool):
         (74, ["absent", "put it in"], "pkcs11:token=absent;object=bg"),
         (66, ["no certificate", "object=no"], "pkcs11:token=glass;object=no"),
         (64, ["more than one certificate", "id="], "pkcs11:token=glass"),
-        (64, ["curve", "no RSA key"], "pkcs11:token=glass;object=curve"),
+        (64, ["curve", "no RSA key", "put an RSA key", "age-keygen"], "pkcs11:token=glass;object=curve"),
         (64, ["is no PKCS#11 URI"], "pkcs11:token=%zz"),
         (64, ["not known here"], "pkcs11:token=glass;objekt=bg"),
         (64, ["leads back to the vaults"], f"pkcs11:token=prod;object=cmk?module-path={tool.vault.module}"),
@@ -172,4 +172,55 @@ def says_what_is_wrong(tool):
     assert safe.gives("open", "-i", GLASS + source, "bg.age") == plain, "the PIN is not locked"
 
 
-SCENARIOS = (opens_when_the_vault_is_gone, stands_beside_other_ways, says_what_is_wrong)
+def opens_envelopes(tool):
+    """cms open -i: without any vault or configuration by the private key of a certificate: PEM, PEM with a passphrase, in a token by its URI, of envelopes sealed here and by openssl;
+    a key that is not named leaves the vault its turn; what is wrong with a key is told, and what to do"""
+    tool.vault.create("cmk", kty="RSA", key_size=2048)
+    safe = Safe(tool)
+    key, source = safe.make(), f"?pin-source={safe.pin}"
+    other, curve = safe.make("other", "02"), safe.make("curve", "04", algorithm=("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"))
+    safe.must("openssl", "x509", "-inform", "DER", "-in", "bg.crt", "-out", "bg.cer.pem")
+    plain = contents(3000)
+    (tool.vault.dir / "plain").write_bytes(plain)
+    gives(tool, "cms", "seal", "-r", "cmk", "--break-glass", "./bg.cer.pem", "--out", "here.cms", input=plain)
+    oaep = ("-keyopt", "rsa_padding_mode:oaep", "-keyopt", "rsa_oaep_md:sha256", "-keyopt", "rsa_mgf1_md:sha256")
+    for name, words in (("by-id.cms", ("-keyid", "-recip", "bg.cer.pem", *oaep)), ("by-name.cms", ("-recip", "bg.cer.pem", *oaep)), ("sha1.cms", ("-keyid", "-recip", "bg.cer.pem", *oaep[:2]))):
+        safe.must("openssl", "cms", "-encrypt", "-binary", "-outform", "DER", "-aes-256-gcm", *words, "-in", "plain", "-out", name)
+    private_file(tool.vault.dir / "phrase", "open sesame\n")
+    private_file(tool.vault.dir / "wrong", "close sesame\n")
+    locked = private_file(tool.vault.dir / "locked.pem", safe.must("openssl", "pkey", "-in", key, "-aes256", "-passout", "file:phrase").decode())
+    both = private_file(tool.vault.dir / "both.pem", key.read_text() + (tool.vault.dir / "bg.cer.pem").read_text())
+    assert safe.gives("cms", "open", "-i", other, "here.cms") == plain, "the vault opens it"
+    tool.vault.stop()
+    readable = private_file(tool.vault.dir / "readable.pem", key.read_text())
+    readable.chmod(0o644)
+    none = str(private_file(tool.vault.dir / "none.conf", "[kvp11]\n"))
+    token = "pkcs11:token=glass;object=bg"
+    for name in ("here.cms", "by-id.cms", "by-name.cms"):
+        for words in ((both,), (token + source,), (locked, "--passphrase-file", "phrase"), (other, "-i", both)):
+            if name != "by-name.cms" or words[0] != locked:
+                assert safe.gives("cms", "open", "-i", *words, name, config=none) == plain, (name, words)
+    assert safe.gives("cms", "open", "-i", key, "sha1.cms", config=none) == plain
+    for code, words, *line in (
+        (64, ["'locked.pem'", "--passphrase-file", "mode 0600"], "-i", locked.name, "here.cms"),
+        (77, ["'locked.pem'", "another passphrase"], "-i", locked.name, "--passphrase-file", "wrong", "here.cms"),
+        (66, ["--passphrase-file", "absent"], "-i", locked.name, "--passphrase-file", "absent", "here.cms"),
+        (64, ["'curve.pem'", "no RSA key"], "-i", curve.name, "here.cms"),
+        (64, ["'phrase'", "no private key in PEM"], "-i", "phrase", "here.cms"),
+        (66, ["absent"], "-i", "absent", "here.cms"),
+        (77, ["chmod 600"], "-i", readable.name, "here.cms"),
+        (66, ["none of the envelope's", "that private key"], "-i", other, "here.cms"),
+        (66, ["none of the envelope's", "'other'", "with -i"], "-i", f"pkcs11:token=glass;object=other{source}", "here.cms"),
+        (66, ["issuer and serial number"], "-i", key, "by-name.cms"),
+        (64, ["SHA-256", "openssl cms -decrypt"], "-i", token + source, "sha1.cms"),
+        (74, ["no such token"], "-i", "pkcs11:token=absent;object=bg", "here.cms"),
+        (77, ["PIN is wrong"], "-i", f"{token}?pin-value=4321", "here.cms"),
+    ):
+        told = safe.refuses(code, words, "cms", "open", *line, config=none)
+        assert PIN not in told and "4321" not in told and "sesame" not in told, told
+    file = (tool.vault.dir / "by-id.cms").read_bytes()
+    (tool.vault.dir / "bad").write_bytes(file[:-20] + bytes([file[-20] ^ 1]) + file[-19:])
+    safe.refuses(65, ["'bad'", "another copy"], "cms", "open", "-i", both, "bad", config=none)
+
+
+SCENARIOS = (opens_when_the_vault_is_gone, stands_beside_other_ways, says_what_is_wrong, opens_envelopes)

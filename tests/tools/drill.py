@@ -199,7 +199,9 @@ def drills_envelopes_by_break_glass(tool):
     locked = tool.vault.dir / "locked"
     locked.touch(mode=0o600)
     done = tool.vault.run(["openssl", "pkey", "-aes256", "-passout", "pass:x", "-in", key, "-out", locked])
-    tool.refuses(64, ["passphrase", "locked"], "drill", "-i", locked)
+    tool.refuses(64, ["--passphrase-file", "locked"], "drill", "-i", locked)
+    row, = findings(tool, 0, "drill", "-i", locked, "--passphrase-file", private_file(tool.vault.dir / "phrase", "x\n"), "own.cms")
+    assert row["result"] == "opened: whole", row
     key.chmod(0o644)
     tool.refuses(77, ["chmod 600"], "drill", "-i", key)
 

@@ -4,9 +4,12 @@
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <string.h>
+#include "base/file.h"
 #include "base/ossl.h"
 #include "mech/local.h"
 #include "recipient.h"
+
+enum { PASSPHRASE_MAX = 1000 };
 
 KV_DEFINE_CLEANUP(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
 
@@ -42,24 +45,51 @@ bool kv_cms_private_is(struct kv_view file)
     return holds(file, "PRIVATE KEY-----") && !holds(file, "-----BEGIN OPENSSH PRIVATE KEY-----");
 }
 
-static int no_passphrase(char *ret, int size, int writing, void *context)
+enum kv_status kv_cms_passphrase(const char *path, struct kv_bytes *ret, struct kv_error *err)
 {
-    *(bool *)context = true;
-    return -1;
+    const struct kv_file_rule rule = { .secret = true, .largest = PASSPHRASE_MAX, .status = KV_DENIED };
+    if (!path)
+        return KV_OK;
+    enum kv_status status = kv_file_read(path, &rule, ret, err);
+    if (status != KV_OK)
+        return kv_fail_in(err, status, "--passphrase-file");
+    while (ret->len && (ret->data[ret->len - 1] == '\n' || ret->data[ret->len - 1] == '\r'))
+        ret->len--;
+    return KV_OK;
 }
 
-static enum kv_status read_key(struct kv_view file, EVP_PKEY **ret, struct kv_error *err)
+struct asking {
+    struct kv_view passphrase;
+    bool asked;
+};
+
+static int give_passphrase(char *ret, int size, int writing, void *context)
 {
-    bool asked = false;
+    struct asking *asking = context;
+    asking->asked = true;
+    if (!asking->passphrase.len || asking->passphrase.len > (size_t)size)
+        return -1;
+    memcpy(ret, asking->passphrase.data, asking->passphrase.len);
+    return (int)asking->passphrase.len;
+}
+
+static enum kv_status read_key(struct kv_view file, struct kv_view passphrase, EVP_PKEY **ret,
+                               struct kv_error *err)
+{
+    struct asking asking = { .passphrase = passphrase };
     BIO *text = BIO_new_mem_buf(file.data, (int)file.len);
     if (!text)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
-    *ret = PEM_read_bio_PrivateKey_ex(text, NULL, no_passphrase, &asked, kv_ossl_context(), NULL);
+    *ret = PEM_read_bio_PrivateKey_ex(text, NULL, give_passphrase, &asking, kv_ossl_context(), NULL);
     BIO_free(text);
-    if (asked)
+    if (!*ret && asking.asked && !passphrase.len)
+        return kv_fail(err, KV_UNSUPPORTED,
+                       "the private key has a passphrase: put that into a file of mode 0600 and name it with "
+                       "--passphrase-file");
+    if (!*ret && asking.asked)
         return kv_fail(
-            err, KV_UNSUPPORTED,
-            "the private key has a passphrase: take it off into a file of mode 0600 ('openssl pkey')");
+            err, KV_PIN_INCORRECT,
+            "the private key has another passphrase than the one in the file of --passphrase-file");
     if (!*ret)
         return kv_fail(err, KV_BAD_DATA, "the private key is damaged");
     return EVP_PKEY_is_a(*ret, "RSA")
@@ -99,13 +129,14 @@ static enum kv_status read_certificates(struct kv_cms_private *key, struct kv_vi
     }
 }
 
-enum kv_status kv_cms_private_read(struct kv_view file, struct kv_cms_private **ret, struct kv_error *err)
+enum kv_status kv_cms_private_read(struct kv_view file, struct kv_view passphrase,
+                                   struct kv_cms_private **ret, struct kv_error *err)
 {
     KV_CLEANUP(private_cleanup) struct kv_cms_private *key = calloc(1, sizeof *key);
     KV_AUTO_BYTES struct kv_bytes spki = { 0 };
     if (!key)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
-    KV_TRY(read_key(file, &key->key, err));
+    KV_TRY(read_key(file, passphrase, &key->key, err));
     if (set_id(key, &spki) != KV_OK)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
     if (holds(file, "-----BEGIN CERTIFICATE-----"))

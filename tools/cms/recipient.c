@@ -214,7 +214,8 @@ static enum kv_status nobody(const struct search *search, struct kv_error *err)
         by_certificate
             ? "; no certificate that is known here is one of these: name its file with --certificate "
               "(envelopes made with 'openssl cms -encrypt -keyid' name the key itself)"
-            : "; add the vault that has it to the configuration");
+            : "; add the vault that has it to the configuration, or give the private key of another "
+              "recipient with -i");
 }
 
 /* --- opening --- */

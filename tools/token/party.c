@@ -50,9 +50,11 @@ static enum kv_status line_of(const struct kv_token *token, const char *uri, cha
     kv_public_free(key);
     if (rsa)
         return status == KV_OK ? KV_OK : kv_fail(err, status, "out of memory");
-    return kv_fail(err, KV_UNSUPPORTED,
-                   "'%.*s': the key of the certificate '%s' is no RSA key, and only those are offered here",
-                   (int)strcspn(uri, "?"), uri, kv_token_certificate(token)->name);
+    return kv_fail(
+        err, KV_UNSUPPORTED,
+        "'%.*s': the key of the certificate '%s' is no RSA key, and only those are offered here: put an "
+        "RSA key with its certificate into the token, or name an age key ('age-keygen')",
+        (int)strcspn(uri, "?"), uri, kv_token_certificate(token)->name);
 }
 
 enum kv_status kv_token_recipient(const char *uri, char **ret, struct kv_error *err)

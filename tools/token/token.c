@@ -134,8 +134,8 @@ static CK_RV decrypt_one(const struct kv_token *token, CK_MECHANISM *mechanism, 
 static enum kv_status decrypt(const struct kv_token *token, const char *label, struct kv_view in,
                               struct kv_bytes *ret, struct kv_error *err)
 {
-    CK_RSA_PKCS_OAEP_PARAMS oaep = { CKM_SHA256, CKG_MGF1_SHA256, CKZ_DATA_SPECIFIED, (void *)label,
-                                     strlen(label) };
+    CK_RSA_PKCS_OAEP_PARAMS oaep = { CKM_SHA256, CKG_MGF1_SHA256, CKZ_DATA_SPECIFIED,
+                                     *label ? (void *)(uintptr_t)label : NULL, strlen(label) };
     CK_MECHANISM padded = { CKM_RSA_PKCS_OAEP, &oaep, sizeof oaep }, bare = { CKM_RSA_X_509, NULL, 0 };
     KV_AUTO_BYTES struct kv_bytes plain = { 0 };
     if (kv_bytes_alloc(in.len, &plain) != KV_OK)
