@@ -7,6 +7,7 @@
 #include "cms/seal_for.h"
 #include "common.h"
 #include "mend.h"
+#include "progress.h"
 #include "report.h"
 
 #include <signal.h>
@@ -78,6 +79,24 @@ static enum kv_status content_key(struct kv_tool *tool, struct kv_cms_envelope *
     return first.status;
 }
 
+static void count(void *state, size_t bytes)
+{
+    kv_progress_add(state, bytes);
+}
+
+static enum kv_status open_content(struct kv_cms_opening *opening, struct kv_view key,
+                                   struct kv_output *output, struct kv_error *err)
+{
+    struct kv_progress progress;
+    opening->passed = count;
+    opening->state = &progress;
+    kv_progress_begin(&progress,
+                      kv_cms_open_readings(opening, output) * kv_cms_input_size(opening->ber.input));
+    enum kv_status status = kv_cms_open_content(opening, key, output, err);
+    kv_progress_end(&progress);
+    return status;
+}
+
 static enum kv_status open_envelope(struct kv_tool *tool, struct kv_cms_input *input,
                                     struct kv_output *output, struct kv_error *err)
 {
@@ -87,7 +106,7 @@ static enum kv_status open_envelope(struct kv_tool *tool, struct kv_cms_input *i
     KV_TRY(kv_cms_open_head(input, kv_common_option(tool, "--allow-unauthenticated"), &opening, err));
     KV_TRY(take_certificate(tool, &opening.envelope, &certificate, err));
     KV_TRY(content_key(tool, &opening.envelope, &key, err));
-    return kv_cms_open_content(&opening, KV_VIEW(key), output, err);
+    return open_content(&opening, KV_VIEW(key), output, err);
 }
 
 enum kv_status kv_cmd_cms_open(struct kv_tool *tool, struct kv_error *err)
