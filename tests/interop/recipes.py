@@ -43,21 +43,26 @@ class Kitchen:
                 (world.dir / "etc/kvp11" / name).write_text(re.sub(r"(?m)^(pkcs11-module-path|MODULE_PATH) = .*$", rf"\1 = {world.module}", shipped))
 
     def lines(self, what):
-        text = self.blocks.get("Environment", "") + self.blocks.get(what, "")
+        return self.text(self.blocks.get("Environment", "") + self.blocks.get(what, ""))
+
+    def text(self, text):
         text = re.sub(r"(?<![\w.])/(?=(etc/kvp11|srv|backup|restore)\b)", f"{self.world.dir}/", text)
         return text.replace("age1...", self.world.breakglass()).replace("/usr/lib/x86_64-linux-gnu/pkcs11/libkvp11.so", self.world.module)
 
     def cook(self, what, **options):
         note(what)
+        return self.run(self.lines(what), **options)
+
+    def run(self, lines, **options):
         env = {"BORG_BASE_DIR": self.world.dir / "borg", "RCLONE_CONFIG": self.world.dir / "rclone.conf",
                "KOPIA_CACHE_DIRECTORY": self.world.dir / "kopia", "KOPIA_LOG_DIR": self.world.dir / "kopia"}
-        return self.world.sh("set -e\n" + self.lines(what), env=env, timeout=300, **options)
+        return self.world.sh("set -e\n" + lines, env=env, timeout=300, **options)
 
-    def back(self, **options):
+    def back(self, lines=None, **options):
         """The way back, into a folder that was empty; a run that fails leaves nothing in it."""
         shutil.rmtree(self.restore)
         self.restore.mkdir()
-        done = self.cook("Back", **options)
+        done = self.run(lines or self.lines("Back"), **options)
         assert done.returncode == 0 or not any(path.stat().st_size for path in self.restore.rglob("*") if path.is_file()), "it came back all the same"
         return done
 
@@ -89,6 +94,7 @@ def restores(tool):
                 shutil.copytree(backup, oldest)
                 (kitchen.data / "new").write_text("after the rotation\n")
             world.must(world.kvp11("rotate", "backup-kek", config=world.operator))
+        note("the newest")
         world.must(kitchen.back())
         assert kitchen.restored(), "what came back is not what went in"
         if tool not in WITH_HISTORY:
@@ -98,6 +104,10 @@ def restores(tool):
             (kitchen.data / "new").unlink()
             world.must(kitchen.back())
             assert kitchen.restored(), "what came back of the oldest is not what went in"
+        for what, lines in OTHER_WAYS if certified else ():
+            note(what)
+            world.must(kitchen.back(kitchen.text(lines)))
+            assert kitchen.restored(), f"what came back by {what} is not what went in"
         if tool in STREAMS:
             failures.fails_closed(world, "backup-kek", version, {tool: lambda config: kitchen.back(config=config)}, kitchen.backups,
                                   settings=CERTIFIED if certified else (), masked=certified)
@@ -147,6 +157,9 @@ def amanda(world):
 
 
 CERTIFIED = ("self_signed = yes",)
+# Of an envelope: the page's line that needs no fallback, and what the break-glass key is for.
+OTHER_WAYS = (("kvp11 cms open", re.search(r"^\.Dl (kvp11 cms open .*)$", PAGE.read_text(), re.M).group(1)),
+              ("break-glass", "openssl cms -decrypt -binary -inform DER -inkey /etc/kvp11/glass.key -recip /etc/kvp11/glass.pem -in /backup/data.cms | tar -C /restore -x"))
 WITH_HISTORY = ("restic", "BorgBackup", "kopia")  # which of what they have is restored, is told in secret_tools
 STREAMS = ("tar and age", "tar and kvp11 seal", "openssl cms by pkcs11-provider", "openssl cms by the pkcs11 engine")  # how the others meet a vault that fails, too
 # Debian has no kopia, and to build one takes many minutes: it is used where it is.

@@ -171,7 +171,7 @@ def fails_closed(world, repository, command, env):
         (world.dir / "data/more").write_bytes(os.urandom(100_000))
         return world.run(command, env=env, config=config, timeout=300)
 
-    failures.fails_closed(world, "cmk", world.kid_of("pass.age").rsplit("/", 1)[1], {command[0]: attempt}, lambda: tree(repository))
+    failures.fails_closed(world, "cmk", world.kid_of("pass.age").rsplit("/", 1)[1], {command[command.index("--") + 1]: attempt}, lambda: tree(repository))
     assert tree(repository)
     world.must(world.run(["age", "-d", "-i", "breakglass.txt", "pass.age"]))
 
