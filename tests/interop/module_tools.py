@@ -12,6 +12,7 @@ from certificates import gnupg
 from failures import fails_closed
 from p11_kit import as_root_knows_it, luks_form, luks_lines
 from recipes import literal
+from secret_tools import second_ago, tree
 from tokens import Vault
 
 OLD = ("rsa1_5 = yes", "self_signed = yes")  # what gpg and systemd 252 are bound to
@@ -35,12 +36,12 @@ class Gpg:
         """As after the host's: another configuration, and versions that are new."""
         self.token.must(self.token.run(["gpgconf", "--kill", "all"], env=self.environment))
 
-    def line(self, words, fingerprint="", name="data", **options):
-        """The line with these words; `name`: of the file."""
+    def line(self, words, fingerprint="", name="data", options="", **more):
+        """The line with these words; `name`: of the file; `options`: of duplicity."""
         text, = [line for line in self.page.splitlines() if words in line]
         text = text.replace("FINGERPRINT", fingerprint).replace("/backup/data", f"/backup/{name}").replace("/backup", f"{self.token.dir}/backup")
-        text = text.replace("duplicity ", "duplicity --no-print-statistics --archive-dir archive -v1 ", 1)
-        return self.token.run(["bash", "-o", "pipefail", "-c", text], env=self.environment, **options)
+        text = text.replace("duplicity ", f"duplicity --no-print-statistics --archive-dir archive -v1 {options}", 1)
+        return self.token.run(["bash", "-o", "pipefail", "-c", text], env=self.environment, **more)
 
     def key(self, known):
         """An OpenPGP key of the version whose keygrip is not known yet."""
@@ -55,38 +56,46 @@ class Gpg:
 
 
 def gpg(world):
-    """kvp11-recipes(7), gpg by gnupg-pkcs11-scd: the lines make an OpenPGP key of each version, and gpg, without a PIN, opens the oldest and the newest file after rotations, duplicity the oldest; not without rsa1_5, nor with a vault that fails, in any way"""
+    """kvp11-recipes(7), gpg by gnupg-pkcs11-scd: the lines make an OpenPGP key of each version, and gpg and duplicity, without a PIN, open the oldest and the newest after rotations; not without rsa1_5, nor with a vault that fails, in any way"""
     token, version = card(world, OLD)
     data = world.folder("srv/data")
     for name in ("backup", "restore"):
         (world.dir / name).mkdir()
     with gnupg(token) as environment:
-        tool, known = Gpg(token, environment), set()
-        fingerprints = []
+        tool, known, made, then = Gpg(token, environment), set(), [], None
         for name in ("oldest", "newest"):
-            fingerprints.append(tool.key(known))
-            world.must(tool.line("gpg --batch --encrypt", fingerprints[-1], name))
-            if name == "oldest":
-                world.must(tool.line(" full ", fingerprints[0]))
+            made.append(tool.key(known))
+            world.must(tool.line("gpg --batch --encrypt", made[-1], name))
+            world.must(tool.line(" full ", made[-1]))
+            if not then:
+                then = second_ago()
                 shutil.copytree(data, world.dir / "then")
                 (data / "new").write_text("after the rotation\n")
             world.must(world.kvp11("rotate", "backup-kek", config=world.operator))
-        tool.restart()
-        for name, expected in (("newest", data), ("oldest", world.dir / "then")):
-            shutil.rmtree(world.dir / "restore")
-            (world.dir / "restore").mkdir()
-            world.must(tool.line("gpg --batch --decrypt", name=name))
-            assert world.same(expected, world.dir / "restore/data")
-        shutil.rmtree(world.dir / "archive")
-        world.must(tool.line("restore file:", fingerprints[0]))
-        assert world.same(world.dir / "then", world.dir / "restored")
-        assert all(b"BEGIN PGP PUBLIC KEY" in world.must(tool.line("--export", one)) for one in fingerprints)
+
+        def duplicity(config=None, options=f"--time {then} "):
+            tool.restart()
+            shutil.rmtree(world.dir / "restored", ignore_errors=True)
+            done = tool.line("restore file:", made[0], options=options, config=config)
+            assert done.returncode == 0 or not any(path.is_file() for path in world.dir.glob("restored/**/*")), "it came back all the same"
+            return done
 
         def decrypt(config):
             tool.restart()
             return token.run(["gpg", "--batch", "--decrypt", "backup/oldest.gpg"], env=environment, config=config)
 
-        fails_closed(world, "backup-kek", version, {"gpg": decrypt}, settings=OLD, masked=True)
+        tool.restart()
+        shutil.rmtree(world.dir / "archive")  # another host
+        for name, expected, options in (("newest", data, ""), ("oldest", world.dir / "then", f"--time {then} ")):
+            note(name)
+            shutil.rmtree(world.dir / "restore")
+            (world.dir / "restore").mkdir()
+            world.must(tool.line("gpg --batch --decrypt", name=name))
+            assert world.same(expected, world.dir / "restore/data")
+            world.must(duplicity(options=options))
+            assert world.same(expected, world.dir / "restored")
+        assert all(b"BEGIN PGP PUBLIC KEY" in world.must(tool.line("--export", one)) for one in made)
+        fails_closed(world, "backup-kek", version, {"gpg": decrypt, "duplicity": duplicity}, lambda: tree(world.dir / "backup"), OLD, masked=True)
         assert decrypt(world.configure("kvp11.conf", OLD[1:])).returncode, "it opened without rsa1_5"
 
 

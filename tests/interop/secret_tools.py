@@ -97,6 +97,14 @@ def rclone(world):
     assert world.same(data, world.dir / "out") and world.operations("unwrapkey") == 1
 
 
+def second_ago():
+    """The second that is over now: duplicity tells backups apart by no less."""
+    then = int(time.time())
+    while int(time.time()) == then:
+        time.sleep(0.05)
+    return then
+
+
 DUPLICITY = ["kvp11", "run", "--env", "PASSPHRASE=pass.age", "--", "duplicity"]
 
 
@@ -109,10 +117,8 @@ def duplicity(world):
     data = world.folder("data")
     url, quiet = f"file://{world.dir}/repo", ["--no-print-statistics", "--archive-dir", "archive", "-v1"]
     world.must(world.run([*DUPLICITY, "full", *quiet, "data", url], env=env, timeout=300))
-    then = int(time.time())
+    then = second_ago()
     rotate(world)
-    while int(time.time()) == then:  # which is what duplicity tells them apart by
-        time.sleep(0.05)
     (data / "new").write_text("after the rotation\n")
     world.must(world.run([*DUPLICITY, "incremental", *quiet, "data", url], env=env, timeout=300))
     rotate(world)
