@@ -15,10 +15,11 @@
 #include "base/json.h"
 #include "base/kinds.h"
 #include "kvp11.h"
+#include "../common/place.h"
 
 struct world {
     pid_t emulator;
-    char dir[64];
+    char dir[TEST_FOLDER];
     int control_port;
     char ca[256], authority[128], tenant[64], vaults[3][128]; /* prod, dr, hsm */
     void *module;
