@@ -128,6 +128,29 @@ int world_stop(void **state)
     return 0;
 }
 
+int world_start_ec(void **state)
+{
+    if (world_start(state))
+        return -1;
+    create_key("prod", "ec", "{\"kty\":\"EC\",\"crv\":\"P-256\"}");
+    return 0;
+}
+
+int world_start_ec_and_rsa(void **state)
+{
+    if (world_start_ec(state))
+        return -1;
+    create_key("prod", "rsa", "{\"kty\":\"RSA\"}");
+    return 0;
+}
+
+int world_finalize(void **state)
+{
+    (void)state;
+    CK_RV rv = world.p11->C_Finalize(NULL);
+    return rv == CKR_OK || rv == CKR_CRYPTOKI_NOT_INITIALIZED ? 0 : -1;
+}
+
 /* --- configuration and module --- */
 
 void configure_as(const char *identity, const char *map, const char *settings)
