@@ -2,6 +2,7 @@
 #include "emulator_help.h"
 
 #include <openssl/core_names.h>
+#include "../../tools/emulator/rsa.h"
 
 static const struct {
     const char *source, *alg, *key, *plain, *wrapped;

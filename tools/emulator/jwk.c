@@ -4,6 +4,7 @@
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include "material.h"
+#include "rsa.h"
 
 static const struct em_curve curves[] = {
     { "P-256", "P-256", 256, 32 },

@@ -65,8 +65,6 @@ bool em_internal_error(struct em_refusal *refusal, const char *what);
 
 /* A key of OpenSSL's type from its numbers; NULL: they make none. */
 EVP_PKEY *em_pkey_from(const char *type, OSSL_PARAM_BLD *bld);
-/* bits even, exponent odd and at least 3. NULL: out of memory or of randomness. */
-EVP_PKEY *em_rsa_generate(int bits, long exponent);
 
 /* len bytes of fresh memory (one more is there, so that data is never NULL). */
 bool em_blob_make(struct em_blob *ret, size_t len);

@@ -3,6 +3,7 @@
  * of random numbers of this size fewer than one in 2^100 have that and are not prime. */
 #include <openssl/core_names.h>
 #include "material.h"
+#include "rsa.h"
 
 enum { SMALL = 2048, STEPS = 1 << 16 };
 
