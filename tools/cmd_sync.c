@@ -1,5 +1,6 @@
 /* kvp11 sync: the map and the vaults, side by side: what changed since the last time, which versions that something depends on are going or gone, and what else would keep
  * a restore from working one day. */
+#include "progress.h"
 #include "sync/sync.h"
 
 #include <string.h>
@@ -56,7 +57,10 @@ static enum kv_status ask_vault(struct kv_sync *sync, struct kv_error *err)
     struct kv_error why = { 0 };
     size_t left_out = 0;
     int64_t whole_after = kv_common_option(sync->tool, "--full") ? 0 : WHOLE_AFTER;
+    struct kv_progress progress;
+    kv_progress_watch(&progress, &task);
     enum kv_status status = kv_keyring_reconcile(keyring, whole_after, &task, &left_out, &why);
+    kv_progress_end(&progress);
     if (status == KV_NO_MEMORY)
         return kv_fail(err, status, "out of memory");
     sync->told = status == KV_OK;
@@ -81,6 +85,7 @@ static enum kv_status look_at_vault(struct kv_sync *sync, struct kv_error *err)
     if (sync->config->adopt == KV_ADOPT_MANUAL)
         KV_TRY(kv_sync_each(sync, kv_sync_waiting, err));
     KV_TRY(kv_sync_each(sync, kv_sync_state, err));
+    KV_TRY(kv_sync_each(sync, kv_sync_expiry, err));
     KV_TRY(kv_sync_keys(sync, err));
     return kv_sync_measure_vault(sync, err);
 }

@@ -9,6 +9,12 @@ char *kv_mend_protection(const struct kv_vault_config *config)
                           (int)strcspn(config->host, "."), config->host);
 }
 
+char *kv_mend_certificate(const struct kv_vault_config *config, const char *name)
+{
+    return kv_text_format("az keyvault certificate create --vault-name %.*s --name %s --policy @POLICY.json",
+                          (int)strcspn(config->host, "."), config->host, name);
+}
+
 char *kv_mend_credential(const struct kv_vault_config *config, const char *kind)
 {
     const char *who = config->client_id ? config->client_id : "APPLICATION-ID";

@@ -1,5 +1,6 @@
 """S12: what would keep a restore from working one day is told by the next `kvp11 sync`, in its rows, its exit status and its metrics, with the command that mends it; of a
 healthy map nothing is."""
+import base64
 import datetime
 import json
 import stat
@@ -217,6 +218,67 @@ def tells_a_certificate_that_ends(tool):
         assert value(metrics, "kvp11_vault_up", vault="prod") == (code != 2)
 
 
+def tells_a_version_that_expires(tool):
+    """a current version that expires in 10 days: a warning, and nothing of it in 60 days, of one that is not current, or when it has expired, which is told as that"""
+    now = int(datetime.datetime.now(datetime.timezone.utc).timestamp())
+
+    def expiring(days):
+        return tool.vault.create("k", kty="EC", attributes={"exp": now + days * 86400 + 3600})
+
+    for days, code, wanted in ((10, 1, ["expires"]), (60, 0, []), (10, 1, ["expires"]), (-1, 1, ["expired"])):
+        version = expiring(days)
+        rows, metrics = synced(tool, code)
+        assert [row["kind"] for row in rows] == wanted and told(metrics) == {(kind, "warning"): 1 for kind in wanted}, rows
+        assert value(metrics, "kvp11_version_expiry_timestamp_seconds", vault="prod", key="k", version=version) == now + days * 86400 + 3600
+        for row in rows:
+            assert version in row["version"] and (row["kind"] != "expires" or row["days_left"] == days and row["next"] == "kvp11 --vault prod rotate k"), row
+
+
+def certified(tool, months, days):
+    """A certificate that the vault made so many days ago."""
+    policy = {"x509_props": {"subject": "CN=c", "validity_months": months}, "key_props": {"kty": "RSA", "key_size": 2048}}
+    tool.vault.control("POST", "/clock", {"offset": -days * 86400})
+    tool.vault.control("POST", "/vaults/prod/certificates/c/create", {"policy": policy})
+    tool.vault.control("POST", "/clock", {"offset": 0})
+
+
+def tells_a_key_certificate_that_ends(tool):
+    """the certificate that the vault keeps of a current version: a warning in its last 30 days, nothing once it is renewed or not looked at"""
+    certified(tool, 1, 5)
+    rows, metrics = synced(tool, 1)
+    row, = [row for row in rows if row["kind"] == "certificate"]
+    assert row["level"] == "warning" and 23 <= row["days_left"] <= 26 and "az keyvault certificate create --vault-name prod --name c " in row["next"], row
+    end = [int(number) for (metric, labels), number in metrics.items() if metric == "kvp11_certificate_expiry_timestamp_seconds"]
+    assert len(end) == 1 and row["found"].count(datetime.datetime.fromtimestamp(end[0], datetime.timezone.utc).strftime("%Y-%m-%d")) == 1, (end, row)
+    tool.vault.requests()
+    again, _ = synced(tool, 1)
+    assert again == rows and not [r for r in tool.vault.requests() if "/certificates/" in r["path"]], "a certificate is asked for once"
+    rows, metrics = synced(tool, 1, config=tool.vault.configure("none.conf", certificates="none"))
+    assert [row["kind"] for row in rows] == ["expires"], rows
+    certified(tool, 12, 4)
+    rows, metrics = synced(tool, 0)
+    assert rows == [] and value(metrics, "kvp11_findings", vault="prod", kind="certificate", level="warning") == 0, rows
+
+
+def tells_a_certificate_of_the_folder_that_ends(tool):
+    """a certificate of certificate_folder that ends in 9 days: a warning that says where a renewed one belongs; no request for it"""
+    tool.vault.create("k", kty="EC", crv="P-256")
+    tool.prints("keys")
+    version, = [line for line in lines_of(tool.prints("map", "export")) if line["type"] == "version"]
+    (tool.vault.dir / "k.der").write_bytes(base64.b64decode(version["spki"]))
+    folder = tool.vault.dir / "folder"
+    folder.mkdir()
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", tool.vault.dir / "ca.key", "-subj", "/CN=ca", "-out", tool.vault.dir / "ca.pem")
+    openssl("req", "-new", "-key", tool.vault.dir / "ca.key", "-subj", "/CN=k", "-out", tool.vault.dir / "k.csr")
+    openssl("x509", "-req", "-in", tool.vault.dir / "k.csr", "-CA", tool.vault.dir / "ca.pem", "-CAkey", tool.vault.dir / "ca.key", "-set_serial", "7",
+            "-force_pubkey", tool.vault.dir / "k.der", "-days", "9", "-out", folder / "k.pem")
+    tool.vault.requests()
+    rows, metrics = synced(tool, 1, config=tool.vault.configure("folder.conf", certificate_folder=folder))
+    row = one(rows, metrics, "warning", "certificate")
+    assert row["days_left"] in (8, 9) and str(folder) in row["next"], row
+    assert not [request for request in tool.vault.requests() if "/certificates/" in request["path"]]
+
+
 def tells_a_vault_out_of_reach(tool):
     """a vault that does not answer: unknown, and the metrics say since when; a file that cannot be written is told, and so are the findings"""
     needed(tool)
@@ -247,4 +309,5 @@ def reads_only_what_collectors_take(tool):
 
 
 SCENARIOS = (tells_nothing_false, tells_a_disabled_version, tells_a_deleted_key, tells_a_key_backup_that_lags, knows_key_backups_of_other_hosts, tells_lost_purge_protection,
-             tells_when_a_key_gets_full, tells_a_secret_that_ends, tells_a_certificate_that_ends, tells_a_vault_out_of_reach, reads_only_what_collectors_take)
+             tells_when_a_key_gets_full, tells_a_secret_that_ends, tells_a_certificate_that_ends, tells_a_version_that_expires,
+             tells_a_key_certificate_that_ends, tells_a_certificate_of_the_folder_that_ends, tells_a_vault_out_of_reach, reads_only_what_collectors_take)

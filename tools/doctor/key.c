@@ -134,10 +134,10 @@ static void check_certificate(struct kv_doctor *doctor, const struct kv_vault_ke
     }
     kv_clock_text(facts.not_after, date);
     int64_t left = seconds_until(doctor, facts.not_after);
+    KV_AUTO_TEXT char *mend = kv_mend_certificate(doctor->config, key->name);
     if (left < KV_EXPIRY_DAYS * DAY)
-        kv_doctor_warn(doctor, "certificate", key->name,
-                       "%s at %s; renew it in the vault: az keyvault certificate create",
-                       left < 0 ? "has expired" : "expires", date);
+        kv_doctor_warn(doctor, "certificate", key->name, "%s at %s; renew it in the vault: %s",
+                       left < 0 ? "has expired" : "expires", date, mend ? mend : "");
     else
         kv_doctor_ok(doctor, "certificate", key->name, "until %s", date);
 }

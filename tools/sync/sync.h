@@ -12,6 +12,8 @@ enum kv_alarm_kind {
     KV_ALARM_DISABLED,
     KV_ALARM_NOT_YET_VALID,
     KV_ALARM_EXPIRED,
+    KV_ALARM_EXPIRES,
+    KV_ALARM_CERTIFICATE,
     KV_ALARM_DELETED,
     KV_ALARM_PURGED,
     KV_ALARM_MISSING,
@@ -77,6 +79,10 @@ KV_MUST_USE enum kv_status kv_sync_state(struct kv_sync *sync, const struct kv_v
                                          struct kv_error *err);
 const struct kv_sync_gone *kv_sync_gone_of(const struct kv_sync *sync,
                                            const char *name); /* NULL: it is not */
+
+/* --- expiry.c: current versions, and their certificates, that will expire soon --- */
+KV_MUST_USE enum kv_status kv_sync_expiry(struct kv_sync *sync, const struct kv_version *version,
+                                          struct kv_error *err);
 
 /* --- watch.c: keys, the vault, and the way to it --- */
 KV_MUST_USE enum kv_status kv_sync_keys(struct kv_sync *sync, struct kv_error *err);
