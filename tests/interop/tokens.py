@@ -4,7 +4,8 @@ import os
 import pathlib
 import shutil
 import subprocess
-import tempfile
+
+from kvtest import new_folder
 
 MULTIARCH = "/usr/lib/" + (os.uname().machine + "-linux-gnu")
 PROGRAMS = {
@@ -87,7 +88,7 @@ class SoftHsm(Token):
     module = PROGRAMS["the SoftHSM module"]
 
     def __enter__(self):
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="kvp11-soft-"))
+        self.dir = new_folder("soft")
         (self.dir / "tokens").mkdir()
         (self.dir / "softhsm2.conf").write_text(f"directories.tokendir = {self.dir}/tokens\nlog.level = ERROR\n")
         self.must(self.run(["softhsm2-util", "--init-token", "--free", "--label", self.label, "--pin", self.pin, "--so-pin", "5678"]))
@@ -116,11 +117,27 @@ class SoftHsm(Token):
         return subprocess.run([str(c) for c in command], env=self.environment(**(env or {})), capture_output=True, cwd=self.dir, **options)
 
 
-class Kvp11(Token):
+class Vault(Token):
+    """The vault of a world, with the keys that are made there."""
     name, label, pin = "kvp11", "prod", None
 
     def __init__(self, vault):
-        self.vault, self.module = vault, vault.module
+        self.vault, self.module, self.dir = vault, vault.module, vault.dir
+
+    def environment(self, **more):
+        return self.vault.environment(**more)
+
+    def run(self, command, env=None, **options):
+        options.setdefault("cwd", self.dir)
+        return self.vault.run(command, env=env, **options)
+
+    def log(self):
+        return self.vault.log()
+
+
+class Kvp11(Vault):
+    def __init__(self, vault):
+        super().__init__(vault)
         self.dir = vault.dir / "scratch"
         self.dir.mkdir()
         vault.create("rsa", kty="RSA", key_size=2048)
@@ -137,13 +154,3 @@ class Kvp11(Token):
             if line.strip() == f"label:      {label}":
                 return next(l.split(":")[1].strip() for l in lines[i:] if l.strip().startswith("ID:"))
         raise AssertionError(f"pkcs11-tool does not list '{label}': {lines}")
-
-    def environment(self, **more):
-        return self.vault.environment(**more)
-
-    def run(self, command, env=None, **options):
-        options.setdefault("cwd", self.dir)
-        return self.vault.run(command, env=env, **options)
-
-    def log(self):
-        return self.vault.log()

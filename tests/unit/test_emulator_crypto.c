@@ -1,6 +1,9 @@
 /* The emulator's cryptography: published and recorded vectors, and a round trip for every row of its table of algorithms. */
 #include "emulator_help.h"
 
+#include <openssl/core_names.h>
+#include "../../tools/emulator/rsa.h"
+
 static const struct {
     const char *source, *alg, *key, *plain, *wrapped;
 } wraps[] = {
@@ -238,6 +241,33 @@ static void saved_and_loaded(void **state)
     }
 }
 
+/* The emulator finds its primes itself: OpenSSL says whether they are some, and whether all belongs together. */
+static void rsa_keys_are_sound(void **state)
+{
+    static const struct {
+        int bits;
+        long exponent;
+    } rows[] = { { 2048, 65537 }, { 2048, 15 }, { 3072, 3 } };
+    EVP_PKEY *last = NULL;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        EVP_PKEY *key = em_rsa_generate(rows[i].bits, rows[i].exponent);
+        BIGNUM *exponent = NULL;
+        assert_non_null(key);
+        EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
+        if (EVP_PKEY_check(context) != 1)
+            fail_msg("%d bits, exponent %ld: no sound key", rows[i].bits, rows[i].exponent);
+        assert_int_equal(EVP_PKEY_get_bits(key), rows[i].bits);
+        assert_int_equal(EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &exponent), 1);
+        assert_true(BN_is_word(exponent, (BN_ULONG)rows[i].exponent));
+        assert_true(!last || !EVP_PKEY_eq(last, key));
+        BN_free(exponent);
+        EVP_PKEY_CTX_free(context);
+        EVP_PKEY_free(last);
+        last = key;
+    }
+    EVP_PKEY_free(last);
+}
+
 static size_t decoded_length(const json_t *jwk, const char *name)
 {
     EM_AUTO_BLOB blob = recorded(jwk, name);
@@ -311,6 +341,7 @@ int main(void)
         cmocka_unit_test(every_row),
         cmocka_unit_test(ecdsa_is_padded_and_not_normalised),
         cmocka_unit_test(saved_and_loaded),
+        cmocka_unit_test(rsa_keys_are_sound),
         cmocka_unit_test(described_in_the_services_order),
         cmocka_unit_test(import_takes_leading_zeros),
     };
