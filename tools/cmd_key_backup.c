@@ -153,7 +153,8 @@ static enum kv_status send_blob(struct restore *restore, struct kv_error *err)
         return kv_fail_in(err, status,
                           "the name is taken in vault '%s'; if its key is deleted: " KV_KEY_RECOVER "; else "
                           "restore into another vault: kvp11 --vault OTHER key-backup restore FILE",
-                          vault, vault, restore->backup->is_described ? restore->backup->name : "NAME");
+                          vault, kv_word(vault).text,
+                          kv_word(restore->backup->is_described ? restore->backup->name : "NAME").text);
     /* After a lost reply it may be there all the same, and the proof tells. */
     if (status != KV_OK && !(err && err->maybe_done && restore->backup->is_described))
         return status;

@@ -42,11 +42,12 @@ static enum kv_status tell_changes(struct kv_sync *sync, int64_t after, struct k
 
 static void add_unknown(struct kv_sync *sync, enum kv_alarm_kind kind, char *found)
 {
-    kv_sync_add(sync, (struct kv_alarm){ .level = KV_LEVEL_UNKNOWN,
-                                         .kind = kind,
-                                         .found = found,
-                                         .next = kv_text_format("kvp11 doctor %s", sync->config->name),
-                                         .days_left = -1 });
+    kv_sync_add(
+        sync, (struct kv_alarm){ .level = KV_LEVEL_UNKNOWN,
+                                 .kind = kind,
+                                 .found = found,
+                                 .next = kv_text_format("kvp11 doctor %s", kv_word(sync->config->name).text),
+                                 .days_left = -1 });
 }
 
 static enum kv_status ask_vault(struct kv_sync *sync, struct kv_error *err)

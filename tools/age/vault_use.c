@@ -53,9 +53,11 @@ static char *remedy_text(enum remedy remedy, const struct kv_version *version)
         return kv_text_format("; enable it: az keyvault key set-attributes --enabled true --id '%s'",
                               version->kid);
     case RECOVER:
-        return kv_text_format("; if it was deleted: " KV_KEY_RECOVER, version->vault, version->name);
+        return kv_text_format("; if it was deleted: " KV_KEY_RECOVER, kv_word(version->vault).text,
+                              kv_word(version->name).text);
     case DOCTOR:
-        return kv_text_format("; to find out more: kvp11 doctor %s --key %s", version->vault, version->name);
+        return kv_text_format("; to find out more: kvp11 doctor %s --key %s", kv_word(version->vault).text,
+                              kv_word(version->name).text);
     case LATER:
         return kv_text_copy("; try again later");
     }
