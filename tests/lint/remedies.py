@@ -125,7 +125,8 @@ def unquoted(text, span, arguments):
         at += (match.group(1) == "*") + (match.group(2) == "*")
         if span[0] <= match.start() < span[1] and match.group(3) == "s" and at < len(arguments):
             argument = re.sub(r"\s", "", arguments[at])
-            if "kv_word(" not in argument and not PLAIN.search(argument):
+            chosen = re.fullmatch(r'.*\?"[^"]*":"[^"]*"', argument)  # one of two texts of our own
+            if "kv_word(" not in argument and not chosen and not PLAIN.search(argument):
                 yield argument
         at += 1
 
