@@ -36,7 +36,7 @@ static enum kv_status text_of(const struct kv_version *version, bool floating, s
 static enum kv_status print_line(struct kv_tool *tool, char *text, struct kv_error *err)
 {
     KV_AUTO_TEXT char *line = text;
-    if (!line || kv_buffer_format(&tool->out, "%s\n", line) != KV_OK)
+    if (!line || kv_spool_format(&tool->out, "%s\n", line) != KV_OK)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
     return KV_OK;
 }

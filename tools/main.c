@@ -202,8 +202,9 @@ int main(int argc, char **argv)
     struct kv_tool tool = { 0 };
     struct kv_error err = { 0 };
     enum kv_status status = argc ? run(&tool, argv + 1, &err) : KV_ARGUMENTS;
-    if ((status == KV_OK || tool.findings) && tool.out.bytes.len)
-        fwrite(tool.out.bytes.data, 1, tool.out.bytes.len, stdout);
+    enum kv_status printed = status == KV_OK || tool.findings ? kv_spool_write(&tool.out, stdout) : KV_OK;
+    if (printed != KV_OK && status == KV_OK)
+        status = kv_common_unprinted(printed, &err);
     if (status == KV_OK && (fflush(stdout) || ferror(stdout)))
         status = kv_fail(&err, KV_IO, "cannot write to the standard output: %m");
     if (status == KV_OK)
