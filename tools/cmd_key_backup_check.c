@@ -166,7 +166,7 @@ static enum kv_status load(struct check *check, size_t vault, struct kv_version_
             add_row(check,
                     (struct row){ .level = KV_LEVEL_UNKNOWN,
                                   .check = "vault",
-                                  .found = kv_text_format("does not answer: %s", why.text),
+                                  .found = kv_text_format("cannot be asked: %s", why.text),
                                   .next = kv_text_format("kvp11 doctor %s", kv_word(query.vault).text) });
     }
     return kv_map_find(kv_core_map(tool->core), &query, ret, err);

@@ -63,7 +63,7 @@ static enum kv_status ask_vault(struct kv_sync *sync, struct kv_error *err)
     sync->told = status == KV_OK;
     if (!sync->told)
         add_unknown(sync, KV_ALARM_UNREACHABLE,
-                    kv_text_format("does not answer%s%s", *why.text ? ": " : "", why.text));
+                    kv_text_format("cannot be asked%s%s", *why.text ? ": " : "", why.text));
     else if (left_out)
         add_unknown(sync, KV_ALARM_UNREAD, kv_text_format("%zu keys could not be read", left_out));
     return KV_OK;
