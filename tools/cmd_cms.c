@@ -4,6 +4,7 @@
 #include "cms/recipient.h"
 #include "cms/seal_for.h"
 #include "common.h"
+#include "progress.h"
 #include "report.h"
 
 #include <signal.h>
@@ -46,6 +47,24 @@ static enum kv_status tell(struct kv_tool *tool, const char *from, const struct 
     return kv_report_one(tool, KV_REPORT_BYTES, &row, output, err);
 }
 
+static void count(void *state, size_t bytes)
+{
+    kv_progress_add(state, bytes);
+}
+
+static enum kv_status open_content(struct kv_cms_opening *opening, struct kv_view key,
+                                   struct kv_output *output, struct kv_error *err)
+{
+    struct kv_progress progress;
+    opening->passed = count;
+    opening->state = &progress;
+    kv_progress_begin(&progress,
+                      kv_cms_open_readings(opening, output) * kv_cms_input_size(opening->ber.input));
+    enum kv_status status = kv_cms_open_content(opening, key, output, err);
+    kv_progress_end(&progress);
+    return status;
+}
+
 enum kv_status kv_cmd_cms_open(struct kv_tool *tool, struct kv_error *err)
 {
     const char *name = NULL;
@@ -62,7 +81,7 @@ enum kv_status kv_cmd_cms_open(struct kv_tool *tool, struct kv_error *err)
     KV_TRY(kv_output_open(kv_common_option(tool, "--out"), &output, err));
     KV_TRY(kv_common_open(tool, err)); /* a restore does not wait for a map to be mended */
     KV_TRY(kv_cms_recipient_key(tool, &opening.envelope, &key, err));
-    KV_TRY(kv_cms_open_content(&opening, KV_VIEW(key), output, err));
+    KV_TRY(open_content(&opening, KV_VIEW(key), output, err));
     KV_TRY(kv_output_commit(output, err));
     return tell(tool, name, output, err);
 }

@@ -1,5 +1,6 @@
 /* kvp11 keys: every version this host can name. */
 #include "common.h"
+#include "progress.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -62,7 +63,10 @@ static enum kv_status find(struct kv_tool *tool, size_t vault, struct kv_version
                                       .force = kv_common_option(tool, "--refresh") != NULL };
     size_t left_out = 0;
     struct kv_error why = { 0 };
+    struct kv_progress progress;
+    kv_progress_watch(&progress, &task);
     enum kv_status status = kv_keyring_find(keyring, &query, &task, ret, &left_out, &why);
+    kv_progress_end(&progress);
     if (status != KV_OK) {
         *err = why;
         return kv_fail_in(err, status, "vault '%s'", name);

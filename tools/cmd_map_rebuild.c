@@ -1,4 +1,5 @@
 /* kvp11 map rebuild: every version that the vaults still have, and every backup in stores, into the map. */
+#include "progress.h"
 #include "scan/scan.h"
 #include "scan/row.h"
 
@@ -34,10 +35,13 @@ static enum kv_status rebuild(struct kv_tool *tool, size_t vault, struct kv_tabl
     int64_t before = 0, after = 0;
     size_t left_out = 0;
     struct kv_error why = { 0 };
+    struct kv_progress progress;
     KV_TRY(count_known(tool, name, &before, err));
+    kv_progress_watch(&progress, &task);
     enum kv_status status =
         kv_keyring_find(kv_core_keyring(tool->core, vault), &(struct kv_keyring_query){ .force = true },
                         &task, &list, &left_out, &why);
+    kv_progress_end(&progress);
     /* A vault that does not answer is answered for by the map, of which nothing can be learnt. */
     if (status != KV_OK || why.status != KV_OK) {
         *err = why;

@@ -20,7 +20,7 @@ const struct kv_option kv_cmd_open_options[] = {
 
 struct passing {
     struct kv_progress progress;
-    bool terminal;
+    struct kv_output *output;
 };
 
 /* ---- by whom ---- */
@@ -35,22 +35,10 @@ static enum kv_status gather(const struct kv_tool *tool, struct kv_parties *part
 
 /* ---- the stream ---- */
 
-/* A file from somebody else could tell a terminal anything. */
-static bool is_text(struct kv_view part)
-{
-    for (size_t i = 0; i < part.len; i++)
-        if (part.data[i] == 0x7f || (part.data[i] < ' ' && !strchr("\t\n\r", part.data[i])) || !part.data[i])
-            return false;
-    return true;
-}
-
 static enum kv_status pass(void *state, struct kv_view part, struct kv_error *err)
 {
     struct passing *passing = state;
-    if (passing->terminal && !is_text(part))
-        return kv_fail(err, KV_ARGUMENTS,
-                       "the contents are binary and the standard output is a terminal: redirect it, or name "
-                       "a file with --out");
+    KV_TRY(kv_output_shows(passing->output, part, err));
     kv_progress_add(&passing->progress, part.len);
     return KV_OK;
 }
@@ -111,7 +99,7 @@ enum kv_status kv_cmd_open(struct kv_tool *tool, struct kv_error *err)
         .in_name = path ? path : "the standard input",
         .out_name = kv_output_name(output),
     };
-    struct passing passing = { .terminal = kv_output_is_terminal(output) };
+    struct passing passing = { .output = output };
     KV_TRY(open_all(parties, path, &stream, &passing, err));
     KV_TRY(kv_output_commit(output, err));
     const struct kv_report_row row = { path, kv_common_option(tool, "--out"), passing.progress.done, NULL };

@@ -1,5 +1,6 @@
 /* kvp11 sync: the map and the vaults, side by side: what changed since the last time, which versions that something depends on are going or gone, and what else would keep
  * a restore from working one day. */
+#include "progress.h"
 #include "sync/sync.h"
 
 #include <string.h>
@@ -57,7 +58,10 @@ static enum kv_status ask_vault(struct kv_sync *sync, struct kv_error *err)
     struct kv_error why = { 0 };
     size_t left_out = 0;
     int64_t whole_after = kv_common_option(sync->tool, "--full") ? 0 : WHOLE_AFTER;
+    struct kv_progress progress;
+    kv_progress_watch(&progress, &task);
     enum kv_status status = kv_keyring_reconcile(keyring, whole_after, &task, &left_out, &why);
+    kv_progress_end(&progress);
     if (status == KV_NO_MEMORY)
         return kv_fail(err, status, "out of memory");
     sync->told = status == KV_OK;

@@ -15,6 +15,7 @@ enum kv_status kv_cmd_unwrap(struct kv_tool *tool, struct kv_error *err)
 {
     KV_AUTO_PARTIES struct kv_parties *parties = kv_parties_begin(tool);
     KV_AUTO_BYTES struct kv_bytes secret = { 0 };
+    KV_AUTO_OUTPUT struct kv_output *output = NULL; /* where main.c writes to */
     int cache = 0;
     if (!parties)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
@@ -22,6 +23,8 @@ enum kv_status kv_cmd_unwrap(struct kv_tool *tool, struct kv_error *err)
     KV_TRY(kv_secret_cache_seconds(tool, &cache, err));
     KV_TRY(kv_secret_identities(parties, err));
     KV_TRY(kv_secret_open(parties, tool->words[0], cache, &secret, err));
+    KV_TRY(kv_output_open(NULL, &output, err));
+    KV_TRY(kv_output_shows(output, KV_VIEW(secret), err));
     tool->out.memory.locked = true;
     if (kv_spool_add(&tool->out, KV_VIEW(secret)) != KV_OK)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");

@@ -74,7 +74,7 @@ KV_MUST_USE enum kv_status kv_common_vault(const struct kv_tool *tool, size_t *r
 KV_MUST_USE enum kv_status kv_common_vaults(const struct kv_tool *tool, size_t *ret_first, size_t *ret_end,
                                             struct kv_error *err);
 struct kv_task kv_common_task(const struct kv_tool *tool, size_t vault);
-/* The same with the patience that a listing of a large vault takes: a quarter of an hour, of which no request gets more than `timeout`. */
+/* The same with the patience that a listing of a large vault takes: as long as it gets answers, and no request gets more than `timeout`. */
 struct kv_task kv_common_long_task(const struct kv_tool *tool, size_t vault);
 
 void kv_common_tell_aside(struct kv_tool *tool); /* now: for a command that does not come back */

@@ -18,11 +18,34 @@ struct kv_output {
     const char *name;           /* in the folder; inside path */
     char passing[NAME_MAX + 1]; /* its name until it has taken its place, "": it has none */
     bool holds;
+    bool terminal;
+    unsigned char before; /* the last byte that a terminal was shown */
     uint64_t written;
 };
 
+/* Of control characters only those that lines are made of; those of ISO 6429 above 0x7f, in UTF-8, begin commands as well. */
+static bool is_text(unsigned char before, unsigned char byte)
+{
+    bool c1 = before == 0xc2 && byte >= 0x80 && byte <= 0x9f;
+    return byte >= ' ' ? byte != 0x7f && !c1 : byte && strchr("\t\n\r", byte);
+}
+
+enum kv_status kv_output_shows(struct kv_output *output, struct kv_view part, struct kv_error *err)
+{
+    for (size_t i = 0; output->terminal && i < part.len; i++) {
+        if (!is_text(output->before, part.data[i]))
+            return kv_fail(err, KV_ARGUMENTS,
+                           "the contents are binary, and %s is a terminal, which could take them for "
+                           "commands: send them to a file",
+                           output->path);
+        output->before = part.data[i];
+    }
+    return KV_OK;
+}
+
 enum kv_status kv_output_write(struct kv_output *output, struct kv_view bytes, struct kv_error *err)
 {
+    KV_TRY(kv_output_shows(output, bytes, err));
     while (bytes.len) {
         ssize_t done = write(output->fd, bytes.data, bytes.len);
         if (done < 0 && errno == EINTR)
@@ -65,7 +88,7 @@ uint64_t kv_output_written(const struct kv_output *output)
 
 bool kv_output_is_terminal(const struct kv_output *output)
 {
-    return isatty(output->fd);
+    return output->terminal;
 }
 
 void kv_output_free(struct kv_output *output)
@@ -171,6 +194,7 @@ enum kv_status kv_output_open(const char *path, struct kv_output **ret, struct k
         output->fd = -1;
         KV_TRY(open_path(output, err));
     }
+    output->terminal = isatty(output->fd);
     *ret = kv_take(output);
     return KV_OK;
 }

@@ -21,6 +21,10 @@ int kv_output_fd(const struct kv_output *output);
 const char *kv_output_name(const struct kv_output *output); /* its path; or "the standard output" */
 uint64_t kv_output_written(const struct kv_output *output); /* bytes, by kv_output_write */
 bool kv_output_is_terminal(const struct kv_output *output);
+/* Before `part` is written by whoever does that: a file from somebody else could tell a terminal anything, so a terminal gets text alone. KV_ARGUMENTS. */
+KV_MUST_USE enum kv_status kv_output_shows(struct kv_output *output, struct kv_view part,
+                                           struct kv_error *err);
+/* kv_output_shows is asked. */
 KV_MUST_USE enum kv_status kv_output_write(struct kv_output *output, struct kv_view bytes,
                                            struct kv_error *err);
 /* Forgets what was written: only where nobody has seen it. */

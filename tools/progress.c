@@ -91,6 +91,18 @@ void kv_progress_add(struct kv_progress *progress, uint64_t bytes)
     show(progress, now);
 }
 
+static void count_one(void *state)
+{
+    kv_progress_add(state, 1);
+}
+
+void kv_progress_watch(struct kv_progress *progress, struct kv_task *task)
+{
+    kv_progress_begin_count(progress, 0, "requests");
+    task->answered = count_one;
+    task->state = progress;
+}
+
 void kv_progress_hide(struct kv_progress *progress)
 {
     if (progress->shown && progress->told != progress->began) {

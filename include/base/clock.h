@@ -44,8 +44,10 @@ int64_t kv_deadline_look(struct kv_deadline deadline); /* ms, 0: the deadline ha
 /* What a caller hands down with every call that may reach the network. */
 struct kv_task {
     struct kv_deadline deadline;
-    const char *caller; /* "C_Sign", "kvp11 rotate": stands in the audit record */
-    bool elsewhere;     /* another place can be asked the same: nothing here is worth a wait */
+    const char *caller;            /* "C_Sign", "kvp11 rotate": stands in the audit record */
+    bool elsewhere;                /* another place can be asked the same: nothing here is worth a wait */
+    void (*answered)(void *state); /* after each request, whatever came of it; NULL: nobody watches */
+    void *state;
 };
 
 /* "2026-01-31T12:00:00Z"; ret has room for 21 bytes. */

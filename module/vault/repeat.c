@@ -217,8 +217,11 @@ enum kv_status kv_request_send(struct kv_vault *vault, const struct kv_request *
     const struct kv_request *request = &bounded;
     bounded.task = &task;
     KV_CLEANUP(kv_errand_free) struct kv_errand errand = { .vault = vault, .request = request };
-    KV_TRY(kv_errand_send(&errand, err));
-    enum kv_status status = kv_json_parse(KV_VIEW(errand.reply.body), ret, err);
+    enum kv_status status = kv_errand_send(&errand, err);
+    if (task.answered)
+        task.answered(task.state);
+    KV_TRY(status);
+    status = kv_json_parse(KV_VIEW(errand.reply.body), ret, err);
     if (status == KV_OK)
         return KV_OK;
     status = kv_fail_in(err, status, "vault '%s': the reply to '%s' is not JSON, check the url and any proxy",

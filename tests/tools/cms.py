@@ -6,6 +6,10 @@ import pathlib
 import random
 import signal
 import subprocess
+import threading
+import time
+
+from seal import on_terminal
 
 OAEP256 = ["-keyopt", "rsa_padding_mode:oaep", "-keyopt", "rsa_oaep_md:sha256", "-keyopt", "rsa_mgf1_md:sha256"]
 OAEP1 = ["-keyopt", "rsa_padding_mode:oaep"]
@@ -409,6 +413,34 @@ def finds_a_key_by_its_certificate(tool):
     assert tool.run("cms", "open", "sealed", config=config).stdout == content(61), tool.vault.log()
 
 
+def minds_terminals(tool):
+    """no binary to a terminal, also where a character is cut in two by a piece's end; text is shown; a bar on stderr while it lasts, and no trace of it elsewhere"""
+    tool.vault.create("k", kty="RSA", key_size=2048)
+    recipients = [certificate(tool)]
+    for data, wanted in (("grüß\tdich\n".encode(), 0), (b"\x1b]0;owned\x07", 64), (b"a" * ((1 << 18) - 1) + "\x9b31m".encode(), 64)):
+        seal(tool, data, recipients)
+        code, shown, err = on_terminal(tool, ["cms", "open", "sealed"])
+        assert code == wanted and (b"terminal" in err) == (wanted != 0), (code, shown, err)
+        assert shown == (data.replace(b"\n", b"\r\n") if not wanted else data[:1 << 18][:-1] + b"\xc2" if len(data) > 1 << 18 else b""), (len(shown), shown[-40:])
+    seal(tool, bytes(9_000_000), recipients)
+    os.mkfifo(tool.vault.dir / "slow")
+
+    def feed():
+        with open(tool.vault.dir / "slow", "wb") as slow:
+            sealed = (tool.vault.dir / "sealed").read_bytes()
+            slow.write(sealed[:8_000_000])
+            slow.flush()
+            time.sleep(0.3)
+            slow.write(sealed[8_000_000:])
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    code, shown, out = on_terminal(tool, ["cms", "open", "slow"], errors=True)
+    feeder.join()
+    assert code == 0 and out == bytes(9_000_000), (code, shown)
+    assert b"MiB" in shown and b"/s" in shown and shown.rstrip(b"\r\n").endswith(b"\x1b[K"), shown
+
+
 # --- sealing ---
 def engine(tool, *arguments, **options):
     (tool.vault.dir / "engine.cnf").write_text(f"openssl_conf = i\n[i]\nengines = e\n[e]\npkcs11 = p\n[p]\nengine_id = pkcs11\nMODULE_PATH = {tool.vault.module}\ninit = 0\n")
@@ -480,6 +512,6 @@ def seals_for_whom_it_is_told(tool):
 SCENARIOS = (
     opens_what_openssl_makes, opens_every_size, opens_text, goes_to_the_version_that_is_named, is_found_on_a_new_host, notices_every_flip, notices_every_cut,
     notices_what_was_swapped, notices_other_algorithms, says_nothing_about_padding, asks_before_it_opens_cbc, notices_a_file_that_changes_under_it,
-    leaves_nothing_when_it_is_killed, goes_on_to_another_recipient_of_ours, says_why_it_cannot_be_opened, finds_a_key_by_its_certificate,
+    leaves_nothing_when_it_is_killed, minds_terminals, goes_on_to_another_recipient_of_ours, says_why_it_cannot_be_opened, finds_a_key_by_its_certificate,
     is_opened_by_openssl, seals_for_whom_it_is_told,
 )

@@ -2,6 +2,7 @@
 import base64
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import pty
@@ -350,15 +351,18 @@ def on_terminal(tool, arguments, given=None, errors=False, **options):
 
 
 def minds_terminals(tool):
-    """no binary to a terminal, neither sealed nor opened; text is shown; a bar on stderr while it lasts, and no trace of it elsewhere"""
+    """no binary to a terminal, neither sealed nor opened nor unwrapped; text is shown; a bar on stderr while it lasts, and no trace of it elsewhere"""
     identity, recipient = keygen(tool, "id")
     code, shown, err = on_terminal(tool, ["seal", "-r", recipient], b"x")
     assert (code, shown) == (64, b"") and b"--out" in err, (code, shown, err)
     text, binary = (gives(tool, "seal", "-r", recipient, input=bytes_) for bytes_ in ("grüß\tdich\n".encode(), b"\x1b]0;owned\x07"))
     code, shown, err = on_terminal(tool, ["open", "-i", identity], text)
     assert code == 0 and "grüß\tdich\r\n".encode() in shown, (code, shown, err)
-    code, shown, err = on_terminal(tool, ["open", "-i", identity], binary)
-    assert (code, shown) == (64, b"") and b"terminal" in err, (code, shown, err)
+    c1 = gives(tool, "seal", "-r", recipient, input="\x9b31m".encode())  # a command of ISO 6429 in UTF-8
+    for file, command in itertools.product((binary, c1), (["open"], ["unwrap", "-"])):
+        code, shown, err = on_terminal(tool, [*command, "-i", identity], file)
+        assert (code, shown) == (64, b"") and b"terminal" in err, (command, code, shown, err)
+        assert tool.run(*command, "-i", identity, input=file).returncode == 0
     code, shown, out = on_terminal(tool, ["seal", "-r", recipient, "--", "sh", "-c", "head -c 9000000 /dev/zero; sleep 0.5; head -c 1000000 /dev/zero"], b"", errors=True)
     assert code == 0 and b"MiB" in shown and b"/s" in shown and shown.rstrip(b"\r\n").endswith(b"\x1b[K"), shown
     assert gives(tool, "open", "-i", identity, input=out) == bytes(10_000_000)

@@ -1,8 +1,10 @@
 """kvp11 sync: what changed in the vaults, and what is about to be lost."""
 import json
+import re
 import sqlite3
 
 from map import backup_of, file_of, known, lines_of
+from seal import on_terminal
 
 
 def found(tool, code, *words, **options):
@@ -148,4 +150,17 @@ def bounds_what_it_passes_over(tool):
             tool.vault.control("PATCH", f"/vaults/prod/keys/{key}/{version}", {"enabled": True})
 
 
-SCENARIOS = (asks_for_what_changed, bounds_what_it_passes_over, tells_what_changed, tells_disabled, tells_deleted, tells_made_anew, tells_unreachable)
+def shows_how_far_it_is(tool):
+    """a listing of a vault that takes its time shows its requests on a terminal, and no trace of it elsewhere: sync, keys --refresh, map rebuild"""
+    tool.vault.control("POST", "/vaults/prod/bulk", {"prefix": "b", "keys": 6, "versions": 1, "kty": "EC", "crv": "P-256"})
+    for command in (["sync"], ["keys", "--refresh"], ["map", "rebuild"]):
+        tool.vault.control("POST", "/faults", {"kind": "delay", "ms": 70, "count": 6})
+        code, shown, out = on_terminal(tool, command, errors=True)
+        assert code == 0 and re.search(rb"\d requests, \d+ requests/s", shown) and b"\x1b[K" in shown, (command, code, shown)
+        assert b"requests" not in out and b"\x1b" not in out and out.count(b"\n") >= (2 if command[0] == "map" else 6), out
+    done = tool.run("sync")
+    assert b"requests" not in done.stderr and b"\x1b" not in done.stderr, done.stderr
+
+
+SCENARIOS = (asks_for_what_changed, bounds_what_it_passes_over, tells_what_changed, tells_disabled, tells_deleted, tells_made_anew, tells_unreachable,
+             shows_how_far_it_is)

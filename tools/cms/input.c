@@ -206,6 +206,15 @@ bool kv_cms_input_waits(const struct kv_cms_input *input)
     return input->fd >= 0 && !input->seekable && input->fd != input->copy;
 }
 
+uint64_t kv_cms_input_size(const struct kv_cms_input *input)
+{
+    struct stat info;
+    if (!input->seekable || fstat(input->fd, &info) != 0 || info.st_size <= input->start)
+        return 0;
+    uint64_t size = (uint64_t)(info.st_size - input->start);
+    return input->text ? size / 4 * 3 : size;
+}
+
 bool kv_cms_input_can_return(const struct kv_cms_input *input)
 {
     return input->fd < 0 || input->seekable || input->copy >= 0;

@@ -47,6 +47,8 @@ KV_MUST_USE enum kv_status kv_cms_input_some(struct kv_cms_input *input, unsigne
 KV_MUST_USE enum kv_status kv_cms_input_keep(struct kv_cms_input *input, struct kv_error *err);
 /* May a read wait for somebody else, who has not written yet? */
 bool kv_cms_input_waits(const struct kv_cms_input *input);
+/* Of the binary form, about; 0: nobody knows. */
+uint64_t kv_cms_input_size(const struct kv_cms_input *input);
 bool kv_cms_input_can_return(const struct kv_cms_input *input);
 /* Back to a position since kv_cms_input_keep (of a file: any). */
 KV_MUST_USE enum kv_status kv_cms_input_return(struct kv_cms_input *input, uint64_t position,

@@ -49,6 +49,8 @@ static enum kv_status give_piece(void *state, struct kv_cms_piece *piece, struct
 {
     struct reading *reading = state;
     struct kv_view bytes = { piece->data, piece->len };
+    if (reading->opening->passed)
+        reading->opening->passed(reading->opening->state, piece->len);
     if (!reading->output)
         return kv_cms_check_add(reading->check, piece->len, piece->mark, err);
     if (reading->opener) {
@@ -123,6 +125,11 @@ static enum kv_status read_twice(struct reading *reading, struct kv_output *outp
     return read_content(reading, err);
 }
 
+unsigned kv_cms_open_readings(const struct kv_cms_opening *opening, const struct kv_output *output)
+{
+    return opening->envelope.authenticated && !kv_output_holds(output) ? 2 : 1;
+}
+
 enum kv_status kv_cms_open_content(struct kv_cms_opening *opening, struct kv_view key,
                                    struct kv_output *output, struct kv_error *err)
 {
@@ -136,7 +143,7 @@ enum kv_status kv_cms_open_content(struct kv_cms_opening *opening, struct kv_vie
                        opening->envelope.content.cipher->name);
     if (kv_bytes_alloc(KV_CMS_PIECE + KV_CMS_NONCE_MAX, &reading.out) != KV_OK)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
-    if (opening->envelope.authenticated && !kv_output_holds(output))
+    if (kv_cms_open_readings(opening, output) > 1)
         return read_twice(&reading, output, err);
     reading.output = output;
     KV_TRY(read_once(&reading, (struct kv_view){ 0 }, &attributes, err));
@@ -163,7 +170,7 @@ enum kv_status kv_cms_open_head(struct kv_cms_input *input, bool unauthenticated
             "file can flip bits of what comes out, and nobody notices. If that is acceptable, say "
             "--allow-unauthenticated",
             input->name, envelope.content.cipher->name);
-    *ret = (struct kv_cms_opening){ ber, envelope };
+    *ret = (struct kv_cms_opening){ .ber = ber, .envelope = envelope };
     envelope = (struct kv_cms_envelope){ 0 };
     return KV_OK;
 }

@@ -10,7 +10,12 @@
 struct kv_cms_opening {
     struct kv_ber ber;
     struct kv_cms_envelope envelope;
+    /* Of the caller, NULL: nobody wants to know. After each piece of each reading; one thread at a time. */
+    void (*passed)(void *state, size_t bytes);
+    void *state;
 };
+/* How often the content will be read for this output, as far as that is known. */
+unsigned kv_cms_open_readings(const struct kv_cms_opening *opening, const struct kv_output *output);
 /* The head; KV_UNSUPPORTED with the option's name when the content is not authenticated and that is not allowed. */
 KV_MUST_USE enum kv_status kv_cms_open_head(struct kv_cms_input *input, bool unauthenticated,
                                             struct kv_cms_opening *ret, struct kv_error *err);
