@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include "temporary.h"
 
 void kv_tool_free(struct kv_tool *tool)
 {
@@ -262,7 +263,7 @@ enum kv_status kv_common_unprinted(enum kv_status status, struct kv_error *err)
         return kv_fail(
             err, status,
             "the result is too long for memory, and does not fit into a temporary file: make room in '%s'",
-            P_tmpdir);
+            kv_temporary_folder());
     return kv_fail(err, status, "cannot print the result");
 }
 

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <string.h>
+#include "temporary.h"
 
 void kv_spool_free(struct kv_spool *spool)
 {
@@ -29,7 +30,7 @@ static enum kv_status make_room(struct kv_spool *spool, size_t more)
 {
     if (spool->file || spool->memory.locked || spool->memory.bytes.len + more <= KV_SPOOL_MEMORY)
         return KV_OK;
-    spool->file = tmpfile();
+    spool->file = kv_temporary_file();
     if (spool->file && !put(spool->file, KV_VIEW(spool->memory.bytes)))
         return failed(spool, KV_IO);
     if (spool->file)

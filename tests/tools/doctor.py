@@ -71,7 +71,7 @@ def one_key(tool):
     healthy(tool)
     tool.vault.create("other", kty="EC", crv="P-256")
     assert {row["key"] for row in rows(tool, 0, "prod", "--key", "other")} == {None, "other"}
-    finds(tool, 66, "get", ["nobody", "deleted keys"], "--key", "nobody")
+    finds(tool, 66, "get", ["nobody", "kvp11 --vault prod recover nobody"], "--key", "nobody")
     tool.refuses(64, ["two vaults"], "--vault", "dr", "doctor", "prod")
 
 
