@@ -22,7 +22,7 @@ static enum kv_status failed(struct kv_spool *spool, enum kv_status status)
 
 static bool put(FILE *to, struct kv_view bytes)
 {
-    return fwrite(bytes.data, 1, bytes.len, to) == bytes.len;
+    return !bytes.len || fwrite(bytes.data, 1, bytes.len, to) == bytes.len;
 }
 
 /* Where no file can be made memory has to do. */

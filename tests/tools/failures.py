@@ -43,8 +43,8 @@ def unreachable(tool):
     config = tool.vault.configure("short.conf", identity="operator", timeout=1)
     tool.vault.stop()
     kid = f"{tool.vault.ready['vaults']['prod']}/keys/k/{version}"
-    meets(tool, ((OPENING, 69, [kid, "connect", "kvp11 doctor prod --key k"]),
-                 (PROVING + ("recover", "recover k", "create k2", "recipient nokey"), 69, ["prod", "connect", "to find out more: kvp11 doctor"]),
+    meets(tool, ((OPENING, 69, [kid, "https://login.localhost", "kvp11 doctor prod --key k"]),
+                 (PROVING + ("recover", "recover k", "create k2", "recipient nokey"), 69, ["prod", "https://login.localhost", "to find out more: kvp11 doctor"]),
                  (("sync",), 3, ["cannot be asked", "kvp11 doctor prod"]),
                  (("drill",), 3, ["kvp11 doctor prod --key k"]),
                  (("--vault prod rotate k",), 69, ["to find out more: kvp11 doctor prod"])), config)
