@@ -79,7 +79,7 @@ enum kv_status kv_cmd_cms_open(struct kv_tool *tool, struct kv_error *err)
     KV_TRY(kv_cms_open_head(&input, kv_common_option(tool, "--allow-unauthenticated"), &opening, err));
     KV_TRY(take_certificate(tool, &opening.envelope, &certificate, err));
     KV_TRY(kv_output_open(kv_common_option(tool, "--out"), &output, err));
-    KV_TRY(kv_common_open_map(tool, err));
+    KV_TRY(kv_common_open(tool, err)); /* a restore does not wait for a map to be mended */
     KV_TRY(kv_cms_recipient_key(tool, &opening.envelope, &key, err));
     KV_TRY(open_content(&opening, KV_VIEW(key), output, err));
     KV_TRY(kv_output_commit(output, err));

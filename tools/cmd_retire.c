@@ -175,8 +175,9 @@ static enum kv_status check_current(struct kv_tool *tool, size_t vault, const st
     return kv_fail(
         err, KV_CONFLICT,
         "version '%s' of key '%s/%s' is the current one, with which new backups are sealed: make the "
-        "next one first: kvp11 rotate %s",
-        version->version, version->vault, version->name, version->name);
+        "next one first: kvp11 --vault %s rotate %s",
+        version->version, version->vault, version->name, kv_word(version->vault).text,
+        kv_word(version->name).text);
 }
 
 enum kv_status kv_cmd_retire(struct kv_tool *tool, struct kv_error *err)

@@ -18,8 +18,6 @@ enum kv_state {
 const char *
 kv_state_name(enum kv_state state); /* "not-yet-valid": the words of CKA_KVP11_STATE and of the map */
 bool kv_state_from_name(const char *name, enum kv_state *ret);
-/* The command that brings a deleted key back, in every text that knows of one: the vault's name, the key's. */
-#define KV_KEY_RECOVER "kvp11 --vault %s recover %s"
 
 enum { KV_ID_SIZE = 20, KV_LABEL_SIZE = KV_NAME_SIZE + KV_VERSION_SIZE + 1 };
 

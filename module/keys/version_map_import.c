@@ -80,7 +80,7 @@ static enum kv_status complete_hints(struct work *work, const struct kv_version 
                        "'%s' has another public key here than there: a version never changes its key, so one "
                        "of the two is wrong, and nothing was taken in: ask the vault with `kvp11 --vault %s "
                        "keys %s --all --refresh`",
-                       version->kid, version->vault, version->name);
+                       version->kid, kv_word(version->vault).text, kv_word(version->name).text);
     KV_AUTO_STATEMENT sqlite3_stmt *hints = NULL;
     KV_TRY(kv_map_statement(work->map, KV_SQL_VERSION_HINTS, &hints, err));
     const struct {

@@ -97,7 +97,9 @@ enum kv_status kv_map_put_all(struct kv_map *map, const struct kv_map_all *all, 
     return kv_map_end(map, status, err);
 }
 
-#define REBUILD "restore a copy of it, or move it away and rebuild it with `kvp11 keys --refresh`"
+#define REBUILD                                                                                              \
+    "restore a copy of it; or move it away, `kvp11 map import` every copy, and `kvp11 map rebuild --scan "   \
+    "STORE`"
 
 static const struct {
     int code;
@@ -105,9 +107,9 @@ static const struct {
     const char *cause, *remedy;
 } failures[] = {
     { SQLITE_FULL, KV_IO, "the disk is full",
-      "free some space; what could not be written is learnt again from the vault" },
+      "free some space; versions that it did not take are learnt again from the vault" },
     { SQLITE_IOERR, KV_IO, "reading or writing failed",
-      "look at the disk; what could not be written is learnt again from the vault" },
+      "look at the disk; versions that it did not take are learnt again from the vault" },
     { SQLITE_BUSY, KV_IO, "another process holds it for too long", "try again" },
     { SQLITE_LOCKED, KV_IO, "another process holds it for too long", "try again" },
     { SQLITE_READONLY, KV_READ_ONLY, "it is read-only",

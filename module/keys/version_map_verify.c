@@ -19,8 +19,8 @@ static enum kv_status check_pages(struct kv_map *map, struct kv_error *err)
         kv_map_text(statement, 0, said, sizeof said);
         if (strcmp(said, "ok"))
             status = kv_fail(err, KV_MAP_CORRUPT,
-                             "version map '%s' is damaged (%s): restore a copy of it, or move it away and "
-                             "rebuild it with `kvp11 keys --refresh`",
+                             "version map '%s' is damaged (%s): restore a copy of it; or move it away, "
+                             "`kvp11 map import` every copy, and `kvp11 map rebuild --scan STORE`",
                              map->file ? map->path : "in memory", said);
     }
     sqlite3_finalize(statement);
