@@ -79,13 +79,20 @@ enum kv_status kv_map_sample(struct kv_map *map, const char *store, bool break_g
 static enum kv_status settle_one(struct kv_map *map, const struct kv_map_all *all, size_t i,
                                  struct kv_error *err)
 {
+    static const char *const names[] = { ":vault", ":name", ":version" };
     const unsigned char(*digests)[32] = all->items;
-    KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
+    KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL, *count = NULL;
 
     KV_TRY(kv_map_statement(map, KV_SQL_SETTLE, &statement, err));
+    KV_TRY(kv_map_statement(map, KV_SQL_SETTLED, &count, err));
     kv_map_bind_blob(statement, ":digest", (struct kv_view){ digests[i], 32 });
     kv_map_bind_int(statement, ":at", all->at);
-    return kv_map_step_done(map, statement, err);
+    int code = kv_map_step(statement);
+    if (code != SQLITE_ROW)
+        return code == SQLITE_DONE ? KV_OK : kv_map_failed(map, code, err);
+    for (size_t column = 0; column < sizeof names / sizeof *names; column++)
+        kv_map_bind_text(count, names[column], (const char *)sqlite3_column_text(statement, (int)column));
+    return kv_map_step_done(map, count, err);
 }
 
 enum kv_status kv_map_wraps_settle(struct kv_map *map, const unsigned char (*digests)[32], size_t count,
@@ -97,19 +104,10 @@ enum kv_status kv_map_wraps_settle(struct kv_map *map, const unsigned char (*dig
 enum kv_status kv_map_wraps_left(struct kv_map *map, const struct kv_version *version, int64_t *ret,
                                  struct kv_error *err)
 {
-    *ret = version->wraps;
-    if (!version->wraps)
-        return KV_OK;
     KV_MAP_LOCK(map);
     KV_AUTO_STATEMENT sqlite3_stmt *row = NULL;
-    KV_TRY(kv_map_statement(map, KV_SQL_SETTLED, &row, err));
-    kv_map_bind_text(row, ":vault", version->vault);
-    kv_map_bind_text(row, ":name", version->name);
-    kv_map_bind_text(row, ":version", version->version);
-    int code = kv_map_step(row);
-    if (code != SQLITE_ROW)
-        return kv_map_failed(map, code, err);
-    int64_t settled = sqlite3_column_int64(row, 0);
-    *ret = settled < version->wraps ? version->wraps - settled : 0;
-    return KV_OK;
+    KV_TRY(kv_map_statement(map, KV_SQL_WRAPS_LEFT, &row, err));
+    kv_map_bind_blob(row, ":id", (struct kv_view){ version->id, sizeof version->id });
+    kv_map_bind_blob(row, ":spki", (struct kv_view){ version->spki_sha256, sizeof version->spki_sha256 });
+    return kv_map_answer(map, row, ret, err);
 }

@@ -202,7 +202,7 @@ enum kv_status kv_map_certificate(struct kv_map *map, struct kv_map_certificate 
     KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_CERTIFICATE, &statement, err));
     bind_certificate(statement, certificate);
-    int code = sqlite3_step(statement);
+    int code = kv_map_step(statement);
     if (code != SQLITE_ROW && code != SQLITE_DONE)
         return kv_map_failed(map, code, err);
     certificate->der = (struct kv_bytes){ 0 };

@@ -91,7 +91,7 @@ static enum kv_status complete_hints(struct work *work, const struct kv_version 
         { ":first_wrap", version->first_wrap },
         { ":last_wrap", version->last_wrap },
         { ":last_unwrap", version->last_unwrap },
-        { ":wraps", version->wraps },
+        { ":left", version->wraps > version->settled ? version->wraps - version->settled : 0 },
         { ":last_drill", version->last_drill },
         { ":retire_after", version->retire_after },
         { ":row", known->row },
@@ -132,8 +132,10 @@ static enum kv_status take_version(struct work *work, const struct kv_version *v
         return complete(work, known, version, err);
     if (version->kind != KV_OCT)
         KV_TRY(find_one(work, KV_SQL_FIND_SPKI, version, &elsewhere, err));
-    if (elsewhere)
+    if (elsewhere) {
+        KV_TRY(complete_hints(work, elsewhere, version, err)); /* what it wrapped there, its key opens here */
         return take_place(work, version, err);
+    }
     KV_TRY(check_place(work, version, err));
     KV_TRY(has_current(work, version, &taken, err));
     KV_AUTO_VERSION struct kv_version *fresh = kv_version_copy(version);
@@ -174,6 +176,23 @@ static bool complete_facts(struct kv_map_backup *known, const struct kv_map_back
            strcmp(was.object, known->object) != 0;
 }
 
+/* Gone here, and there again since: the other map has sealed it anew, or rewrapped it, after it went. */
+static bool came_back(struct kv_map_backup *known, const struct kv_map_backup *other)
+{
+    bool back = false;
+
+    for (size_t i = 0; known->retired && !other->retired && i < other->recipient_count; i++)
+        back |= !other->recipients[i].removed && other->recipients[i].added > known->retired;
+    for (size_t i = 0; back && i < other->recipient_count; i++) {
+        struct kv_map_recipient *recipient = kv_map_backup_recipient(known, &other->recipients[i]);
+        if (recipient && !other->recipients[i].removed)
+            recipient->removed = 0;
+    }
+    if (back)
+        known->retired = 0;
+    return back;
+}
+
 static enum kv_status take_backup(struct work *work, const struct kv_map_backup *other, struct kv_error *err)
 {
     KV_CLEANUP(kv_map_backup_free) struct kv_map_backup known = { 0 };
@@ -188,6 +207,7 @@ static enum kv_status take_backup(struct work *work, const struct kv_map_backup 
         known.recipient_count = 0;
     } else {
         changed = complete_facts(&known, other);
+        changed |= came_back(&known, other);
     }
     for (size_t i = 0; i < other->recipient_count; i++) {
         if (kv_map_backup_recipient(&known, &other->recipients[i]))

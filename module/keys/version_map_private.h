@@ -77,6 +77,7 @@ enum kv_map_sql {
     KV_SQL_BACKUP_PAGE_OBJECT,
     KV_SQL_SETTLE,
     KV_SQL_SETTLED,
+    KV_SQL_WRAPS_LEFT,
     KV_SQL_SURVEY_ROOM,
     KV_SQL_SURVEY_OPENERS,
     KV_SQL_SURVEY,
@@ -148,6 +149,9 @@ int kv_map_step(sqlite3_stmt *statement);
 KV_MUST_USE enum kv_status kv_map_run(struct kv_map *map, enum kv_map_sql which, struct kv_error *err);
 KV_MUST_USE enum kv_status kv_map_step_done(struct kv_map *map, sqlite3_stmt *statement,
                                             struct kv_error *err);
+/* The number in the first row of what it answers with, which must have one. */
+KV_MUST_USE enum kv_status kv_map_answer(struct kv_map *map, sqlite3_stmt *statement, int64_t *ret,
+                                         struct kv_error *err);
 /* BEGIN IMMEDIATE; then COMMIT when status is KV_OK, else ROLLBACK; returns the status or what COMMIT made of it. KV_READ_ONLY when the map is. */
 KV_MUST_USE enum kv_status kv_map_begin(struct kv_map *map, struct kv_error *err);
 KV_MUST_USE enum kv_status kv_map_end(struct kv_map *map, enum kv_status status, struct kv_error *err);
@@ -229,6 +233,8 @@ KV_MUST_USE enum kv_status kv_map_locate_row(struct kv_map *map, const struct kv
                                              struct kv_error *err);
 void kv_map_location_row(sqlite3_stmt *row, struct kv_map_location *ret);
 bool kv_map_blob_fixed(sqlite3_stmt *row, int column, unsigned char *ret, int size);
+/* Did memory suffice for the columns that were read? One that it did not suffice for reads as empty. */
+bool kv_map_row_is_whole(sqlite3_stmt *row);
 
 /* The row that a find statement stands on; one reference for the caller. KV_BAD_DATA: a value out of its range. KV_NO_MEMORY. */
 KV_MUST_USE enum kv_status kv_map_row(sqlite3_stmt *statement, struct kv_version **ret);

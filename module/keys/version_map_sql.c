@@ -55,6 +55,16 @@ enum kv_status kv_map_step_done(struct kv_map *map, sqlite3_stmt *statement, str
     return code == SQLITE_DONE ? KV_OK : kv_map_failed(map, code, err);
 }
 
+enum kv_status kv_map_answer(struct kv_map *map, sqlite3_stmt *statement, int64_t *ret, struct kv_error *err)
+{
+    int code = kv_map_step(statement);
+
+    if (code != SQLITE_ROW)
+        return kv_map_failed(map, code, err);
+    *ret = sqlite3_column_int64(statement, 0);
+    return KV_OK;
+}
+
 enum kv_status kv_map_run(struct kv_map *map, enum kv_map_sql which, struct kv_error *err)
 {
     KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;

@@ -86,6 +86,106 @@ static enum kv_status check_certificates(struct kv_map *map, struct kv_error *er
     return code == SQLITE_DONE ? KV_OK : kv_map_failed(map, code, err);
 }
 
+/* --- what no digest can tell, since the rows read the same --- */
+
+/* A number that is a text or a fraction, a text with a null in it: C reads them as what they are not, and SQL compares them as what they are. */
+#define OTHER_TYPES                                                                                          \
+    "SELECT s.name, group_concat('typeof(\"' || c.name || '\") <> ''' || lower(c.type) || ''' OR "           \
+    "instr(\"' || c.name || '\", iif(''' || c.type || ''' = ''TEXT'', char(0), NULL)) > 0', ' OR ')"         \
+    " FROM sqlite_schema s JOIN pragma_table_info(s.name) c WHERE s.type = 'table' AND s.name NOT LIKE "     \
+    "'sqlite~_%' ESCAPE '~' GROUP BY s.name"
+/* Size and date stand beside each recipient, too, for those who count. */
+#define STRAY_RECIPIENTS                                                                                     \
+    "SELECT 1 FROM backup_recipient o LEFT JOIN backup b ON b.row = o.backup LEFT JOIN "                     \
+    "recipient r ON r.id = o.recipient WHERE b.row IS NULL OR r.id IS NULL OR o.size <> b.size OR "          \
+    "o.keep_until <> b.keep_until LIMIT 1"
+#define OBJECTS                                                                                              \
+    "SELECT coalesce(group_concat(thing), '') FROM (SELECT type || ' ' || name AS thing FROM sqlite_schema " \
+    "WHERE name NOT LIKE 'sqlite~_%' ESCAPE '~' ORDER BY 1)"
+
+/* A query of this check alone: *ret_row, where it answers; sqlite3_finalize. */
+static enum kv_status ask_once(struct kv_map *map, const char *text, sqlite3_stmt **ret_row,
+                               struct kv_error *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(map->db, text, -1, &statement, NULL);
+
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    if (code == SQLITE_ROW) {
+        *ret_row = statement;
+        return KV_OK;
+    }
+    sqlite3_finalize(statement);
+    *ret_row = NULL;
+    return code == SQLITE_DONE ? KV_OK : kv_map_failed(map, code, err);
+}
+
+static void finalize(sqlite3_stmt **statement)
+{
+    sqlite3_finalize(*statement);
+}
+#define AUTO_ONCE KV_CLEANUP(finalize) sqlite3_stmt *
+
+static enum kv_status check_types_of(struct kv_map *map, sqlite3_stmt *table, struct kv_error *err)
+{
+    KV_AUTO_FREE char *text =
+        kv_text_format("SELECT 1 FROM \"%s\" WHERE %s LIMIT 1", (const char *)sqlite3_column_text(table, 0),
+                       (const char *)sqlite3_column_text(table, 1));
+    AUTO_ONCE row = NULL;
+
+    if (!text || !kv_map_row_is_whole(table))
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    KV_TRY(ask_once(map, text, &row, err));
+    return row ? kv_fail(err, KV_MAP_CORRUPT,
+                         "version map '%s': table '%s' has a value that is not of its column's type: restore "
+                         "a copy of the map",
+                         map->file ? map->path : "in memory", sqlite3_column_text(table, 0))
+               : KV_OK;
+}
+
+static enum kv_status check_types(struct kv_map *map, struct kv_error *err)
+{
+    AUTO_ONCE table = NULL;
+    int code = SQLITE_ROW;
+
+    KV_TRY(ask_once(map, OTHER_TYPES, &table, err));
+    for (; table && code == SQLITE_ROW; code = sqlite3_step(table))
+        KV_TRY(check_types_of(map, table, err));
+    return code == SQLITE_DONE || !table ? KV_OK : kv_map_failed(map, code, err);
+}
+
+static enum kv_status check_recipients(struct kv_map *map, struct kv_error *err)
+{
+    AUTO_ONCE row = NULL;
+
+    KV_TRY(ask_once(map, STRAY_RECIPIENTS, &row, err));
+    return row ? kv_fail(err, KV_MAP_CORRUPT,
+                         "version map '%s': who can open a backup is not told as the backup is: restore a "
+                         "copy of the map",
+                         map->file ? map->path : "in memory")
+               : KV_OK;
+}
+
+/* Tables, indexes and triggers, as in a map that is made now. */
+static enum kv_status check_schema(struct kv_map *map, struct kv_map *fresh, struct kv_error *err)
+{
+    AUTO_ONCE is = NULL;
+    AUTO_ONCE should = NULL;
+
+    KV_TRY(ask_once(map, OBJECTS, &is, err));
+    KV_TRY(ask_once(fresh, OBJECTS, &should, err));
+    const char *a = is ? (const char *)sqlite3_column_text(is, 0) : NULL;
+    const char *b = should ? (const char *)sqlite3_column_text(should, 0) : NULL;
+    if (!a || !b)
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    return strcmp(a, b) ? kv_fail(err, KV_MAP_CORRUPT,
+                                  "version map '%s': its tables, indexes and triggers are not those of its "
+                                  "format: restore a copy of the map",
+                                  map->file ? map->path : "in memory")
+                        : KV_OK;
+}
+
 static enum kv_status check_all(struct kv_map *map, struct kv_map_found *ret, struct kv_error *err)
 {
     static const struct kv_map_walk_table versions = { KV_SQL_VERSION_PAGE, check_row, true };
@@ -96,6 +196,8 @@ static enum kv_status check_all(struct kv_map *map, struct kv_map_found *ret, st
     KV_TRY(kv_map_walk_chain(&walk, err));
     KV_TRY(kv_map_walk_rows(&walk, &versions, &ret->versions, err));
     KV_TRY(kv_map_walk_end(&walk, &ret->backups, err));
+    KV_TRY(check_types(map, err));
+    KV_TRY(check_recipients(map, err));
     ret->entries = walk.seq;
     return KV_OK;
 }
@@ -103,10 +205,17 @@ static enum kv_status check_all(struct kv_map *map, struct kv_map_found *ret, st
 enum kv_status kv_map_verify(struct kv_map *map, struct kv_map_found *ret, struct kv_error *err)
 {
     struct kv_map_found found = { 0 };
+    struct kv_map *fresh = NULL;
 
     KV_TRY(kv_map_health(map, err));
-    KV_MAP_LOCK(map);
-    KV_TRY(check_all(map, &found, err));
-    *ret = found;
-    return KV_OK;
+    KV_TRY(kv_map_scratch(&fresh, err));
+    kv_map_enter(map);
+    enum kv_status status = check_all(map, &found, err);
+    if (!status)
+        status = check_schema(map, fresh, err);
+    kv_map_leave(map);
+    kv_map_free(fresh);
+    if (!status)
+        *ret = found;
+    return status;
 }

@@ -316,6 +316,31 @@ static void a_certificate_of_another_key_is_found(void **state)
     kv_map_free(map);
 }
 
+/* A sync that read the rows before another process promoted a version writes what it saw: whoever was promoted stays so. */
+static void a_late_writer_does_not_undo_a_promotion(void **state)
+{
+    struct kv_map *map = open_map();
+    store(map, "k", 1, true);
+    store(map, "k", 2, false);
+    KV_CLEANUP(kv_version_list_free)
+    struct kv_version_list read = find(map, &(struct kv_map_query){ .name = "k" });
+    assert_int_equal(read.count, 2);
+    store(map, "k", 2, true);
+    struct kv_version *late[] = { kv_version_copy(read.items[1]), kv_version_copy(read.items[0]) };
+    for (int i = 0; i < 2; i++) {
+        late[i]->seen = 9000;
+        assert_int_equal(kv_map_store(map, &late[i], 1, NULL), KV_OK);
+    }
+    KV_CLEANUP(kv_version_list_free)
+    struct kv_version_list now = find(map, &(struct kv_map_query){ .name = "k", .current_only = true });
+    assert_int_equal(now.count, 1);
+    assert_int_equal(now.items[0]->created, 1002);
+    assert_int_equal(now.items[0]->seen, 9000); /* what else it saw is taken */
+    kv_version_free(late[0]);
+    kv_version_free(late[1]);
+    kv_map_free(map);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -330,6 +355,7 @@ int main(void)
         TEST(damage_is_found_and_named),
         TEST(a_certificate_once_known_stays),
         TEST(a_certificate_of_another_key_is_found),
+        TEST(a_late_writer_does_not_undo_a_promotion),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
