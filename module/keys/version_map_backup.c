@@ -63,12 +63,11 @@ enum kv_status kv_map_backup_find(struct kv_map *map, const char *id, const char
     KV_TRY(kv_map_statement(map, KV_SQL_BACKUP_FIND, &row, err));
     kv_map_bind_text(row, ":id", id);
     kv_map_bind_text(row, ":store", store);
-    int code = kv_map_step(row);
+    bool found = false;
     *ret = (struct kv_map_backup){ 0 };
-    if (code == SQLITE_DONE)
+    KV_TRY(kv_map_step_found(map, row, &found, err));
+    if (!found)
         return KV_OK;
-    if (code != SQLITE_ROW)
-        return kv_map_failed(map, code, err);
     enum kv_status status = kv_map_backup_row(map, row, ret, err);
     return status == KV_BAD_DATA ? kv_fail(err, KV_MAP_CORRUPT,
                                            "version map '%s': the row of backup '%.60s' cannot be read: see "

@@ -22,11 +22,10 @@ static enum kv_status find_one(struct work *work, enum kv_map_sql which, const s
     kv_map_bind_blob(row, ":spki", (struct kv_view){ version->spki_sha256, 32 });
     kv_map_bind_int(row, ":current", 0);
     kv_map_bind_int(row, ":limit", 1);
-    int code = kv_map_step(row);
-    if (code == SQLITE_DONE)
+    bool found = false;
+    KV_TRY(kv_map_step_found(work->map, row, &found, err));
+    if (!found)
         return KV_OK;
-    if (code != SQLITE_ROW)
-        return kv_map_failed(work->map, code, err);
     enum kv_status status = kv_map_row(row, ret);
     return status ? kv_fail(err, status, "version '%s/%s@%s' cannot be read: see `kvp11 map verify`",
                             version->vault, version->name, version->version)
@@ -38,15 +37,10 @@ static enum kv_status has_current(struct work *work, const struct kv_version *ve
 {
     KV_AUTO_STATEMENT sqlite3_stmt *row = NULL;
     KV_TRY(kv_map_statement(work->map, KV_SQL_FIND_NAME, &row, err));
-    kv_map_bind_text(row, ":vault", version->vault);
-    kv_map_bind_text(row, ":name", version->name);
+    kv_map_bind_key(row, version->vault, version->name, NULL);
     kv_map_bind_int(row, ":current", 1);
     kv_map_bind_int(row, ":limit", 1);
-    int code = kv_map_step(row);
-    if (code != SQLITE_ROW && code != SQLITE_DONE)
-        return kv_map_failed(work->map, code, err);
-    *ret = code == SQLITE_ROW;
-    return KV_OK;
+    return kv_map_step_found(work->map, row, ret, err);
 }
 
 static enum kv_status take_location(struct work *work, const struct kv_map_location *location,

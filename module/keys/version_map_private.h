@@ -149,6 +149,19 @@ int kv_map_step(sqlite3_stmt *statement);
 KV_MUST_USE enum kv_status kv_map_run(struct kv_map *map, enum kv_map_sql which, struct kv_error *err);
 KV_MUST_USE enum kv_status kv_map_step_done(struct kv_map *map, sqlite3_stmt *statement,
                                             struct kv_error *err);
+/* To the first row of what it answers with, if there is one. */
+KV_MUST_USE enum kv_status kv_map_step_found(struct kv_map *map, sqlite3_stmt *statement, bool *ret_found,
+                                             struct kv_error *err);
+/* All rows of what it answers with, as items of one size; one that `read` refuses is passed over: kv_map_verify names it. free() the items; a failure leaves
+ * none. */
+struct kv_map_array {
+    bool (*read)(sqlite3_stmt *row, void *to);
+    size_t size;
+    void *items;
+    size_t count;
+};
+KV_MUST_USE enum kv_status kv_map_collect(struct kv_map *map, sqlite3_stmt *rows, struct kv_map_array *array,
+                                          struct kv_error *err);
 /* The number in the first row of what it answers with, which must have one. */
 KV_MUST_USE enum kv_status kv_map_answer(struct kv_map *map, sqlite3_stmt *statement, int64_t *ret,
                                          struct kv_error *err);
@@ -172,6 +185,8 @@ void kv_map_bind_text(sqlite3_stmt *statement, const char *name, const char *val
 void kv_map_bind_int(sqlite3_stmt *statement, const char *name, int64_t value);
 void kv_map_bind_blob(sqlite3_stmt *statement, const char *name,
                       struct kv_view value); /* empty: zero-length */
+/* ":vault" and ":name": whose row it is; ":version" as well, where it is not NULL. */
+void kv_map_bind_key(sqlite3_stmt *statement, const char *vault, const char *name, const char *version);
 /* Column texts into bounded arrays. */
 void kv_map_text(sqlite3_stmt *statement, int column, char *ret, size_t size);
 
@@ -205,6 +220,9 @@ KV_MUST_USE enum kv_status kv_map_note_all(struct kv_map *map, struct kv_error *
 /* Before COMMIT: the head goes where the journal ends. */
 KV_MUST_USE enum kv_status kv_map_journal_seal(struct kv_map *map, struct kv_error *err);
 void kv_map_read_entry(sqlite3_stmt *row, struct kv_map_entry *ret);
+/* ret->seq is 0 when there is none. */
+KV_MUST_USE enum kv_status kv_map_entry_of(struct kv_map *map, int64_t seq, struct kv_map_entry *ret,
+                                           struct kv_error *err);
 /* What an entry's hash has to be, behind `before`. */
 KV_MUST_USE enum kv_status kv_map_entry_hash(const struct kv_map_entry *entry, const unsigned char before[32],
                                              unsigned char ret[32]);

@@ -233,9 +233,7 @@ static enum kv_status store_row(struct kv_map *map, const struct kv_version *ver
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         kv_map_bind_int(store, numbers[i].name, numbers[i].value);
-    kv_map_bind_text(store, ":vault", version->vault);
-    kv_map_bind_text(store, ":name", version->name);
-    kv_map_bind_text(store, ":version", version->version);
+    kv_map_bind_key(store, version->vault, version->name, version->version);
     kv_map_bind_text(store, ":kid", version->kid);
     kv_map_bind_text(store, ":curve", version->curve);
     kv_map_bind_text(store, ":state", kv_state_name(version->state));
@@ -258,9 +256,7 @@ static enum kv_status take_current(struct kv_map *map, const struct kv_version *
 {
     KV_AUTO_STATEMENT sqlite3_stmt *others = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_UNCURRENT, &others, err));
-    kv_map_bind_text(others, ":vault", version->vault);
-    kv_map_bind_text(others, ":name", version->name);
-    kv_map_bind_text(others, ":version", version->version);
+    kv_map_bind_key(others, version->vault, version->name, version->version);
     return note_rows(map, others, at, NULL, err);
 }
 
@@ -311,9 +307,7 @@ static enum kv_status plan_row(struct kv_map *map, const struct kv_version *vers
 {
     KV_AUTO_STATEMENT sqlite3_stmt *change = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_VERSION_PLAN, &change, err));
-    kv_map_bind_text(change, ":vault", version->vault);
-    kv_map_bind_text(change, ":name", version->name);
-    kv_map_bind_text(change, ":version", version->version);
+    kv_map_bind_key(change, version->vault, version->name, version->version);
     if (plan->drilled)
         kv_map_bind_int(change, ":drilled", *plan->drilled);
     if (plan->retire_after)

@@ -55,6 +55,45 @@ enum kv_status kv_map_step_done(struct kv_map *map, sqlite3_stmt *statement, str
     return code == SQLITE_DONE ? KV_OK : kv_map_failed(map, code, err);
 }
 
+enum kv_status kv_map_step_found(struct kv_map *map, sqlite3_stmt *statement, bool *ret_found,
+                                 struct kv_error *err)
+{
+    int code = kv_map_step(statement);
+
+    *ret_found = code == SQLITE_ROW;
+    return code == SQLITE_ROW || code == SQLITE_DONE ? KV_OK : kv_map_failed(map, code, err);
+}
+
+static enum kv_status collect(struct kv_map *map, sqlite3_stmt *rows, struct kv_map_array *array,
+                              struct kv_error *err)
+{
+    int code;
+
+    while ((code = kv_map_step(rows)) == SQLITE_ROW) {
+        void *more = reallocarray(array->items, array->count + 1, array->size);
+        if (!more)
+            return kv_fail(err, KV_NO_MEMORY, "out of memory");
+        array->items = more;
+        void *item = memset((char *)more + array->count * array->size, 0, array->size);
+        array->count += array->read(rows, item);
+        if (!kv_map_row_is_whole(rows))
+            return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    }
+    return code == SQLITE_DONE ? KV_OK : kv_map_failed(map, code, err);
+}
+
+enum kv_status kv_map_collect(struct kv_map *map, sqlite3_stmt *rows, struct kv_map_array *array,
+                              struct kv_error *err)
+{
+    enum kv_status status = collect(map, rows, array, err);
+
+    if (status) {
+        free(kv_take(array->items));
+        array->count = 0;
+    }
+    return status;
+}
+
 enum kv_status kv_map_answer(struct kv_map *map, sqlite3_stmt *statement, int64_t *ret, struct kv_error *err)
 {
     int code = kv_map_step(statement);
@@ -159,6 +198,14 @@ void kv_map_bind_blob(sqlite3_stmt *statement, const char *name, struct kv_view 
     bound(statement,
           sqlite3_bind_blob(statement, sqlite3_bind_parameter_index(statement, name),
                             value.len ? (const void *)value.data : "", (int)value.len, SQLITE_TRANSIENT));
+}
+
+void kv_map_bind_key(sqlite3_stmt *statement, const char *vault, const char *name, const char *version)
+{
+    kv_map_bind_text(statement, ":vault", vault);
+    kv_map_bind_text(statement, ":name", name);
+    if (version)
+        kv_map_bind_text(statement, ":version", version);
 }
 
 void kv_map_text(sqlite3_stmt *statement, int column, char *ret, size_t size)

@@ -149,26 +149,13 @@ struct claim {
     const unsigned char *facts;
 };
 
-static enum kv_status read_entry(struct kv_map_walk *walk, int64_t seq, struct kv_map_entry *ret,
-                                 struct kv_error *err)
-{
-    KV_AUTO_STATEMENT sqlite3_stmt *row = NULL;
-    KV_TRY(kv_map_statement(walk->map, KV_SQL_JOURNAL_ENTRY, &row, err));
-    kv_map_bind_int(row, ":seq", seq);
-    int code = kv_map_step(row);
-    *ret = (struct kv_map_entry){ 0 };
-    if (code == SQLITE_ROW)
-        kv_map_read_entry(row, ret);
-    return code == SQLITE_ROW || code == SQLITE_DONE ? KV_OK : kv_map_failed(walk->map, code, err);
-}
-
 static enum kv_status check_claim(struct kv_map_walk *walk, int64_t seq, struct claim claim,
                                   struct kv_map_entry *ret, struct kv_error *err)
 {
     if (seq < 1)
         return kv_fail(err, KV_MAP_CORRUPT, "version map '%s': %s stands in no entry of its journal: " REMEDY,
                        path_of(walk->map), claim.subject);
-    KV_TRY(read_entry(walk, seq, ret, err));
+    KV_TRY(kv_map_entry_of(walk->map, seq, ret, err));
     if (memcmp(claim.facts, ret->facts, sizeof ret->facts) != 0 || strcmp(claim.subject, ret->subject) != 0 ||
         (seq <= walk->seq && (has(walk->followed, seq) || has(walk->claimed, seq))))
         return kv_fail(err, KV_MAP_CORRUPT, "version map '%s': %s is not as its journal last told: " REMEDY,
@@ -184,7 +171,7 @@ enum kv_status kv_map_walk_claim(struct kv_map_walk *walk, int64_t seq, const ch
     KV_TRY(check_claim(walk, seq, (struct claim){ subject, facts }, &entry, err));
     /* Written since the walk went by: then it follows the one that the row stood for. */
     while (entry.seq > walk->seq && entry.before)
-        KV_TRY(read_entry(walk, entry.before, &entry, err));
+        KV_TRY(kv_map_entry_of(walk->map, entry.before, &entry, err));
     if (entry.seq <= walk->seq)
         mark(walk->claimed, entry.seq);
     return KV_OK;
@@ -266,7 +253,7 @@ enum kv_status kv_map_walk_end(struct kv_map_walk *walk, int64_t *ret_backups, s
     for (int64_t seq = 1; seq <= walk->seq; seq++) {
         if (has(walk->followed, seq) || has(walk->claimed, seq))
             continue;
-        KV_TRY(read_entry(walk, seq, &entry, err));
+        KV_TRY(kv_map_entry_of(walk->map, seq, &entry, err));
         return kv_fail(err, KV_MAP_CORRUPT,
                        "version map '%s': %s is gone, of which entry %lld of its journal speaks: " REMEDY,
                        path_of(walk->map), entry.subject, (long long)seq);
