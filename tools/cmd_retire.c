@@ -108,6 +108,18 @@ static enum kv_status tell(const struct kv_version *version, const struct needed
                    *until ? ", the last kept until " : "", until, backups->sole, needed->wraps, rest);
 }
 
+static enum kv_status tell_unknown(struct kv_tool *tool, struct kv_error *err)
+{
+    int64_t unknown = 0;
+    KV_TRY(kv_map_unknown_openers(kv_core_map(tool->core), &unknown, err));
+    if (unknown)
+        kv_common_note("but %" PRId64
+                       " backup%s a reader of whom nothing was known when it was scanned: scan "
+                       "the stores again before this version goes",
+                       unknown, unknown == 1 ? " has" : "s have");
+    return KV_OK;
+}
+
 enum kv_status kv_cmd_retire_check(struct kv_tool *tool, struct kv_error *err)
 {
     KV_CLEANUP(kv_version_list_free) struct kv_version_list list = { 0 };
@@ -134,7 +146,7 @@ enum kv_status kv_cmd_retire_check(struct kv_tool *tool, struct kv_error *err)
     if (none && !tool->json) {
         kv_common_note("nothing that this host knows of depends on version '%s/%s@%s'", version->vault,
                        version->name, version->version);
-        return KV_OK;
+        return tell_unknown(tool, err);
     }
     KV_TRY(kv_common_print(tool, table, err));
     tool->findings = true;

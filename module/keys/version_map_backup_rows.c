@@ -286,6 +286,14 @@ enum kv_status kv_map_dependants(struct kv_map *map, struct kv_view key, bool wi
     return KV_OK;
 }
 
+enum kv_status kv_map_unknown_openers(struct kv_map *map, int64_t *ret, struct kv_error *err)
+{
+    KV_MAP_LOCK(map);
+    KV_AUTO_STATEMENT sqlite3_stmt *row = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_UNKNOWN_OPENERS, &row, err));
+    return kv_map_answer(map, row, ret, err);
+}
+
 enum kv_status kv_map_backup_count(struct kv_map *map, const char *vault, int64_t *ret, struct kv_error *err)
 {
     KV_MAP_LOCK(map);

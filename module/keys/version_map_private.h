@@ -83,6 +83,8 @@ enum kv_map_sql {
     KV_SQL_SURVEY,
     KV_SQL_RECIPIENT_TEXT,
     KV_SQL_READ,
+    KV_SQL_FORMAT,
+    KV_SQL_UNKNOWN_OPENERS,
     KV_SQL_SAMPLE,
     KV_SQL_COUNT
 };
@@ -101,6 +103,7 @@ struct kv_map {
     sqlite3 *db;        /* NULL: SQLite may not be called, or the handle was forgotten */
     sqlite3 *inherited; /* a parent's: never to be touched, but not lost sight of */
     bool writable;
+    bool ready;   /* its format is this release's */
     bool scratch; /* in a file without a name, that nobody else sees and that goes with the handle */
     struct kv_error health; /* status KV_OK: it is the file */
     pthread_mutex_t lock;

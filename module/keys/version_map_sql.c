@@ -112,13 +112,34 @@ enum kv_status kv_map_run(struct kv_map *map, enum kv_map_sql which, struct kv_e
     return kv_map_step_done(map, statement, err);
 }
 
+/* A newer release may have brought the file up to date while this process has it open: what it knows of a row and this one does not would be lost, and the
+ * journal would not tell it. */
+static enum kv_status check_format(struct kv_map *map, struct kv_error *err)
+{
+    int64_t format = 0;
+
+    KV_AUTO_STATEMENT sqlite3_stmt *row = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_FORMAT, &row, err));
+    KV_TRY(kv_map_answer(map, row, &format, err));
+    return format <= kv_map_step_count
+               ? KV_OK
+               : kv_fail(err, KV_MAP_NEWER,
+                         "a newer release has brought version map '%s' up to format %d, and this process "
+                         "writes format %d: start it anew, with that release",
+                         map->path, (int)format, kv_map_step_count);
+}
+
 enum kv_status kv_map_begin(struct kv_map *map, struct kv_error *err)
 {
     if (!map->writable)
         return kv_fail(err, KV_READ_ONLY, "version map '%s' is read-only: nothing was written to it",
                        map->path);
     map->head = (struct kv_journal_head){ 0 }; /* another process may have written since */
-    return kv_map_run(map, KV_SQL_BEGIN, err);
+    KV_TRY(kv_map_run(map, KV_SQL_BEGIN, err));
+    enum kv_status status = map->ready ? check_format(map, err) : KV_OK;
+    if (status)
+        (void)!kv_map_run(map, KV_SQL_ROLLBACK, NULL);
+    return status;
 }
 
 enum kv_status kv_map_end(struct kv_map *map, enum kv_status status, struct kv_error *err)

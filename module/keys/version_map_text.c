@@ -232,6 +232,10 @@ const char *const kv_map_texts[KV_SQL_COUNT] = {
                       " WHERE b.retired = 0 AND (:store IS NULL OR b.store = :store) ORDER BY b.row",
     [KV_SQL_RECIPIENT_TEXT] = "SELECT coalesce(max(text), '') FROM recipient WHERE key = :key",
     [KV_SQL_READ] = "BEGIN",
+    [KV_SQL_FORMAT] = "PRAGMA user_version",
+    [KV_SQL_UNKNOWN_OPENERS] =
+        "SELECT count(DISTINCT o.backup) FROM recipient r CROSS JOIN backup_recipient o ON o.recipient = r.id"
+        " AND o.removed = 0 WHERE r.kind IN ('cms-unknown', 'vault-key') AND r.key = x''",
     [KV_SQL_SAMPLE] =
         "SELECT key, row FROM (SELECT iif(:glass, x'', r.key) AS key, b.row AS row, row_number() OVER"
         " (PARTITION BY iif(:glass, x'', r.key), b.store ORDER BY b.drilled, b.row DESC) AS place"

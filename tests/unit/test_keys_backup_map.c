@@ -391,6 +391,9 @@ static void what_was_scanned_first_needs_the_version_too(void **state)
     struct kv_map_backup backups[] = { { .id = "a", .recipients = &recipients[0], .recipient_count = 1 },
                                        { .id = "b", .recipients = &recipients[1], .recipient_count = 1 } };
     assert_int_equal(kv_map_backup_put(map, backups, 2, 5, NULL), KV_OK);
+    int64_t unknown = 0;
+    assert_int_equal(kv_map_unknown_openers(map, &unknown, NULL), KV_OK);
+    assert_int_equal(unknown, 1);
     assert_int_equal(needed_by(map, kv_map_key_of(version)), 0);
     assert_int_equal(kv_map_store(map, &version, 1, NULL), KV_OK);
     assert_int_equal(needed_by(map, kv_map_key_of(version)), 2);
@@ -430,7 +433,7 @@ static void lookups_scan_nothing(void **state)
         KV_SQL_OPENERS,     KV_SQL_RECIPIENT_FIND, KV_SQL_RECIPIENTS,         KV_SQL_DEPENDANTS,
         KV_SQL_SOLE,        KV_SQL_LOCATIONS,      KV_SQL_LOCATIONS_OF_KID,   KV_SQL_JOURNAL_ENTRY,
         KV_SQL_VERSION_ROW, KV_SQL_BACKUP_ROW,     KV_SQL_BACKUP_COUNT_VAULT, KV_SQL_WRAPS_LEFT,
-        KV_SQL_SETTLE,      KV_SQL_SETTLED,        KV_SQL_BACKUP_PAGE_OBJECT,
+        KV_SQL_SETTLE,      KV_SQL_SETTLED,        KV_SQL_BACKUP_PAGE_OBJECT, KV_SQL_UNKNOWN_OPENERS,
     };
     kv_map_free(open_map());
     sqlite3 *db = NULL;

@@ -341,6 +341,21 @@ static void a_late_writer_does_not_undo_a_promotion(void **state)
     kv_map_free(map);
 }
 
+/* A release with another format came meanwhile: this process goes on reading, and writes nothing that the other would have to mend. */
+static void a_file_that_was_brought_up_meanwhile(void **state)
+{
+    struct kv_map *map = open_map();
+    struct kv_error err = { 0 };
+    store(map, "k", 1, true);
+    run_sql("PRAGMA user_version = 99");
+    KV_AUTO_VERSION struct kv_version *version = make_version("k", 2, true);
+    assert_int_equal(kv_map_store(map, &version, 1, &err), KV_MAP_NEWER);
+    assert_non_null(strstr(err.text, "start it anew"));
+    assert_int_equal(count(map, &(struct kv_map_query){ .name = "k" }), 1);
+    run_sql("CREATE TABLE free (of_locks)"); /* nothing is held */
+    kv_map_free(map);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,6 +371,7 @@ int main(void)
         TEST(a_certificate_once_known_stays),
         TEST(a_certificate_of_another_key_is_found),
         TEST(a_late_writer_does_not_undo_a_promotion),
+        TEST(a_file_that_was_brought_up_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
