@@ -356,6 +356,26 @@ static void a_file_that_was_brought_up_meanwhile(void **state)
     kv_map_free(map);
 }
 
+static void read_older_as_stranger(void)
+{
+    struct kv_map *map = NULL;
+    struct kv_error err = { 0 };
+    if (kv_map_open(path, &map, &err) != KV_READ_ONLY || !strstr(err.text, "cannot bring it up to date"))
+        _exit(3);
+    kv_map_free(map);
+}
+
+static void an_older_read_only_file_says_what_to_do(void **state)
+{
+    run_sql(kv_map_steps[0]);
+    run_sql("PRAGMA application_id = 1263939889; PRAGMA user_version = 1");
+    assert_int_equal(chmod(path, geteuid() == 0 ? 0644 : 0444), 0);
+    assert_int_equal(chmod(folder, geteuid() == 0 ? 0755 : 0555), 0);
+    without_root(read_older_as_stranger);
+    assert_int_equal(chmod(folder, 0700), 0);
+    assert_int_equal(read_int(path, "PRAGMA user_version"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -372,6 +392,7 @@ int main(void)
         TEST(a_certificate_of_another_key_is_found),
         TEST(a_late_writer_does_not_undo_a_promotion),
         TEST(a_file_that_was_brought_up_meanwhile),
+        TEST(an_older_read_only_file_says_what_to_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -226,22 +226,6 @@ static void tables_of_another_making_are_told_and_kept(void **state)
     assert_int_equal(read_int(path, "PRAGMA user_version"), 1);
 }
 
-/* As another user would see it: root may write everything. */
-static void without_root(void (*body)(void))
-{
-    int status = 0;
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        if (geteuid() == 0 && (setegid(12345) || seteuid(12345)))
-            _exit(2);
-        body();
-        _exit(0);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
-}
-
 static void read_as_stranger(void)
 {
     struct kv_map *map = NULL;
@@ -255,26 +239,6 @@ static void read_as_stranger(void)
         count(map, &(struct kv_map_query){ 0 }) != 1)
         _exit(5);
     kv_map_free(map);
-}
-
-static void read_older_as_stranger(void)
-{
-    struct kv_map *map = NULL;
-    struct kv_error err = { 0 };
-    if (kv_map_open(path, &map, &err) != KV_READ_ONLY || !strstr(err.text, "cannot bring it up to date"))
-        _exit(3);
-    kv_map_free(map);
-}
-
-static void an_older_read_only_file_says_what_to_do(void **state)
-{
-    run_sql(kv_map_steps[0]);
-    run_sql("PRAGMA application_id = 1263939889; PRAGMA user_version = 1");
-    assert_int_equal(chmod(path, geteuid() == 0 ? 0644 : 0444), 0);
-    assert_int_equal(chmod(folder, geteuid() == 0 ? 0755 : 0555), 0);
-    without_root(read_older_as_stranger);
-    assert_int_equal(chmod(folder, 0700), 0);
-    assert_int_equal(read_int(path, "PRAGMA user_version"), 1);
 }
 
 static void a_read_only_file_is_read(void **state)
@@ -504,7 +468,6 @@ int main(void)
         TEST(a_file_without_certificates_is_brought_up),
         TEST(tables_of_another_making_are_told_and_kept),
         TEST(a_read_only_file_is_read),
-        TEST(an_older_read_only_file_says_what_to_do),
         TEST(a_folder_that_cannot_be_written),
         TEST(a_full_disk_loses_nothing),
         TEST(a_scribbled_file_never_crashes),
