@@ -197,7 +197,7 @@ static enum kv_status log_in(struct visit *visit, const CK_TOKEN_INFO *info, str
 
 static enum kv_status open_session(struct visit *visit, struct kv_error *err)
 {
-    CK_TOKEN_INFO info;
+    CK_TOKEN_INFO info = { .flags = 0 };
     KV_TRY(find_token(visit, &info, err));
     CK_RV rv = visit->f->C_OpenSession(visit->slot, CKF_SERIAL_SESSION, NULL, NULL, &visit->session);
     if (rv != CKR_OK)

@@ -10,8 +10,8 @@ static enum kv_status in_pieces(struct kv_view text, size_t step, struct kv_buff
         size_t len = text.len - at < step ? text.len - at : step;
         KV_TRY(
             kv_age_armor_take(&reader, (struct kv_view){ text.data + at, len }, at + len == text.len, NULL));
-        MUST(kv_buffer_add(ret, (struct kv_view){ reader.bytes.data + reader.at,
-                                                  reader.bytes.len - reader.at }) == KV_OK);
+        size_t left = reader.bytes.len - reader.at;
+        MUST(!left || kv_buffer_add(ret, (struct kv_view){ reader.bytes.data + reader.at, left }) == KV_OK);
         reader.at = reader.bytes.len;
         at += len;
     } while (at < text.len);

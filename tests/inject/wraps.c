@@ -194,8 +194,8 @@ CURLMsg *__wrap_curl_multi_info_read(CURLM *multi, int *left)
     return message;
 }
 
-/* Its third argument is a pointer, a long or a curl_off_t: all of one size, and passed in one way, where this is built. */
-_Static_assert(sizeof(long) == sizeof(void *) && sizeof(curl_off_t) == sizeof(void *), "");
+/* Its third argument is a curl_off_t, as the option's number tells, or a pointer or a long: of one size, and passed in one way, where this is built. */
+_Static_assert(sizeof(long) == sizeof(void *), "");
 CURLcode __real_curl_easy_setopt(CURL *c, CURLoption option, ...);
 CURLcode __wrap_curl_easy_setopt(CURL *c, CURLoption option, ...);
 #undef curl_easy_setopt
@@ -203,9 +203,13 @@ CURLcode __wrap_curl_easy_setopt(CURL *c, CURLoption option, ...)
 {
     va_list arguments;
     va_start(arguments, option);
-    void *value = va_arg(arguments, void *);
+    bool is_wide = option > CURLOPTTYPE_OFF_T && option < CURLOPTTYPE_BLOB;
+    curl_off_t wide = is_wide ? va_arg(arguments, curl_off_t) : 0;
+    void *value = is_wide ? NULL : va_arg(arguments, void *);
     va_end(arguments);
-    return inject_here("curl_easy_setopt") ? CURLE_OUT_OF_MEMORY : __real_curl_easy_setopt(c, option, value);
+    if (inject_here("curl_easy_setopt"))
+        return CURLE_OUT_OF_MEMORY;
+    return is_wide ? __real_curl_easy_setopt(c, option, wide) : __real_curl_easy_setopt(c, option, value);
 }
 
 /* --- time --- */

@@ -1,9 +1,6 @@
 """Clients that see a key only beside its certificate, and what they do with it: GnuTLS, NSS, Java, gpgsm."""
 import contextlib
-import re
 import shutil
-
-from recipes import literal
 
 DATA = b"what is signed by way of a certificate\n" * 20
 
@@ -117,50 +114,6 @@ def gpgsm_signs(token):
 gpgsm_signs.ours_only = "SoftHSM wants a PIN, for which gpg-agent would open a window"
 
 
-def gpg_decrypts(token):
-    """kvp11-recipes(7), gpg by gnupg-pkcs11-scd: the lines make an OpenPGP key of the card's; gpg and duplicity decrypt by it after a rotation, without a PIN; not without rsa1_5"""
-    def certify():
-        token.vault.control("POST", "/vaults/prod/certificates/mail/create", {"policy": {"x509_props": {"subject": "CN=mail.example", "key_usage": ["digitalSignature", "keyEncipherment"]}}})
-
-    config = token.vault.configure("gpg.conf", ["rsa1_5 = yes"], map=token.dir / "gpg.db")
-    certify()
-    token.file("data", DATA)
-    with gnupg(token) as environment:
-        environment["KVP11_CONFIG"] = config
-
-        def gpg(*words, **options):
-            return token.run(["gpg", "--batch", "--trust-model", "always", *words], env=environment, **options)
-
-        def line(number, **words):
-            text = literal("gpg by gnupg-pkcs11-scd").splitlines()[number]
-            for name, value in {"/srv/data": "tree", "/backup": f"{token.dir}/backup", "/restore/data": "restored", **words}.items():
-                text = text.replace(name, str(value))
-            options = "duplicity --no-print-statistics --archive-dir archive -v1 --gpg-options '--trust-model always'"
-            return token.must(token.run(["sh", "-c", text.replace("duplicity", options, 1)], env=environment)).decode()
-
-        grip, = re.findall(r"^S KEY-FRIEDNLY (\S+) .*CN=mail\.example", line(0), re.M)
-        token.file("parameters", f"%no-protection\nKey-Type: RSA\nKey-Grip: {grip}\nKey-Usage: encrypt sign\nName-Email: b@example.invalid\nExpire-Date: 0\n%commit\n".encode())
-        line(1)
-        token.must(gpg("-r", "b@example.invalid", "-o", "data.gpg", "--encrypt", "data"))
-        fingerprint = re.search(r"^fpr:+(\w+):", token.must(gpg("--with-colons", "--list-keys")).decode(), re.M).group(1)
-        for folder in ("tree", "backup"):
-            (token.dir / folder).mkdir()
-        token.file("tree/file", DATA)
-        line(2, FINGERPRINT=fingerprint)
-        shutil.rmtree(token.dir / "archive")
-        certify()
-        token.must(token.run(["gpgconf", "--kill", "all"], env=environment))
-        line(3, FINGERPRINT=fingerprint)
-        assert token.file("restored/file").read_bytes() == DATA
-        assert token.must(gpg("--decrypt", "data.gpg")) == DATA and "BEGIN PGP PUBLIC KEY" in line(4, FINGERPRINT=fingerprint)
-        token.run(["gpgconf", "--kill", "all"], env=environment)
-        environment["KVP11_CONFIG"] = token.vault.config
-        assert gpg("--decrypt", "data.gpg").returncode
-
-
-gpg_decrypts.ours_only = "SoftHSM wants a PIN, for which gpg-agent would open a window"
-
-
 def made_here(token):
     """with self_signed = yes Java sees the EC key, which the vault keeps no certificate for, and its request verifies"""
     config = token.vault.configure("self.conf", ["self_signed = yes"])
@@ -174,4 +127,4 @@ def made_here(token):
 
 made_here.ours_only = "SoftHSM makes no certificates"
 
-SCENARIOS = (belongs_to_its_key, p11tool_lists, java_lists_and_signs, nss_lists, nss_signs, gpgsm_signs, gpg_decrypts, made_here)
+SCENARIOS = (belongs_to_its_key, p11tool_lists, java_lists_and_signs, nss_lists, nss_signs, gpgsm_signs, made_here)

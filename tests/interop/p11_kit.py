@@ -76,18 +76,27 @@ def as_root_knows_it(token, script, modules, **options):
     return token.run([*unshare, "sh", "-ec", f"mount --bind '{modules}' /usr/share/p11-kit/modules\n{script}"], **options)
 
 
+def luks_lines(image, pin=""):
+    """The page's lines on a file: what makes the URI, what enrols it, and what unlocks by it."""
+    uri, enrol, unlock = literal("LUKS by systemd-cryptenroll").replace("/dev/sdb1", image).splitlines()
+    enrol = enrol.replace("systemd-cryptenroll", f"PIN={pin} systemd-cryptenroll --unlock-key-file=passphrase", 1)
+    return uri, enrol, unlock.replace("cryptsetup open", f"printf '%s' '{pin}' | cryptsetup open --test-passphrase -v")
+
+
+def luks_form(token, image):
+    """What makes an empty header."""
+    token.file("passphrase", b"until the token is enrolled")
+    return f"truncate -s 32M {image}\ncryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 {image} passphrase"
+
+
 def luks(token):
     """kvp11-recipes(7), LUKS by systemd-cryptenroll: the lines enrol a header for a certificate's key and open it by the token, without a PIN where that has none; not without rsa1_5"""
     modules, pin = token.dir / "modules", token.pin or ""
     modules.mkdir()
     settings = f"x-init-reserved: config={token.vault.configure('luks.conf', ['rsa1_5 = yes'])}\n" if token.name == "kvp11" else ""
     (modules / "scenario.module").write_text(f"module: {token.module}\n{settings}")
-    token.file("passphrase", b"until the token is enrolled")
-    page = literal("LUKS by systemd-cryptenroll").replace("/dev/sdb1", "l.img").replace("token=prod;object=backup-kek", f"token={token.label};object=web")
-    enrol, unlock = (line.replace("systemd-cryptenroll", f"PIN={pin} systemd-cryptenroll --unlock-key-file=passphrase", 1)
-                     .replace("cryptsetup open", f"printf '%s' '{pin}' | cryptsetup open --test-passphrase -v") for line in page.splitlines())
-    form = "truncate -s 32M l.img\ncryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 l.img passphrase"
-    token.must(as_root_knows_it(token, f"{form}\n{enrol}", modules))
+    _, enrol, unlock = luks_lines("l.img", pin)
+    token.must(as_root_knows_it(token, f"{luks_form(token, 'l.img')}\nuri='pkcs11:token={token.label};object=web'\n{enrol}", modules))
     out = token.must(as_root_knows_it(token, unlock, modules)).decode()
     assert "Key slot 1 unlocked" in out, out
     if token.pin is None:

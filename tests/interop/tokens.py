@@ -116,11 +116,27 @@ class SoftHsm(Token):
         return subprocess.run([str(c) for c in command], env=self.environment(**(env or {})), capture_output=True, cwd=self.dir, **options)
 
 
-class Kvp11(Token):
+class Vault(Token):
+    """The vault of a world, with the keys that are made there."""
     name, label, pin = "kvp11", "prod", None
 
     def __init__(self, vault):
-        self.vault, self.module = vault, vault.module
+        self.vault, self.module, self.dir = vault, vault.module, vault.dir
+
+    def environment(self, **more):
+        return self.vault.environment(**more)
+
+    def run(self, command, env=None, **options):
+        options.setdefault("cwd", self.dir)
+        return self.vault.run(command, env=env, **options)
+
+    def log(self):
+        return self.vault.log()
+
+
+class Kvp11(Vault):
+    def __init__(self, vault):
+        super().__init__(vault)
         self.dir = vault.dir / "scratch"
         self.dir.mkdir()
         vault.create("rsa", kty="RSA", key_size=2048)
@@ -137,13 +153,3 @@ class Kvp11(Token):
             if line.strip() == f"label:      {label}":
                 return next(l.split(":")[1].strip() for l in lines[i:] if l.strip().startswith("ID:"))
         raise AssertionError(f"pkcs11-tool does not list '{label}': {lines}")
-
-    def environment(self, **more):
-        return self.vault.environment(**more)
-
-    def run(self, command, env=None, **options):
-        options.setdefault("cwd", self.dir)
-        return self.vault.run(command, env=env, **options)
-
-    def log(self):
-        return self.vault.log()

@@ -103,10 +103,12 @@ static void test_an_rsa_key(void **state)
     assert_false(openssl_verifies(rsa, "massage", &signature));
 
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(rsa, NULL);
-    struct result cipher = { .len = sizeof cipher.data };
+    struct result cipher;
+    size_t len = sizeof cipher.data;
     assert_int_equal(EVP_PKEY_encrypt_init(context), 1);
     assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_OAEP_PADDING), 1);
-    assert_int_equal(EVP_PKEY_encrypt(context, cipher.data, &cipher.len, (const CK_BYTE *)"secret", 6), 1);
+    assert_int_equal(EVP_PKEY_encrypt(context, cipher.data, &len, (const CK_BYTE *)"secret", 6), 1);
+    cipher.len = len;
     EVP_PKEY_CTX_free(context);
     struct result plain = decrypt(session, &oaep_sha1, key, &cipher);
     assert_int_equal(plain.len, 6);

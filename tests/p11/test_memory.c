@@ -108,7 +108,7 @@ static struct finding search(const CK_BYTE *turned)
         if (strncmp(line, "VmFlags:", 8) || !is_readable(line))
             continue;
         /* The shadow of a sanitizer is as large as the address space and holds no data. */
-        if (to - from > 1UL << 32)
+        if ((to - from) >> 16 > 1UL << 16)
             continue;
         size_t count = search_mapping(memory, from, to, turned);
         finding.places += count;

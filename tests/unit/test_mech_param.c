@@ -160,7 +160,7 @@ static void plain_ivs(void **state)
         { CKM_SHA384_HMAC_GENERAL, &mac_more, sizeof mac_more, false },
         { CKM_SHA256_HMAC_GENERAL, &mac_all, sizeof mac_all, false },
         { CKM_SHA512_HMAC_GENERAL, &mac_more, sizeof mac_more, true },
-        { CKM_SHA512_HMAC_GENERAL, &mac_more, 4, false },
+        { CKM_SHA512_HMAC_GENERAL, &mac_more, sizeof mac_more / 2, false },
         { CKM_SHA512_HMAC_GENERAL, NULL, 0, false },
     };
     for (size_t i = 0; i < COUNT(rows); i++) {

@@ -63,7 +63,8 @@ static enum kv_status open_in_memory(const char *path, int *ret, struct kv_error
     KV_AUTO_FD int at = folder ? open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
     if (at < 0)
         return kv_fail(err, KV_IO, "--file '%s': its folder cannot be opened: %m", path);
-    if (fstatfs(at, &system) || (system.f_type != TMPFS_MAGIC && system.f_type != RAMFS_MAGIC))
+    if (fstatfs(at, &system) ||
+        ((unsigned)system.f_type != TMPFS_MAGIC && (unsigned)system.f_type != RAMFS_MAGIC))
         return kv_fail(
             err, KV_IO,
             "--file '%s': its folder is not in memory (tmpfs): choose one below /run or /dev/shm, or give "
