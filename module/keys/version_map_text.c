@@ -192,6 +192,11 @@ const char *const kv_map_texts[KV_SQL_COUNT] = {
     [KV_SQL_OPENERS] =
         "SELECT r.kind, r.key, r.text, o.added, o.removed FROM backup_recipient o JOIN recipient r ON r.id ="
         " o.recipient WHERE o.backup = :row ORDER BY r.kind, r.key, r.text",
+    [KV_SQL_OPENERS_STRAY] =
+        "SELECT 1 FROM backup b JOIN backup_recipient o ON o.backup = b.row WHERE b.row = :row AND"
+        " (o.size <> b.size OR o.keep_until <> b.keep_until OR typeof(o.size) <> 'integer' OR"
+        " typeof(o.keep_until) <> 'integer' OR typeof(o.added) <> 'integer' OR typeof(o.removed) <> "
+        "'integer') LIMIT 1",
     [KV_SQL_RECIPIENT_FIND] = "SELECT id FROM recipient WHERE kind = :kind AND key = :key"
                               " AND (length(:key) > 0 OR text = :text) ORDER BY text <> :text, id",
     /* And those of an envelope that was scanned before the version was known: by the key's identifier, which is its CKA_ID. */
