@@ -20,6 +20,7 @@ import urllib.error
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOM = 4 << 30  # of what lies in memory: no scenario needs a quarter of it
 
 # nohup has SIGHUP ignored, a shell that runs us in the background SIGINT and SIGQUIT, and programs hand that on: those under test shall hear them.
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
@@ -38,6 +39,17 @@ def build_dir():
     return max(found, key=lambda p: (p / "module/libkvp11.so").stat().st_mtime)
 
 
+def new_folder(what, large=False):
+    """A folder of its own for a test: in TMPDIR; or in memory, where the machine has room there for files and lets them run, since what waits for a disk in a
+    test checks nothing; or in /tmp, as what is `large`."""
+    place = None
+    if not large and not os.environ.get("TMPDIR") and os.access("/dev/shm", os.R_OK | os.W_OK | os.X_OK):
+        about = os.statvfs("/dev/shm")
+        if about.f_bavail * about.f_frsize >= ROOM and not about.f_flag & os.ST_NOEXEC:
+            place = "/dev/shm"
+    return pathlib.Path(tempfile.mkdtemp(prefix=f"kvp11-{what}-", dir=place))
+
+
 def private_file(path, text):
     """A file that only we can read, as secrets and configurations must be; returns its path."""
     path.touch(mode=0o600)
@@ -54,6 +66,7 @@ def clean_environment(**more):
 
 class Emulator:
     """A kvp11-emulator of our own and a world around it: configuration, version map, logs, all below .dir."""
+    large = False  # what is to lie there has gigabytes
 
     def __init__(self, *options, settings=(), vaults=("prod",), identity="workload", state=False):
         self.build = build_dir()
@@ -65,7 +78,7 @@ class Emulator:
         self.prefix = []  # what the emulator is started by, as in another namespace
 
     def __enter__(self):
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="kvp11-test-"))
+        self.dir = new_folder("test", self.large)
         self.module = str(self.dir / "module/libkvp11.so")  # a copy: scenarios of other users may not reach the build directory
         try:
             (self.dir / "module").mkdir()
@@ -93,13 +106,13 @@ class Emulator:
                         "--imds-port", str(self.ready["imds_port"])]
         self.process = subprocess.Popen(self.prefix + command + self.options, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=open(self.dir / "emulator.log", "ab"))
-        for _ in range(600):
+        for _ in range(3000):
             if ready.exists():
                 self.ready = json.loads(ready.read_text())
                 return
             if self.process.poll() is not None:
                 break
-            time.sleep(0.05)
+            time.sleep(0.01)
         raise RuntimeError("the emulator did not start: " + (self.dir / "emulator.log").read_text()[-2000:])
 
     def stop(self, kill=False):

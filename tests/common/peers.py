@@ -75,61 +75,67 @@ def issued(folder, authority, name="prod.vault.localhost", days=30):
     return certificate, key
 
 
-class TlsPeer:
-    """Shakes hands with any certificate, and hangs up."""
+class Listener:
+    """Takes connections from its making on, and hands each to `take`."""
 
-    def __init__(self, address, port, certificate, key):
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(certificate, key)
-        self.socket = socket.create_server((address, port))
+    def __init__(self, address="127.0.0.1", port=0):
+        self.socket = socket.create_server((address, port), backlog=64)
         self.port = self.socket.getsockname()[1]
         threading.Thread(target=self.serve, daemon=True).start()
 
-    def serve(self):
-        while True:
-            try:
-                peer, _ = self.socket.accept()
-            except OSError:
-                return
-            peer.settimeout(5)
-            try:
-                with self.context.wrap_socket(peer, server_side=True):
-                    pass
-            except OSError:
-                peer.close()
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
     def close(self):
         self.socket.shutdown(socket.SHUT_RDWR)  # wakes the one who waits in accept
         self.socket.close()
 
-
-class Counter:
-    """Stands where an emulator was: takes connections, holds each for a while, closes it without a word, and counts them."""
-
-    def __init__(self, port, hold=0.0):
-        self.hold, self.lock = hold, threading.Lock()
-        self.count = self.peak = self.open = 0
-        self.socket = socket.create_server(("127.0.0.1", port), backlog=64)
-
-    def __enter__(self):
-        threading.Thread(target=self.serve, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.socket.shutdown(socket.SHUT_RDWR)  # wakes the one who waits in accept
-        self.socket.close()
-
     def serve(self):
         while True:
             try:
                 peer, _ = self.socket.accept()
             except OSError:
                 return
-            with self.lock:
-                self.count += 1
-                self.open += 1
-                self.peak = max(self.peak, self.open)
-            threading.Thread(target=self.serve_one, args=(peer,), daemon=True).start()
+            self.take(peer)
+
+    def take(self, peer):
+        raise NotImplementedError
+
+
+class TlsPeer(Listener):
+    """Shakes hands with any certificate, and hangs up."""
+
+    def __init__(self, address, port, certificate, key):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificate, key)
+        super().__init__(address, port)
+
+    def take(self, peer):
+        peer.settimeout(5)
+        try:
+            with self.context.wrap_socket(peer, server_side=True):
+                pass
+        except OSError:
+            peer.close()
+
+
+class Counter(Listener):
+    """Stands where an emulator was: takes connections, holds each for a while, closes it without a word, and counts them."""
+
+    def __init__(self, port, hold=0.0):
+        self.hold, self.lock = hold, threading.Lock()
+        self.count = self.peak = self.open = 0
+        super().__init__(port=port)
+
+    def take(self, peer):
+        with self.lock:
+            self.count += 1
+            self.open += 1
+            self.peak = max(self.peak, self.open)
+        threading.Thread(target=self.serve_one, args=(peer,), daemon=True).start()
 
     def serve_one(self, peer):
         time.sleep(self.hold)

@@ -1,12 +1,11 @@
 """The identities of machines and of people: each source asked in its way, never by a proxy, and what goes wrong with it."""
 import json
-import socket
 import subprocess
 import threading
 import time
 import urllib.request
 
-from peers import openssl
+from peers import Listener, openssl
 
 SECRET = "platform-secret"
 DEAD = "http://127.0.0.1:1"
@@ -151,32 +150,22 @@ def azure_cli(world):
     fails(world, ["no Azure CLI", "/nonexistent/az"], machine(world, "azure-cli", azure_cli="/nonexistent/az"))
 
 
-class Mute:
+class Mute(Listener):
     """Takes connections at the metadata service's place and says nothing, or a little at a time."""
 
     def __init__(self, drip=b""):
         self.drip, self.held = drip, []
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        super().__init__()
+        self.url = f"http://127.0.0.1:{self.port}"
 
-    def __enter__(self):
-        threading.Thread(target=self.serve, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.socket.shutdown(socket.SHUT_RDWR)  # wakes the one who waits in accept
-        self.socket.close()
+    def close(self):
+        super().close()
         for one in self.held:
             one.close()
 
-    def serve(self):
-        while True:
-            try:
-                peer, _ = self.socket.accept()
-            except OSError:
-                return
-            self.held.append(peer)
-            threading.Thread(target=self.serve_one, args=(peer,), daemon=True).start()
+    def take(self, peer):
+        self.held.append(peer)
+        threading.Thread(target=self.serve_one, args=(peer,), daemon=True).start()
 
     def serve_one(self, peer):
         for byte in self.drip:

@@ -5,9 +5,8 @@ import os
 import pathlib
 import re
 import subprocess
-import tempfile
 
-from kvtest import build_dir, clean_environment, private_file
+from kvtest import build_dir, clean_environment, new_folder, private_file
 from server import Certificates, Server, reply
 
 VERSION = "0123456789abcdef0123456789abcdef"
@@ -36,7 +35,7 @@ class World:
     """Made anew by reset(): `key`, `pages`, `grant` and `result` are what the honest vault says, `override` what is said instead."""
 
     def __init__(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="kvp11-hostile-"))
+        self.folder = new_folder("hostile")
         self.certificates = Certificates(self.folder)
         self.server = Server(self.answer, self.certificates.context(self.certificates.good))
         self.evil = Server(lambda request: reply(200, "{}"), self.certificates.context(self.certificates.good))

@@ -6,6 +6,7 @@
 #include "../p11/harness.h"
 #include "inject.h"
 #include "scenario.h"
+#include "../common/rsa_keys.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -128,12 +129,12 @@ static bool child_passes(unsigned seed)
 
 /* --- what stands before the first seed --- */
 
-/* The numbers of a key that OpenSSL made. */
+/* The numbers of a key. */
 static void prepare_numbers(struct prepared *ret)
 {
     static const char *const names[] = { OSSL_PKEY_PARAM_RSA_N, OSSL_PKEY_PARAM_RSA_E,
                                          OSSL_PKEY_PARAM_RSA_D };
-    EVP_PKEY *key = EVP_RSA_gen(2048);
+    EVP_PKEY *key = rsa_key(NULL, 2048, 0);
     for (size_t i = 0; i < 3; i++) {
         BIGNUM *number = NULL;
         assert_int_equal(EVP_PKEY_get_bn_param(key, names[i], &number), 1);

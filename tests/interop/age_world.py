@@ -46,9 +46,9 @@ def rsa_jwk(der):
 
 
 class World(Emulator):
-    def __init__(self, peers):
+    def __init__(self, peers, large=False):
         super().__init__(vaults=("prod",))
-        self.peers = peers
+        self.peers, self.large = peers, large
 
     def __enter__(self):
         super().__enter__()
@@ -187,5 +187,5 @@ class World(Emulator):
 def run(checks, peers, suites):
     for suite in suites:
         for scenario in suite.SCENARIOS:
-            with World(peers) as world:
+            with World(peers, getattr(suite, "LARGE", False)) as world:
                 checks.attempt(scenario.__doc__.strip(), lambda: scenario(world), lambda: f"at: {STEP[0]}\n{world.log()}")

@@ -147,6 +147,7 @@ def test_threads(token):
     assert codes <= {"CKR_OK", "CKR_CRYPTOKI_ALREADY_INITIALIZED"}, codes
 
 
+test_threads.waits = "pkcs11-tool waits half a minute before it looks whether its threads have ended"
 test_threads.ours_only = "SoftHSM crashes when two threads initialize it at once"
 
 

@@ -13,6 +13,7 @@ from age_world import STEP, note
 BIN = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), default=pathlib.Path("/nonexistent"))
 SEGMENTS = int(os.environ.get("KVP11_WAL_SEGMENTS") or 60)
 VAULT_CALLS, CACHE, LONG = 3, 300, 900  # --cache 300 stands in the recipe
+LARGE = True  # the logs of 60 segments, their archive and what is restored from it
 SEGMENT = b"insert into t select n, repeat('x', 200) from generate_series(1, 100) n; select pg_switch_wal();\n"
 
 

@@ -4,7 +4,8 @@ import os
 import pathlib
 import shutil
 import subprocess
-import tempfile
+
+from kvtest import new_folder
 
 MULTIARCH = "/usr/lib/" + (os.uname().machine + "-linux-gnu")
 PROGRAMS = {
@@ -87,7 +88,7 @@ class SoftHsm(Token):
     module = PROGRAMS["the SoftHSM module"]
 
     def __enter__(self):
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="kvp11-soft-"))
+        self.dir = new_folder("soft")
         (self.dir / "tokens").mkdir()
         (self.dir / "softhsm2.conf").write_text(f"directories.tokendir = {self.dir}/tokens\nlog.level = ERROR\n")
         self.must(self.run(["softhsm2-util", "--init-token", "--free", "--label", self.label, "--pin", self.pin, "--so-pin", "5678"]))

@@ -4,7 +4,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -104,9 +103,7 @@ static void start_emulator(void)
 int world_start(void **state)
 {
     (void)state;
-    const char *tmp = getenv("TMPDIR");
-    snprintf(world.dir, sizeof world.dir, "%s/kvp11-p11-XXXXXX", tmp && strlen(tmp) < 40 ? tmp : "/tmp");
-    assert_non_null(mkdtemp(world.dir));
+    assert_true(test_folder(world.dir, "p11"));
     signal(SIGPIPE, SIG_IGN);
     start_emulator();
     char path[96];
@@ -118,14 +115,6 @@ int world_start(void **state)
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *walk)
-{
-    (void)info;
-    (void)kind;
-    (void)walk;
-    return remove(path);
-}
-
 int world_stop(void **state)
 {
     (void)state;
@@ -135,8 +124,31 @@ int world_stop(void **state)
         kill(world.emulator, SIGTERM);
         waitpid(world.emulator, NULL, 0);
     }
-    nftw(world.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    test_folder_remove(world.dir);
     return 0;
+}
+
+int world_start_ec(void **state)
+{
+    if (world_start(state))
+        return -1;
+    create_key("prod", "ec", "{\"kty\":\"EC\",\"crv\":\"P-256\"}");
+    return 0;
+}
+
+int world_start_ec_and_rsa(void **state)
+{
+    if (world_start_ec(state))
+        return -1;
+    create_key("prod", "rsa", "{\"kty\":\"RSA\"}");
+    return 0;
+}
+
+int world_finalize(void **state)
+{
+    (void)state;
+    CK_RV rv = world.p11->C_Finalize(NULL);
+    return rv == CKR_OK || rv == CKR_CRYPTOKI_NOT_INITIALIZED ? 0 : -1;
 }
 
 /* --- configuration and module --- */

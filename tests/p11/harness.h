@@ -15,10 +15,11 @@
 #include "base/json.h"
 #include "base/kinds.h"
 #include "kvp11.h"
+#include "../common/place.h"
 
 struct world {
     pid_t emulator;
-    char dir[64];
+    char dir[TEST_FOLDER];
     int control_port;
     char ca[256], authority[128], tenant[64], vaults[3][128]; /* prod, dr, hsm */
     void *module;
@@ -31,6 +32,11 @@ enum { PROD, DR, HSM }; /* slots, in the order of the configuration */
 /* Group fixtures; world_stop finalizes, too. */
 int world_start(void **state);
 int world_stop(void **state);
+/* The same, and `ec` on P-256 in vault prod; or that and `rsa`. */
+int world_start_ec(void **state);
+int world_start_ec_and_rsa(void **state);
+/* Test teardown: C_Finalize, wherever the test left the module. */
+int world_finalize(void **state);
 
 /* Writes the configuration: `settings` are lines of every vault's section; "" for none. `map` is the map's name in the folder, or
  * "none". Takes effect at the next initialize(). */

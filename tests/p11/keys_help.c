@@ -5,6 +5,7 @@
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include "base/encode.h"
+#include "../common/rsa_keys.h"
 
 const CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 const CK_OBJECT_CLASS secret_class = CKO_SECRET_KEY, public_class = CKO_PUBLIC_KEY,
@@ -20,8 +21,7 @@ const struct curve curves[4] = {
 
 EVP_PKEY *make_pkey(const struct curve *curve)
 {
-    EVP_PKEY *pkey = curve ? EVP_PKEY_Q_keygen(NULL, NULL, "EC", curve->group)
-                           : EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048);
+    EVP_PKEY *pkey = curve ? EVP_PKEY_Q_keygen(NULL, NULL, "EC", curve->group) : rsa_key(NULL, 2048, 0);
     assert_non_null(pkey);
     return pkey;
 }

@@ -27,13 +27,6 @@ const char *known_group(const char *crv)
     return NULL;
 }
 
-EVP_PKEY *known_rsa(unsigned bits)
-{
-    EVP_PKEY *key = EVP_RSA_gen(bits);
-    assert_non_null(key);
-    return key;
-}
-
 EVP_PKEY *known_ec(const char *crv)
 {
     EVP_PKEY *key = EVP_EC_gen(known_group(crv));

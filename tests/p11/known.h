@@ -1,5 +1,5 @@
-/* Keys whose secret half the tests hold, too: made here by OpenSSL and imported into a vault, so that what the module and the vault make of them
- * can be compared with what OpenSSL makes. One thread. */
+/* Keys whose secret half the tests hold, too: made by OpenSSL (now, or long ago: rsa_keys.h) and imported into a vault, so that what the module and the vault
+ * make of them can be compared with what OpenSSL makes. One thread. */
 #ifndef KV_TESTS_P11_KNOWN_H
 #define KV_TESTS_P11_KNOWN_H
 
@@ -7,7 +7,6 @@
 
 #include <openssl/evp.h>
 
-EVP_PKEY *known_rsa(unsigned bits);       /* EVP_PKEY_free */
 EVP_PKEY *known_ec(const char *crv);      /* JWK name of the curve; EVP_PKEY_free */
 const char *known_group(const char *crv); /* as OpenSSL names it */
 

@@ -5,6 +5,7 @@
 #include "known.h"
 #include "matrix_session.h"
 #include "mech/local.h"
+#include "../common/rsa_keys.h"
 
 /* --- what is known of each type. A mechanism that is not here has no test --- */
 
@@ -120,7 +121,7 @@ static void make(struct matrix_key *key)
     if (key->kind == KV_OCT)
         key->value = BYTES(bytes, key->bits / 8);
     else
-        key->pkey = key->kind == KV_RSA ? known_rsa(key->bits) : known_ec(key->curve);
+        key->pkey = key->kind == KV_RSA ? rsa_key(NULL, key->bits, key->in_session) : known_ec(key->curve);
     if (!key->in_session)
         matrix_import(key, key->name, NULL);
 }

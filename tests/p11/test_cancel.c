@@ -8,14 +8,6 @@ enum { SOON_MS = 1500 };
 #define HELD "\"kind\":\"delay\",\"ms\":9000,\"count\":1"
 #define BUSY "\"kind\":\"status\",\"status\":429,\"headers\":{\"Retry-After\":\"9\"},\"count\":1"
 
-static int start(void **state)
-{
-    if (world_start(state))
-        return -1;
-    create_key("prod", "ec", "{\"kty\":\"EC\",\"crv\":\"P-256\"}");
-    return 0;
-}
-
 /* --- what is under way --- */
 
 struct work {
@@ -243,5 +235,5 @@ int main(void)
         CALM(test_other_flags_end_nothing),      CALM(test_the_other_session_goes_on),
         CALM(test_a_wait_for_a_connection_ends), CALM(test_a_change_may_have_been_done),
     };
-    return cmocka_run_group_tests(tests, start, world_stop);
+    return cmocka_run_group_tests(tests, world_start_ec, world_stop);
 }

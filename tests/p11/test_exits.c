@@ -7,14 +7,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int start(void **state)
-{
-    if (world_start(state))
-        return -1;
-    create_key("prod", "ec", "{\"kty\":\"EC\",\"crv\":\"P-256\"}");
-    return 0;
-}
-
 static CK_SESSION_HANDLE left_open;
 
 /* A host that works, and has a session, an operation, a search and an object open when its time comes. */
@@ -191,5 +183,5 @@ static void test_exits_of_every_kind(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_exits_of_every_kind) };
-    return cmocka_run_group_tests(tests, start, world_stop);
+    return cmocka_run_group_tests(tests, world_start_ec, world_stop);
 }

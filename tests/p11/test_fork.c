@@ -33,13 +33,6 @@ static int begin(void **state)
     return quiet_works(session, shut, open_key) ? 0 : -1;
 }
 
-static int end(void **state)
-{
-    (void)state;
-    CK_RV rv = world.p11->C_Finalize(NULL);
-    return rv == CKR_OK || rv == CKR_CRYPTOKI_NOT_INITIALIZED ? 0 : -1;
-}
-
 /* --- what children do --- */
 
 static bool initializes(void)
@@ -277,7 +270,7 @@ static void test_nothing_of_ours_survives_exec(void **state)
 
 int main(void)
 {
-#define LIVE(test) cmocka_unit_test_setup_teardown(test, begin, end)
+#define LIVE(test) cmocka_unit_test_setup_teardown(test, begin, world_finalize)
     const struct CMUnitTest tests[] = {
         LIVE(test_children_of_every_kind),
         LIVE(test_operations_under_way),

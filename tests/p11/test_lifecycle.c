@@ -9,20 +9,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static int start(void **state)
-{
-    if (world_start(state))
-        return -1;
-    create_key("prod", "ec", "{\"kty\":\"EC\",\"crv\":\"P-256\"}");
-    return 0;
-}
-
 static int end(void **state)
 {
-    (void)state;
-    CK_RV rv = world.p11->C_Finalize(NULL);
     configure("none", "");
-    return rv == CKR_OK || rv == CKR_CRYPTOKI_NOT_INITIALIZED ? 0 : -1;
+    return world_finalize(state);
 }
 
 /* --- growth --- */
@@ -360,5 +350,5 @@ int main(void)
         ENDING(test_everything_at_once),
         ENDING(test_a_thousand_lives_without_growth),
     };
-    return cmocka_run_group_tests(tests, start, world_stop);
+    return cmocka_run_group_tests(tests, world_start_ec, world_stop);
 }

@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 #include "base/encode.h"
+#include "../common/rsa_keys.h"
 
 static CK_SESSION_HANDLE session;
 static EVP_PKEY *rsa;
@@ -41,7 +42,7 @@ static int start(void **state)
 {
     if (world_start(state))
         return -1;
-    rsa = EVP_RSA_gen(2048);
+    rsa = rsa_key(NULL, 2048, 0);
     for (size_t i = 0; i < PARTS; i++)
         lengths[i] = number_of(rsa, parts[i].param, numbers[i], 0);
     session = begin("operator", "manage = yes", PROD);

@@ -17,14 +17,6 @@
 
 static CK_BYTE digest[32] = { 7 };
 
-static int start(void **state)
-{
-    if (world_start(state))
-        return -1;
-    create_key("prod", "ec", "{\"kty\":\"EC\",\"crv\":\"P-256\"}");
-    return 0;
-}
-
 static int end(void **state)
 {
     (void)state;
@@ -293,5 +285,5 @@ int main(void)
         cmocka_unit_test_teardown(test_no_pin_in_the_log, end),
         cmocka_unit_test_teardown(test_the_module_never_is_the_operator, end),
     };
-    return cmocka_run_group_tests(tests, start, world_stop);
+    return cmocka_run_group_tests(tests, world_start_ec, world_stop);
 }

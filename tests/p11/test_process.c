@@ -11,27 +11,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int start(void **state)
-{
-    if (world_start(state))
-        return -1;
-    create_key("prod", "ec", "{\"kty\":\"EC\",\"crv\":\"P-256\"}");
-    create_key("prod", "rsa", "{\"kty\":\"RSA\"}");
-    return 0;
-}
-
 static int begin(void **state)
 {
     (void)state;
     initialize();
     return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    CK_RV rv = world.p11->C_Finalize(NULL);
-    return rv == CKR_OK || rv == CKR_CRYPTOKI_NOT_INITIALIZED ? 0 : -1;
 }
 
 /* --- C_Initialize --- */
@@ -357,7 +341,7 @@ static void test_calls_after_openssl_is_gone(void **state)
 
 int main(void)
 {
-#define LIVE(test) cmocka_unit_test_setup_teardown(test, begin, end)
+#define LIVE(test) cmocka_unit_test_setup_teardown(test, begin, world_finalize)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_calls_after_openssl_is_gone), /* first: before this process has used OpenSSL */
         cmocka_unit_test(test_nothing_works_before),
@@ -373,5 +357,5 @@ int main(void)
         LIVE(test_a_cold_start_of_many_threads),
         LIVE(test_closing_what_is_under_way),
     };
-    return cmocka_run_group_tests(tests, start, world_stop);
+    return cmocka_run_group_tests(tests, world_start_ec_and_rsa, world_stop);
 }

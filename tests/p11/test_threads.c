@@ -8,22 +8,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static int start(void **state)
-{
-    if (world_start(state))
-        return -1;
-    create_key("prod", "ec", "{\"kty\":\"EC\",\"crv\":\"P-256\"}");
-    create_key("prod", "rsa", "{\"kty\":\"RSA\"}");
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    CK_RV rv = world.p11->C_Finalize(NULL);
-    return rv == CKR_OK || rv == CKR_CRYPTOKI_NOT_INITIALIZED ? 0 : -1;
-}
-
 /* --- an application's mutexes --- */
 
 struct mutex {
@@ -408,7 +392,7 @@ int main(void)
         cmocka_unit_test(test_mutexes_that_cannot_be_had),
         cmocka_unit_test(test_mutexes_that_cannot_be_taken),
         cmocka_unit_test(test_a_child_leaves_the_parents_mutexes_alone),
-        cmocka_unit_test_teardown(test_sixty_four_threads_on_eight_sessions, end),
+        cmocka_unit_test_teardown(test_sixty_four_threads_on_eight_sessions, world_finalize),
     };
-    return cmocka_run_group_tests(tests, start, world_stop);
+    return cmocka_run_group_tests(tests, world_start_ec_and_rsa, world_stop);
 }

@@ -47,9 +47,13 @@ static inline void run_free(struct run *run)
     kv_version_free(run->version);
 }
 
+typedef enum kv_status select_mechanism(const CK_MECHANISM *mechanism, const struct kv_mech_key *key,
+                                        unsigned operation, const struct kv_mech_offer *offer,
+                                        struct kv_mech_use *ret);
+
 /* version NULL: the current one. */
-static inline struct run start(struct world *world, const char *version, const CK_MECHANISM *mechanism,
-                               unsigned operation)
+static inline struct run start_by(select_mechanism *select, struct world *world, const char *version,
+                                  const CK_MECHANISM *mechanism, unsigned operation)
 {
     struct run run = { .world = world, .task = world_task(world) };
     struct kv_mech_offer offer = kv_keyring_offer(world->keyring);
@@ -59,9 +63,15 @@ static inline struct run start(struct world *world, const char *version, const C
                 : kv_keyring_current(world->keyring, "kek", &run.task, &run.version, &run.err),
         KV_OK);
     struct kv_mech_key key = kv_version_mech_key(run.version);
-    assert_int_equal(kv_mech_select(mechanism, &key, operation, &offer, &run.mech), KV_OK);
+    assert_int_equal(select(mechanism, &key, operation, &offer, &run.mech), KV_OK);
     world->vault.log[0] = '\0';
     return run;
+}
+
+static inline struct run start(struct world *world, const char *version, const CK_MECHANISM *mechanism,
+                               unsigned operation)
+{
+    return start_by(kv_mech_select, world, version, mechanism, operation);
 }
 
 static inline struct kv_key_use use_of(struct run *run)

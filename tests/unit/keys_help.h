@@ -7,12 +7,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include "fake_vault.h"
 #include "keys/key_ops.h"
+#include "../common/place.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -42,7 +42,7 @@ static const struct kv_clock help_clock = { help_unix, help_steady, help_sleep, 
 
 /* A process that works with the vault "prod": opened and closed as often as the test likes, the map's file stays. */
 struct world {
-    char folder[64], path[96];
+    char folder[TEST_FOLDER], path[96];
     struct kv_vault vault;
     struct kv_vault_config config;
     struct kv_map *map;
@@ -77,13 +77,10 @@ static inline void world_restart(struct world *world)
 static inline struct world *world_new(void)
 {
     struct world *world = calloc(1, sizeof(*world));
-    const char *base = getenv("TMPDIR");
 
     assert_non_null(world);
     clock_seconds = 1800000000;
-    snprintf(world->folder, sizeof(world->folder), "%s/kvp11-test-XXXXXX",
-             base && strlen(base) < 40 ? base : "/tmp");
-    assert_non_null(mkdtemp(world->folder));
+    assert_true(test_folder(world->folder, "test"));
     snprintf(world->path, sizeof(world->path), "%s/map.db", world->folder);
     fake_vault_init(&world->vault);
     world->config = (struct kv_vault_config){ .name = "prod",
@@ -99,16 +96,11 @@ static inline struct world *world_new(void)
     return world;
 }
 
-static inline int help_remove(const char *path, const struct stat *about, int kind, struct FTW *where)
-{
-    return remove(path);
-}
-
 static inline void world_free(struct world *world)
 {
     world_stop(world);
     fake_vault_clear(&world->vault);
-    nftw(world->folder, help_remove, 8, FTW_DEPTH | FTW_PHYS);
+    test_folder_remove(world->folder);
     free(world);
 }
 

@@ -14,13 +14,13 @@
 #include <sys/wait.h>
 #include "keys/version_map.h"
 #include "../../module/keys/version_map_private.h"
+#include "../common/place.h"
 
-static char folder[64], path[160];
+static char folder[TEST_FOLDER], path[160];
 
 static inline int setup(void **state)
 {
-    snprintf(folder, sizeof folder, "/tmp/kvp11-map-XXXXXX");
-    assert_non_null(mkdtemp(folder));
+    assert_true(test_folder(folder, "map"));
     snprintf(path, sizeof path, "%s/map.db", folder);
     return 0;
 }

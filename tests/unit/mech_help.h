@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/ossl.h"
 #include "mech/local.h"
+#include "../common/rsa_keys.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -46,7 +47,7 @@ static inline const struct kv_mech *find_row(CK_MECHANISM_TYPE type, const char 
 static inline EVP_PKEY *make_key(enum kv_kind kind, const char *curve)
 {
     EVP_PKEY *key = kind == KV_RSA
-                        ? EVP_PKEY_Q_keygen(kv_ossl_context(), NULL, "RSA", (size_t)2048)
+                        ? rsa_key(kv_ossl_context(), 2048, 0)
                         : EVP_PKEY_Q_keygen(kv_ossl_context(), NULL, "EC", kv_curve_find(curve)->group);
     assert_non_null(key);
     return key;

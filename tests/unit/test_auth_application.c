@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <cmocka.h>
+#include "../common/rsa_keys.h"
 
 enum { DAY = 86400 };
 
@@ -43,7 +44,7 @@ static void write_token(const char *text, mode_t mode)
 static void write_certificate(void)
 {
     FILE *file = fopen(certificate_path, "we");
-    EVP_PKEY *key = EVP_RSA_gen(2048);
+    EVP_PKEY *key = rsa_key(NULL, 2048, 0);
     X509 *certificate = X509_new();
     assert_non_null(file);
     assert_int_equal(fchmod(fileno(file), 0600), 0);

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <cmocka.h>
+#include "../common/rsa_keys.h"
 
 enum { NOW = 1800000000, DAY = 86400 };
 
@@ -91,8 +92,8 @@ static void write_locked(const char *name, const char *password)
 
 static int set_up(void **state)
 {
-    own_key = EVP_RSA_gen(2048);
-    other_key = EVP_RSA_gen(2048);
+    own_key = rsa_key(NULL, 2048, 0);
+    other_key = rsa_key(NULL, 2048, 1);
     assert_non_null(mkdtemp(folder));
     write_pem("good", own_key, own_key, NOW - DAY, NOW + DAY);
     write_pem("open", own_key, own_key, NOW - DAY, NOW + DAY);

@@ -7,19 +7,19 @@
 #include <string.h>
 #include <cmocka.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <grp.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "../common/place.h"
 
 enum { NOBODY = 65534, OTHER = 12345 };
 
 static const struct kv_file_rule kept = { .largest = 100, .status = KV_CONFIG },
                                  secret = { .secret = true, .largest = 100, .status = KV_CREDENTIAL };
-static char root[64];
+static char root[TEST_FOLDER];
 static char place[4][256];
 
 /* A path below the folder of the test, in one of four buffers. */
@@ -54,22 +54,13 @@ static void link_to(const char *to, const char *name)
 static int set_up(void **state)
 {
     (void)state;
-    snprintf(root, sizeof root, "/tmp/kvp11-file-XXXXXX");
-    return mkdtemp(root) ? 0 : -1;
-}
-
-static int remove_one(const char *path, const struct stat *info, int what, struct FTW *walk)
-{
-    (void)info;
-    (void)what;
-    (void)walk;
-    return remove(path);
+    return test_folder(root, "file") ? 0 : -1;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    return nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    return test_folder_remove(root);
 }
 
 static void is_read(const char *name, const struct kv_file_rule *rule)

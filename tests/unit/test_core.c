@@ -5,30 +5,24 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "../common/place.h"
 
 struct fixture {
-    char folder[64], config[96], map[96];
+    char folder[TEST_FOLDER], config[96], map[96];
 };
-
-static int remove_one(const char *path, const struct stat *about, int kind, struct FTW *where)
-{
-    return remove(path);
-}
 
 static int setup(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof(*fixture));
 
     assert_non_null(fixture);
-    snprintf(fixture->folder, sizeof(fixture->folder), "/tmp/kvp11-test-XXXXXX");
-    assert_non_null(mkdtemp(fixture->folder));
+    assert_true(test_folder(fixture->folder, "core"));
     snprintf(fixture->config, sizeof(fixture->config), "%s/kvp11.conf", fixture->folder);
     snprintf(fixture->map, sizeof(fixture->map), "%s/map.db", fixture->folder);
     *state = fixture;
@@ -39,7 +33,7 @@ static int teardown(void **state)
 {
     struct fixture *fixture = *state;
 
-    nftw(fixture->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    test_folder_remove(fixture->folder);
     free(fixture);
     return 0;
 }

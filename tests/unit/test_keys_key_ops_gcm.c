@@ -23,18 +23,10 @@ static const CK_MECHANISM messages = { CKM_AES_GCM, NULL, 0 };
 /* As the message functions begin: the row alone, then the associated data. */
 static struct run begin(struct world *world, const char *version, unsigned operation)
 {
-    struct run run = { .world = world, .task = world_task(world) };
-    struct kv_mech_offer offer = kv_keyring_offer(world->keyring);
+    struct run run = start_by(kv_message_param_select, world, version, &messages, operation);
 
-    assert_int_equal(
-        version ? kv_keyring_version(world->keyring, "kek", version, &run.task, &run.version, &run.err)
-                : kv_keyring_current(world->keyring, "kek", &run.task, &run.version, &run.err),
-        KV_OK);
-    struct kv_mech_key key = kv_version_mech_key(run.version);
-    assert_int_equal(kv_message_param_select(&messages, &key, operation, &offer, &run.mech), KV_OK);
     assert_string_equal(run.mech.row->alg, "A256GCM");
     assert_int_equal(kv_bytes_copy((struct kv_view){ header, 6 }, &run.mech.aad), KV_OK);
-    world->vault.log[0] = '\0';
     return run;
 }
 

@@ -424,8 +424,10 @@ static atomic_bool enough;
 
 static void *write_without_end(void *map)
 {
-    while (!enough)
+    while (!enough) {
         store(map, "k", 1, true);
+        sched_yield();
+    }
     return NULL;
 }
 

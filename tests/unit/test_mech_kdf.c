@@ -2,26 +2,16 @@
 #include "mech_help.h"
 
 #include <openssl/hmac.h>
-
-static const struct {
-    const char *key, *salt, *info, *extracted, *expanded;
-} vectors[] = {
-    /* A.1 */
-    { "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b", "000102030405060708090a0b0c", "f0f1f2f3f4f5f6f7f8f9",
-      "077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5",
-      "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865" },
-    /* A.3: no salt, no info */
-    { "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b", "", "",
-      "19ef24a32c717b167f33a91d6f648bdf96596776afdb6377ac434c1c293ccb04",
-      "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8" },
-};
+#include "../common/hkdf_vectors.h"
 
 static void test_vectors(void **state)
 {
-    for (size_t i = 0; i < COUNT(vectors); i++) {
-        KV_AUTO_BYTES struct kv_bytes key = from_hex(vectors[i].key), salt = from_hex(vectors[i].salt),
-                                      info = from_hex(vectors[i].info), prk = from_hex(vectors[i].extracted),
-                                      okm = from_hex(vectors[i].expanded), one = { 0 }, two = { 0 },
+    for (size_t i = 0; i < COUNT(hkdf_vectors); i++) {
+        KV_AUTO_BYTES struct kv_bytes key = from_hex(hkdf_vectors[i].key),
+                                      salt = from_hex(hkdf_vectors[i].salt),
+                                      info = from_hex(hkdf_vectors[i].info),
+                                      prk = from_hex(hkdf_vectors[i].extracted),
+                                      okm = from_hex(hkdf_vectors[i].expanded), one = { 0 }, two = { 0 },
                                       both = { 0 };
         struct kv_hkdf hkdf = { true, false, "SHA2-256", KV_VIEW(key), KV_VIEW(salt), KV_VIEW(info) };
         assert_int_equal(kv_hkdf(&hkdf, 32, &one), KV_OK);

@@ -9,6 +9,7 @@
 #include "../../tools/age/header.h"
 #include "../../tools/age/sidecar.h"
 #include "../../tools/age/spare.h"
+#include "../common/place.h"
 
 static const unsigned char key[KV_AGE_FILE_KEY] = "0123456789abcdef";
 
@@ -92,11 +93,11 @@ static void header_of(struct kv_age_stanza *stanzas, size_t count, struct kv_buf
 
 static void a_sidecar_tells_its_kind_and_its_file(void **state)
 {
-    char folder[] = "/tmp/kvp11-sidecar-XXXXXX", path[64], beside[128];
+    char folder[TEST_FOLDER], path[80], beside[128];
     struct kv_age_stanza stanzas[2] = { other() };
     KV_AUTO_BUFFER struct kv_buffer own = { 0 }, marked = { 0 };
     KV_AUTO_AGE_SIDECAR struct kv_age_sidecar read = { 0 };
-    assert_non_null(mkdtemp(folder));
+    assert_true(test_folder(folder, "sidecar"));
     snprintf(path, sizeof path, "%s/a.age", folder);
     snprintf(beside, sizeof beside, "%s" KV_AGE_SIDECAR_SUFFIX, path);
     assert_int_equal(kv_age_sidecar_read(path, &read, NULL), KV_NOT_FOUND);

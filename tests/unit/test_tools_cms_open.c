@@ -11,6 +11,7 @@
 #include "mech/local.h"
 #include "open.h"
 #include "seal.h"
+#include "../common/place.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array[0]))
 
@@ -129,15 +130,14 @@ static enum kv_status opened(struct kv_view whole, struct kv_view key, const cha
 }
 
 struct world {
-    char folder[32], file[48], pipe[48];
+    char folder[TEST_FOLDER], file[80], pipe[80];
     struct kv_bytes key;
 };
 
 static int setup(void **state)
 {
     struct world *world = calloc(1, sizeof(*world));
-    snprintf(world->folder, sizeof(world->folder), "/tmp/kvp11-cms-XXXXXX");
-    if (!mkdtemp(world->folder) || kv_bytes_alloc(32, &world->key) != KV_OK)
+    if (!test_folder(world->folder, "cms") || kv_bytes_alloc(32, &world->key) != KV_OK)
         return -1;
     snprintf(world->file, sizeof(world->file), "%s/file", world->folder);
     *state = world;

@@ -5,27 +5,22 @@
 #include <cmocka.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "../../tools/output.h"
+#include "../common/place.h"
 
 static int make_folder(void **state)
 {
-    char path[] = "/tmp/kvp11-output-XXXXXX";
-    *state = mkdtemp(path) ? kv_text_copy(path) : NULL;
+    char path[TEST_FOLDER];
+    *state = test_folder(path, "output") ? kv_text_copy(path) : NULL;
     return *state && chdir(*state) == 0 ? 0 : -1;
-}
-
-static int remove_one(const char *path, const struct stat *stat, int type, struct FTW *where)
-{
-    return remove(path);
 }
 
 static int remove_folder(void **state)
 {
-    int done = chdir("/") || nftw(*state, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    int done = chdir("/") || test_folder_remove(*state);
     kv_text_free(*state);
     return done;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/ossl.h"
 #include "../../tools/token/oaep.h"
+#include "../common/rsa_keys.h"
 
 enum { SIZE = 2048 / 8 };
 
@@ -20,7 +21,7 @@ static void padded(struct kv_view plain, const char *with, unsigned char ret[SIZ
     unsigned char cipher[SIZE];
     size_t len = sizeof cipher;
     if (!key)
-        key = EVP_PKEY_Q_keygen(kv_ossl_context(), NULL, "RSA", (size_t)(SIZE * 8));
+        key = rsa_key(kv_ossl_context(), SIZE * 8, 0);
     assert_non_null(key);
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(kv_ossl_context(), key, NULL);
     assert_int_equal(EVP_PKEY_encrypt_init(context), 1);
