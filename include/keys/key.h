@@ -44,7 +44,8 @@ struct kv_version {
     int64_t nbf, exp, created; /* unix seconds, 0: absent */
     int64_t first_seen, seen;  /* when the vault last spoke of it */
     int64_t first_wrap, last_wrap, last_unwrap;
-    int64_t wraps;                                 /* ledger entries that depend on it */
+    int64_t wraps,
+        settled; /* ledger entries that depend on it; how many of them stand in a backup, which is what depends on it then */
     int64_t state_since, last_drill, retire_after; /* the map's own; 0: not known, never, not planned */
     int64_t updated;      /* when the vault last changed an attribute of it; 0: not told */
     char recovery[48];    /* "Recoverable+Purgeable" (contract §5.3); "": not told */

@@ -185,6 +185,13 @@ const char *const kv_map_steps[] = {
     " at INTEGER NOT NULL,"
     " after INTEGER NOT NULL,"
     " PRIMARY KEY (vault, name)) WITHOUT ROWID;",
+
+    /* 8: how many of a version's wraps stand in a backup, beside how many there are: what is left stands in its row, however long the ledger is */
+    "ALTER TABLE version ADD COLUMN settled INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE version SET settled = min(wraps, s.count) FROM (SELECT vault, name, version, count(*) AS count FROM wrap"
+    " WHERE settled <> 0 GROUP BY vault, name COLLATE NOCASE, version COLLATE NOCASE) s"
+    " WHERE version.vault = s.vault AND version.name = s.name AND version.version = s.version;"
+    "DROP INDEX wrap_by_settled;",
 };
 /* clang-format on */
 const int kv_map_step_count = sizeof kv_map_steps / sizeof *kv_map_steps;
