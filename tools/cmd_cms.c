@@ -69,7 +69,7 @@ static enum kv_status content_key(struct kv_tool *tool, struct kv_cms_envelope *
         if (first.status == KV_OK || first.status == KV_NOT_FOUND)
             first = why;
     }
-    enum kv_status status = kv_common_open_map(tool, err);
+    enum kv_status status = kv_common_open(tool, err); /* a restore does not wait for a map to be mended */
     if (status == KV_OK)
         status = kv_cms_recipient_key(tool, envelope, ret, err);
     if (status == KV_OK || first.status == KV_OK)

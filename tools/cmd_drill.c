@@ -28,6 +28,10 @@ static const struct kv_column columns[] = {
     { "RESULT", "result" }, { NULL, "object" },     { NULL, "found" },    { NULL, "bytes" },
 };
 
+#define UNRECORDED                                                                                           \
+    "what came of %zu of these drills is not in the version map, and they count as never made: %s; mend "    \
+    "that, and drill again"
+
 struct drills {
     struct kv_tool *tool;
     struct kv_findings findings;
@@ -35,6 +39,8 @@ struct drills {
     const char *store, *at;
     int64_t now;
     struct kv_bytes passphrase; /* of private keys in PEM */
+    size_t told, unrecorded;
+    struct kv_error why; /* of the first that could not be recorded */
 };
 
 /* --- what came of it --- */
@@ -68,6 +74,7 @@ struct outcome {
 static void tell(struct drills *drills, const struct kv_map_backup *backup, const struct outcome *outcome)
 {
     struct kv_table *table = drills->findings.table;
+    drills->told++;
     kv_finding_level(&drills->findings, level_of(outcome->status));
     kv_table_text(table, backup->id);
     kv_table_text(table, backup->store);
@@ -153,7 +160,10 @@ static enum kv_status drill_one(struct drills *drills, const struct kv_map_backu
     if (outcome.status == KV_NO_MEMORY)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
     tell(drills, backup, &outcome);
-    return record(drills, backup, version, &outcome, err);
+    struct kv_error why = { 0 };
+    if (record(drills, backup, version, &outcome, &why) != KV_OK && !drills->unrecorded++)
+        drills->why = why;
+    return KV_OK;
 }
 
 /* --- which backups --- */
@@ -245,6 +255,23 @@ static enum kv_status gather(struct drills *drills, struct kv_error *err)
     return drills->drill.break_glass ? KV_OK : kv_parties_vaults(drills->drill.parties, err);
 }
 
+/* What was opened was opened, whether it can be remembered or not, and whatever stopped the others: it is printed. What is about to be lost counts more than what was not written down. */
+static enum kv_status conclude(struct drills *drills, enum kv_status status, struct kv_error *err)
+{
+    struct kv_error why = { 0 };
+    if (status != KV_OK && !drills->told)
+        return status;
+    enum kv_status found = kv_findings_end(drills->tool, &drills->findings, status == KV_OK ? err : &why);
+    drills->tool->findings = true;
+    if (drills->unrecorded && (status != KV_OK || found != KV_OK))
+        kv_common_note(UNRECORDED, drills->unrecorded, drills->why.text);
+    if (status != KV_OK || found != KV_OK)
+        return status != KV_OK ? status : found;
+    return drills->unrecorded
+               ? kv_fail(err, drills->why.status, UNRECORDED, drills->unrecorded, drills->why.text)
+               : KV_OK;
+}
+
 enum kv_status kv_cmd_drill(struct kv_tool *tool, struct kv_error *err)
 {
     KV_AUTO_PARTIES struct kv_parties *parties = kv_parties_begin(tool);
@@ -268,6 +295,5 @@ enum kv_status kv_cmd_drill(struct kv_tool *tool, struct kv_error *err)
     enum kv_status status =
         tool->word_count ? drill_named(&drills, tool->words[0], err) : drill_sample(&drills, err);
     kv_progress_end(&drills.drill.progress);
-    KV_TRY(status);
-    return kv_findings_end(tool, &drills.findings, err);
+    return conclude(&drills, status, err);
 }

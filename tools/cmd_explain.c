@@ -48,7 +48,7 @@ static void found_free(struct found *found)
 
 static enum kv_status line(struct explain *explain, const char *what, const char *text)
 {
-    return kv_buffer_format(&explain->tool->out, "  %-9s %s\n", what, text);
+    return kv_spool_format(&explain->tool->out, "  %-9s %s\n", what, text);
 }
 
 /* --- for people --- */
@@ -262,11 +262,11 @@ static enum kv_status explain_all(struct explain *explain, struct kv_error *err)
 {
     const struct kv_subject *subject = explain->subject;
     if (!explain->tool->json &&
-        kv_buffer_format(&explain->tool->out, "%s: %s", explain->tool->words[0], subject->form) != KV_OK)
+        kv_spool_format(&explain->tool->out, "%s: %s", explain->tool->words[0], subject->form) != KV_OK)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
     if (!explain->tool->json)
-        KV_TRY(kv_buffer_format(&explain->tool->out, subject->count > 1 ? " for %zu recipients\n" : "\n",
-                                subject->count));
+        KV_TRY(kv_spool_format(&explain->tool->out, subject->count > 1 ? " for %zu recipients\n" : "\n",
+                               subject->count));
     if (!subject->count)
         return explain_blob(explain, err);
     for (int ours = 1; ours >= 0; ours--)

@@ -55,7 +55,9 @@ static enum kv_status fetch(struct kv_tool *tool, size_t vault, struct kv_key_ba
     KV_TRY(kv_keyring_listed(kv_core_keyring(tool->core, vault), backup->name, &task, &list, err));
     KV_TRY(kv_key_backup_take(&list, backup, err));
     if (!backup->count)
-        return kv_fail(err, KV_NOT_FOUND, "vault '%s' has no key '%s'", backup->vault, backup->name);
+        return kv_fail(err, KV_NOT_FOUND,
+                       "vault '%s' has no key '%s': if it was deleted, `" KV_KEY_RECOVER "` brings it back",
+                       backup->vault, backup->name, kv_word(backup->vault).text, kv_word(backup->name).text);
     KV_TRY(check_room(backup));
     backup->taken = clock->unix_seconds(clock);
     task = kv_common_task(tool, vault);
@@ -153,7 +155,8 @@ static enum kv_status send_blob(struct restore *restore, struct kv_error *err)
         return kv_fail_in(err, status,
                           "the name is taken in vault '%s'; if its key is deleted: " KV_KEY_RECOVER "; else "
                           "restore into another vault: kvp11 --vault OTHER key-backup restore FILE",
-                          vault, vault, restore->backup->is_described ? restore->backup->name : "NAME");
+                          vault, kv_word(vault).text,
+                          kv_word(restore->backup->is_described ? restore->backup->name : "NAME").text);
     /* After a lost reply it may be there all the same, and the proof tells. */
     if (status != KV_OK && !(err && err->maybe_done && restore->backup->is_described))
         return status;

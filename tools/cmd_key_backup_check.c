@@ -49,7 +49,8 @@ static void add_row(struct check *check, struct row row)
 
 static char *take_again(const struct check *check)
 {
-    return kv_text_format("kvp11 --vault %s key-backup %s", check->backup->vault, check->backup->name);
+    return kv_text_format("kvp11 --vault %s key-backup %s", kv_word(check->backup->vault).text,
+                          kv_word(check->backup->name).text);
 }
 
 static void check_age(struct check *check, int most)
@@ -75,7 +76,7 @@ static void check_room(struct check *check, size_t count)
                 .check = "room",
                 .found = kv_text_format("the key has %zu versions, and %d can be backed up", count, limit),
                 .next = room ? kv_text_format("kvp11 --vault %s create NEW-NAME, then kvp11 rewrap",
-                                              check->backup->vault)
+                                              kv_word(check->backup->vault).text)
                              : NULL });
 }
 
@@ -136,8 +137,9 @@ static enum kv_status check_versions(struct check *check, const struct kv_versio
                               .check = "versions",
                               .found = kv_text_copy("the vault does not have this key now: this file may be "
                                                     "all there is of it"),
-                              .next = kv_text_format("kvp11 --vault %s explain %s", check->backup->vault,
-                                                     check->backup->name) });
+                              .next = kv_text_format("kvp11 --vault %s explain %s",
+                                                     kv_word(check->backup->vault).text,
+                                                     kv_word(check->backup->name).text) });
     else if (before == bad_ones(check))
         add_row(check,
                 (struct row){ .check = "versions",
@@ -161,10 +163,11 @@ static enum kv_status load(struct check *check, size_t vault, struct kv_version_
         if (status == KV_OK || status == KV_NO_MEMORY)
             return status;
         if (status != KV_NOT_FOUND)
-            add_row(check, (struct row){ .level = KV_LEVEL_UNKNOWN,
-                                         .check = "vault",
-                                         .found = kv_text_format("does not answer: %s", why.text),
-                                         .next = kv_text_format("kvp11 doctor %s", query.vault) });
+            add_row(check,
+                    (struct row){ .level = KV_LEVEL_UNKNOWN,
+                                  .check = "vault",
+                                  .found = kv_text_format("cannot be asked: %s", why.text),
+                                  .next = kv_text_format("kvp11 doctor %s", kv_word(query.vault).text) });
     }
     return kv_map_find(kv_core_map(tool->core), &query, ret, err);
 }

@@ -2,7 +2,9 @@
 #include "common.h"
 #include "progress.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include "keys/backup_map.h"
 
 const struct kv_option kv_cmd_keys_options[] = {
     { "--current", NULL, "only the current version of each key" },
@@ -19,28 +21,34 @@ static bool wanted(const struct kv_tool *tool, const struct kv_version *version)
     return !name || kv_text_equal_case(version->name, name) || kv_text_equal_case(version->label, name);
 }
 
-static bool listed(const struct kv_version_list *list, const struct kv_version *version)
+static int compare_places(const void *left, const void *right)
 {
-    for (size_t i = 0; i < list->count; i++) {
-        if (!strcmp(list->items[i]->version, version->version) &&
-            !strcmp(list->items[i]->name, version->name))
-            return true;
-    }
-    return false;
+    const struct kv_version *a = *(struct kv_version *const *)left, *b = *(struct kv_version *const *)right;
+    int by_name = strcmp(a->name, b->name);
+    return by_name ? by_name : strcmp(a->version, b->version);
 }
 
-/* What the vault does not show any more, or the settings hide. */
+/* What the vault does not show any more, or the settings hide. The map is read in pages: most of it is listed already. */
 static enum kv_status add_remembered(struct kv_tool *tool, const char *vault, struct kv_version_list *ret,
                                      struct kv_error *err)
 {
-    KV_CLEANUP(kv_version_list_free) struct kv_version_list known = { 0 };
-    const struct kv_map_query query = { .vault = vault };
-    KV_TRY(kv_map_find(kv_core_map(tool->core), &query, &known, err));
-    for (size_t i = 0; i < known.count; i++) {
-        if (!listed(ret, known.items[i]))
-            KV_TRY(kv_version_list_add(ret, known.items[i]));
+    enum { PAGE = 256 };
+    size_t listed = ret->count;
+    if (listed)
+        qsort(ret->items, listed, sizeof(*ret->items), compare_places);
+    for (int64_t after = 0;;) {
+        KV_CLEANUP(kv_version_list_free) struct kv_version_list known = { 0 };
+        KV_TRY(kv_map_version_page(kv_core_map(tool->core), after, PAGE, &known, err));
+        if (!known.count)
+            return KV_OK;
+        after = known.items[known.count - 1]->row;
+        for (size_t i = 0; i < known.count; i++) {
+            bool is_here = !strcmp(known.items[i]->vault, vault);
+            if (is_here && !(listed && bsearch(&known.items[i], ret->items, listed, sizeof(*ret->items),
+                                               compare_places)))
+                KV_TRY(kv_version_list_add(ret, known.items[i]));
+        }
     }
-    return KV_OK;
 }
 
 static enum kv_status find(struct kv_tool *tool, size_t vault, struct kv_version_list *ret,

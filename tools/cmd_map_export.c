@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "kvmap/kvmap.h"
 #include "output.h"
+#include "temporary.h"
 
 const struct kv_option kv_cmd_map_export_options[] = {
     { "--backup", "ID", "only what this backup needs: its versions, and itself" },
@@ -62,9 +63,9 @@ static enum kv_status write_stdout(struct kv_tool *tool, struct kv_error *err)
 {
     char part[65536];
     size_t len;
-    FILE *to = tmpfile();
+    FILE *to = kv_temporary_file();
     if (!to)
-        return kv_fail(err, KV_IO, "cannot make a temporary file: %m");
+        return kv_fail(err, KV_IO, "cannot make a temporary file in '%s': %m", kv_temporary_folder());
     enum kv_status status = write_to(tool, to, err);
     rewind(to);
     while (!status && (len = fread(part, 1, sizeof(part), to)))

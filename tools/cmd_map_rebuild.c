@@ -45,7 +45,7 @@ static enum kv_status rebuild(struct kv_tool *tool, size_t vault, struct kv_tabl
     /* A vault that does not answer is answered for by the map, of which nothing can be learnt. */
     if (status != KV_OK || why.status != KV_OK) {
         *err = why;
-        return kv_fail_in(err, status != KV_OK ? status : why.status, "vault '%s'", name);
+        return status != KV_OK ? status : why.status;
     }
     KV_TRY(count_known(tool, name, &after, err));
     kv_table_text(table, name);

@@ -1,5 +1,6 @@
 /* kvp11 policy: the rotation policy of a key, and the rules that keys are held against. */
 #include "key_backup/key_backup.h"
+#include "mend.h"
 #include "policy/rules.h"
 
 #include <stdio.h>
@@ -136,6 +137,16 @@ static enum kv_status set_policy(struct check *check, const char *name, struct k
 
 /* --- the rules --- */
 
+static char *remedy(const struct check *check, const struct kv_rule *rule, enum kv_rule_level level,
+                    const struct kv_rule_facts *facts)
+{
+    if (level == KV_RULE_UNKNOWN)
+        return kv_text_format("kvp11 doctor %s --key %s", kv_word(check->vault_name).text,
+                              kv_word(facts->key->name).text);
+    return rule->remedy ? kv_rule_remedy(rule->remedy, check->vault_name, facts->key->name, facts->key->kid)
+                        : kv_mend_protection(&kv_core_config(check->tool->core)->vaults[check->vault]);
+}
+
 static void add_rule(struct check *check, const struct kv_rule *rule, const struct kv_rule_facts *facts)
 {
     struct kv_table *table = check->table;
@@ -149,9 +160,10 @@ static void add_rule(struct check *check, const struct kv_rule *rule, const stru
     kv_table_text(table, facts->key->name);
     kv_table_text(table, rule->name);
     kv_table_text(table, found);
-    kv_table_text(table, level == KV_RULE_PASS      ? NULL
-                         : level == KV_RULE_UNKNOWN ? "kvp11 doctor"
-                                                    : rule->remedy);
+    if (level == KV_RULE_PASS)
+        kv_table_text(table, NULL);
+    else
+        kv_table_take(table, remedy(check, rule, level, facts));
     kv_table_text(table, facts->key->version);
     kv_table_text(table, rule->policy);
     kv_table_text(table, policy->rotate_after);

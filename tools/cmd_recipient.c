@@ -33,59 +33,49 @@ static enum kv_status text_of(const struct kv_version *version, bool floating, s
     return KV_OK;
 }
 
-static enum kv_status print_line(struct kv_tool *tool, char *text, struct kv_error *err)
-{
-    KV_AUTO_TEXT char *line = text;
-    if (!line || kv_buffer_format(&tool->out, "%s\n", line) != KV_OK)
-        return kv_fail(err, KV_NO_MEMORY, "out of memory");
-    return KV_OK;
-}
-
 static const struct kv_column columns[] = {
     { "RECIPIENT", "recipient" }, { NULL, "form" }, { NULL, "vault" }, { NULL, "name" },
     { NULL, "version" },          { NULL, "kid" },
 };
+static const struct kv_column identity[] = { { "IDENTITY", "identity" } };
+enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };
 
-/* For people and scripts the line alone; JSON says what it stands for. */
-static enum kv_status print_recipient(struct kv_tool *tool, const struct kv_version *version, bool floating,
-                                      const struct kv_vault_text *text, struct kv_error *err)
+struct row {
+    char *line; /* taken over; NULL: memory was short */
+    const char *form;
+    const struct kv_version *version; /* NULL: of no vault */
+    bool floating;
+};
+
+/* For people and scripts the line alone; JSON says what it stands for, in the first `width` columns. */
+static enum kv_status print(struct kv_tool *tool, struct row row, size_t width, struct kv_error *err)
 {
-    char *line = kv_vault_text_write(text);
-    if (!line || !tool->json)
-        return print_line(tool, line, err);
-    KV_AUTO_TABLE struct kv_table *table = kv_table_open(columns, sizeof(columns) / sizeof(columns[0]));
-    if (!table) {
-        kv_text_free(line);
+    KV_AUTO_TEXT char *line = row.line;
+    const struct kv_version *version = row.version, *one = row.floating ? NULL : version;
+    if (!line || (!tool->json && kv_spool_format(&tool->out, "%s\n", line) != KV_OK))
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
-    }
-    kv_table_take(table, line);
-    kv_table_text(table, floating ? "floating" : "pinned");
-    kv_table_text(table, version->vault);
-    kv_table_text(table, version->name);
-    kv_table_text(table, floating ? "" : version->version);
-    kv_table_text(table, floating ? "" : version->kid);
+    if (!tool->json)
+        return KV_OK;
+    const char *cells[COLUMNS] = { line,
+                                   row.form,
+                                   version ? version->vault : NULL,
+                                   version ? version->name : NULL,
+                                   one ? one->version : NULL,
+                                   one ? one->kid : NULL };
+    KV_AUTO_TABLE struct kv_table *table = kv_table_open(width > 1 ? columns : identity, width);
+    for (size_t i = 0; i < width; i++)
+        kv_table_text(table, cells[i]);
     return kv_common_print(tool, table, err);
 }
 
 /* A certificate elsewhere, for a host that shall seal without its token. */
 static enum kv_status print_token(struct kv_tool *tool, bool of_vault, struct kv_error *err)
 {
-    char *line = NULL;
+    struct row row = { .form = "token" };
     if (of_vault || tool->vault)
         return kv_fail(err, KV_ARGUMENTS, "--vault, --version and --floating are for keys of vaults");
-    KV_TRY(kv_token_recipient(tool->words[0], &line, err));
-    if (!tool->json)
-        return print_line(tool, line, err);
-    KV_AUTO_TABLE struct kv_table *table = kv_table_open(columns, sizeof(columns) / sizeof(columns[0]));
-    if (!table) {
-        kv_text_free(line);
-        return kv_fail(err, KV_NO_MEMORY, "out of memory");
-    }
-    kv_table_take(table, line);
-    kv_table_text(table, "token");
-    for (int i = 0; i < 4; i++)
-        kv_table_text(table, NULL);
-    return kv_common_print(tool, table, err);
+    KV_TRY(kv_token_recipient(tool->words[0], &row.line, err));
+    return print(tool, row, COLUMNS, err);
 }
 
 enum kv_status kv_cmd_recipient(struct kv_tool *tool, struct kv_error *err)
@@ -108,15 +98,12 @@ enum kv_status kv_cmd_recipient(struct kv_tool *tool, struct kv_error *err)
     struct kv_age_vault vault = { .core = tool->core, .caller = tool->caller };
     KV_TRY(kv_age_vault_named(&vault, &wanted, &found, err));
     KV_TRY(text_of(found, floating, &text, err));
-    return print_recipient(tool, found, floating, &text, err);
+    return print(
+        tool, (struct row){ kv_vault_text_write(&text), floating ? "floating" : "pinned", found, floating },
+        COLUMNS, err);
 }
 
 enum kv_status kv_cmd_identity(struct kv_tool *tool, struct kv_error *err)
 {
-    static const struct kv_column identity[] = { { "IDENTITY", "identity" } };
-    if (!tool->json)
-        return print_line(tool, kv_vault_text_identity(), err);
-    KV_AUTO_TABLE struct kv_table *table = kv_table_open(identity, 1);
-    kv_table_take(table, kv_vault_text_identity());
-    return kv_common_print(tool, table, err);
+    return print(tool, (struct row){ .line = kv_vault_text_identity() }, 1, err);
 }

@@ -24,7 +24,7 @@ static void add_deleted(struct kv_tool *tool, struct kv_table *table, const char
         kv_table_int(table, left > 0 ? left / 86400 : 0);
     else
         kv_table_text(table, NULL);
-    kv_table_take(table, kv_text_format(KV_KEY_RECOVER, vault, item->name));
+    kv_table_take(table, kv_text_format(KV_KEY_RECOVER, kv_word(vault).text, kv_word(item->name).text));
 }
 
 static enum kv_status list_vault(struct kv_tool *tool, size_t vault, struct kv_table *table,

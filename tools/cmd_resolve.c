@@ -49,7 +49,16 @@ enum kv_status kv_cmd_resolve(struct kv_tool *tool, struct kv_error *err)
     KV_CLEANUP(kv_versions_free_cleanup) struct kv_versions *versions = kv_versions_open(tool, false, err);
     if (!versions)
         return KV_NO_MEMORY;
-    KV_TRY(kv_explain_blob(tool, KV_VIEW(blob.bytes), &version, err));
+    struct kv_error why = { 0 };
+    enum kv_status status = kv_explain_blob(tool, KV_VIEW(blob.bytes), &version, &why);
+    if (status == KV_NOT_FOUND)
+        return kv_fail(err, status,
+                       "%.600s; what names its versions itself, as files of age and envelopes do, is read "
+                       "by: kvp11 explain %s",
+                       why.text, kv_word(tool->words[0]).text);
+    if (status != KV_OK && err)
+        *err = why;
+    KV_TRY(status);
     KV_TRY(check(tool, !kv_common_option(tool, "--offline"), &version, err));
     kv_versions_add(versions, NULL, version);
     return kv_versions_print(versions, err);

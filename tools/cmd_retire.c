@@ -108,6 +108,18 @@ static enum kv_status tell(const struct kv_version *version, const struct needed
                    *until ? ", the last kept until " : "", until, backups->sole, needed->wraps, rest);
 }
 
+static enum kv_status tell_unknown(struct kv_tool *tool, struct kv_error *err)
+{
+    int64_t unknown = 0;
+    KV_TRY(kv_map_unknown_openers(kv_core_map(tool->core), &unknown, err));
+    if (unknown)
+        kv_common_note("but %" PRId64
+                       " backup%s a reader of whom nothing was known when it was scanned: scan "
+                       "the stores again before this version goes",
+                       unknown, unknown == 1 ? " has" : "s have");
+    return KV_OK;
+}
+
 enum kv_status kv_cmd_retire_check(struct kv_tool *tool, struct kv_error *err)
 {
     KV_CLEANUP(kv_version_list_free) struct kv_version_list list = { 0 };
@@ -121,11 +133,12 @@ enum kv_status kv_cmd_retire_check(struct kv_tool *tool, struct kv_error *err)
     KV_TRY(kv_which_versions(tool, tool->words[0], &list, err));
     const struct kv_version *version = list.items[0];
     KV_TRY(look_up(tool, version, &needed, err));
-    for (size_t i = 1; i < list.count; i++) {
-        int64_t wraps = 0;
-        KV_TRY(kv_map_wraps_left(kv_core_map(tool->core), list.items[i], &wraps, err));
-        needed.wraps += wraps;
-    }
+    for (size_t i = 1; i < list.count; i++)
+        if (!kv_view_equal(kv_map_key_of(version), kv_map_key_of(list.items[i])))
+            return kv_fail(
+                err, KV_ARGUMENTS,
+                "'%s' names different keys, such as '%s' and '%s': say which with its kid or --vault",
+                tool->words[0], version->kid, list.items[i]->kid);
     bool none = !needed.backups.backups && !needed.wraps;
     if (tool->json || !none)
         add_version(table, version, &needed);
@@ -133,7 +146,7 @@ enum kv_status kv_cmd_retire_check(struct kv_tool *tool, struct kv_error *err)
     if (none && !tool->json) {
         kv_common_note("nothing that this host knows of depends on version '%s/%s@%s'", version->vault,
                        version->name, version->version);
-        return KV_OK;
+        return tell_unknown(tool, err);
     }
     KV_TRY(kv_common_print(tool, table, err));
     tool->findings = true;
@@ -151,6 +164,12 @@ static enum kv_status find_one(struct kv_tool *tool, size_t *ret_vault, struct k
         return kv_fail(err, KV_ARGUMENTS,
                        "'%s' is in several places, such as '%s' and '%s': say which with its kid or --vault",
                        tool->words[0], list.items[0]->kid, list.items[1]->kid);
+    if (!strncmp(tool->words[0], "https://", strlen("https://")) &&
+        !kv_text_equal_case(tool->words[0], list.items[0]->kid))
+        return kv_fail(
+            err, KV_NOT_FOUND,
+            "'%s' is not in the version map, which has this name and version at '%s': say that one",
+            tool->words[0], list.items[0]->kid);
     tool->vault = list.items[0]->vault;
     enum kv_status status = kv_common_vault(tool, ret_vault, err);
     tool->vault = NULL;
@@ -175,8 +194,9 @@ static enum kv_status check_current(struct kv_tool *tool, size_t vault, const st
     return kv_fail(
         err, KV_CONFLICT,
         "version '%s' of key '%s/%s' is the current one, with which new backups are sealed: make the "
-        "next one first: kvp11 rotate %s",
-        version->version, version->vault, version->name, version->name);
+        "next one first: kvp11 --vault %s rotate %s",
+        version->version, version->vault, version->name, kv_word(version->vault).text,
+        kv_word(version->name).text);
 }
 
 enum kv_status kv_cmd_retire(struct kv_tool *tool, struct kv_error *err)

@@ -304,7 +304,7 @@ static enum kv_status print_summary(struct run *run, bool interrupted, struct kv
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
     if (run->rewrap.dry_run && !tool->json && run->counts[KV_REWRAP_DONE]) {
         KV_TRY(kv_common_print(tool, run->listed, err));
-        KV_TRY(kv_buffer_format(&tool->out, "\n"));
+        KV_TRY(kv_spool_format(&tool->out, "\n"));
     }
     kv_table_int(table, run->counts[KV_REWRAP_DONE]);
     kv_table_int(table, run->repaired);

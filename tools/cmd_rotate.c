@@ -97,8 +97,10 @@ static enum kv_status choose(struct rotation *rotation, struct kv_error *err)
             rotation->old = kv_version_ref(version);
     }
     if (!rotation->new)
-        return kv_fail(err, KV_NOT_FOUND, "key '%s' has no version '%s': 'kvp11 keys %s' lists them",
-                       rotation->name, rotation->adopt, rotation->name);
+        return kv_fail(err, KV_NOT_FOUND,
+                       "key '%s' has no version '%s': `kvp11 --vault %s keys %s` lists them", rotation->name,
+                       rotation->adopt, kv_word(kv_keyring_config(rotation->keyring)->name).text,
+                       kv_word(rotation->name).text);
     if (!rotation->manual && !rotation->new->current)
         return kv_fail(
             err, KV_CONFIG,
@@ -159,7 +161,9 @@ static enum kv_status unproved(const struct rotation *rotation, enum kv_status s
     kv_common_note("new version '%s/%s@%s' exists but is not proved; the old one is as it was: %s",
                    new->vault, new->name, new->version, uri ? uri : old->kid);
     if (rotation->manual)
-        kv_common_note("it is not promoted, so names still mean '%s'", old->version);
+        kv_common_note("it is not promoted, so names still mean '%s'; to prove it again, and promote it "
+                       "then: kvp11 --vault %s rotate %s --adopt %s",
+                       old->version, kv_word(new->vault).text, kv_word(new->name).text, new->version);
     else
         kv_common_note("to make the old one current again, disable the new one: az keyvault key "
                        "set-attributes --id '%s' "
@@ -191,19 +195,33 @@ static enum kv_status again(const struct rotation *rotation, struct kv_version *
     return KV_OK;
 }
 
+/* It is good, and nothing uses it: whoever reads this has to find it again. */
+static enum kv_status unpromoted(const struct rotation *rotation, enum kv_status status, struct kv_error *err)
+{
+    const struct kv_version *new = rotation->new;
+    const struct kv_error why = *err;
+    return kv_fail(err, status,
+                   "new version '%s' is there and proved, but not promoted%s%s%s: %.400s; when that is "
+                   "mended: kvp11 --vault %s rotate %s --adopt %s",
+                   new->kid, rotation->old ? ", so that names still mean '" : "",
+                   rotation->old ? rotation->old->version : "", rotation->old ? "'" : "", why.text,
+                   kv_word(new->vault).text, kv_word(new->name).text, new->version);
+}
+
 static enum kv_status promote(struct rotation *rotation, struct kv_error *err)
 {
     if (!rotation->manual)
         return KV_OK;
     if (rotation->age_text && (!rotation->adopt || rotation->again)) {
         kv_common_note("version '%s' waits, and names still mean the old one; promote it with: kvp11 --vault "
-                       "%s rotate %s "
-                       "--adopt %s --activate-after %s",
-                       rotation->new->version, rotation->new->vault, rotation->name, rotation->new->version,
-                       rotation->age_text);
+                       "%s rotate %s --adopt %s --activate-after %s",
+                       rotation->new->version, kv_word(rotation->new->vault).text,
+                       kv_word(rotation->name).text, rotation->new->version, rotation->age_text);
         return KV_OK;
     }
-    KV_TRY(kv_keyring_promote(rotation->keyring, rotation->new, err));
+    enum kv_status status = kv_keyring_promote(rotation->keyring, rotation->new, err);
+    if (status != KV_OK)
+        return unpromoted(rotation, status, err);
     KV_TRY(again(rotation, &rotation->new, err));
     return again(rotation, &rotation->old, err);
 }
@@ -222,7 +240,12 @@ enum kv_status kv_cmd_rotate(struct kv_tool *tool, struct kv_error *err)
     enum kv_status over = kv_keyring_rotated(rotation.keyring, rotation.name, status == KV_OK ? err : NULL);
     if (status != KV_OK)
         return unproved(&rotation, status, err);
-    KV_TRY(over);
+    if (over != KV_OK)
+        return kv_fail_in(
+            err, over,
+            "new version '%s' is there and proved; that its rotation is over could not be written down, so "
+            "that for a day another 'kvp11 rotate' takes this one and makes none",
+            rotation.new->kid);
     if (rotation.old && strcmp(rotation.old->version, rotation.new->version) != 0)
         kv_versions_add(versions, "old", rotation.old);
     kv_versions_add(versions, "new", rotation.new);

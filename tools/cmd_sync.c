@@ -43,11 +43,12 @@ static enum kv_status tell_changes(struct kv_sync *sync, int64_t after, struct k
 
 static void add_unknown(struct kv_sync *sync, enum kv_alarm_kind kind, char *found)
 {
-    kv_sync_add(sync, (struct kv_alarm){ .level = KV_LEVEL_UNKNOWN,
-                                         .kind = kind,
-                                         .found = found,
-                                         .next = kv_text_format("kvp11 doctor %s", sync->config->name),
-                                         .days_left = -1 });
+    kv_sync_add(
+        sync, (struct kv_alarm){ .level = KV_LEVEL_UNKNOWN,
+                                 .kind = kind,
+                                 .found = found,
+                                 .next = kv_text_format("kvp11 doctor %s", kv_word(sync->config->name).text),
+                                 .days_left = -1 });
 }
 
 static enum kv_status ask_vault(struct kv_sync *sync, struct kv_error *err)
@@ -66,7 +67,7 @@ static enum kv_status ask_vault(struct kv_sync *sync, struct kv_error *err)
     sync->told = status == KV_OK;
     if (!sync->told)
         add_unknown(sync, KV_ALARM_UNREACHABLE,
-                    kv_text_format("does not answer%s%s", *why.text ? ": " : "", why.text));
+                    kv_text_format("cannot be asked%s%s", *why.text ? ": " : "", why.text));
     else if (left_out)
         add_unknown(sync, KV_ALARM_UNREAD, kv_text_format("%zu keys could not be read", left_out));
     return KV_OK;

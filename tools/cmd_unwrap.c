@@ -25,8 +25,8 @@ enum kv_status kv_cmd_unwrap(struct kv_tool *tool, struct kv_error *err)
     KV_TRY(kv_secret_open(parties, tool->words[0], cache, &secret, err));
     KV_TRY(kv_output_open(NULL, &output, err));
     KV_TRY(kv_output_shows(output, KV_VIEW(secret), err));
-    tool->out.locked = true;
-    if (kv_buffer_add(&tool->out, KV_VIEW(secret)) != KV_OK)
+    tool->out.memory.locked = true;
+    if (kv_spool_add(&tool->out, KV_VIEW(secret)) != KV_OK)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
     return kv_report_one(tool, KV_REPORT_PLACES, &(struct kv_report_row){ .from = tool->words[0] }, NULL,
                          err);

@@ -5,13 +5,14 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include "temporary.h"
 
 void kv_tool_free(struct kv_tool *tool)
 {
     kv_core_close(tool->core);
     tool->core = NULL;
-    kv_buffer_free(&tool->out);
-    kv_buffer_free(&tool->aside);
+    kv_spool_free(&tool->out);
+    kv_spool_free(&tool->aside);
 }
 
 enum kv_status kv_common_global(struct kv_tool *tool, char *const **next, bool *ret_known,
@@ -239,9 +240,8 @@ struct kv_task kv_common_long_task(const struct kv_tool *tool, size_t vault)
 
 void kv_common_tell_aside(struct kv_tool *tool)
 {
-    if (tool->aside.bytes.len)
-        fwrite(tool->aside.bytes.data, 1, tool->aside.bytes.len, stderr);
-    kv_buffer_free(&tool->aside);
+    (void)!kv_spool_write(&tool->aside, stderr);
+    kv_spool_free(&tool->aside);
 }
 
 void kv_common_note(const char *format, ...)
@@ -257,8 +257,18 @@ void kv_common_note(const char *format, ...)
         fwrite(line.bytes.data, 1, line.bytes.len, stderr);
 }
 
+enum kv_status kv_common_unprinted(enum kv_status status, struct kv_error *err)
+{
+    if (status == KV_IO)
+        return kv_fail(
+            err, status,
+            "the result is too long for memory, and does not fit into a temporary file: make room in '%s'",
+            kv_temporary_folder());
+    return kv_fail(err, status, "cannot print the result");
+}
+
 enum kv_status kv_common_print(struct kv_tool *tool, struct kv_table *table, struct kv_error *err)
 {
     enum kv_status status = kv_table_print(table, tool->json, &tool->out);
-    return status == KV_OK ? KV_OK : kv_fail(err, status, "cannot print the result");
+    return status == KV_OK ? KV_OK : kv_common_unprinted(status, err);
 }

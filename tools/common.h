@@ -38,12 +38,12 @@ struct kv_tool {
         const char *value;
     } repeated[KV_TOOL_REPEATS]; /* in the order of the command line */
     size_t repeated_count;
-    char *const *program;   /* what stands behind "--"; NULL: nothing */
-    char caller[64];        /* "kvp11 rotate", for the audit record */
-    struct kv_core *core;   /* after kv_common_open */
-    struct kv_buffer out;   /* printed when the command succeeded: a failure leaves stdout empty */
-    struct kv_buffer aside; /* the same for the standard error: what is told of data on the standard output */
-    bool findings;          /* `out` is what a check found, and is printed whatever that was */
+    char *const *program;  /* what stands behind "--"; NULL: nothing */
+    char caller[64];       /* "kvp11 rotate", for the audit record */
+    struct kv_core *core;  /* after kv_common_open */
+    struct kv_spool out;   /* printed when the command succeeded: a failure leaves stdout empty */
+    struct kv_spool aside; /* the same for the standard error: what is told of data on the standard output */
+    bool findings;         /* `out` is what a check found, and is printed whatever that was */
 };
 
 void kv_tool_free(struct kv_tool *tool); /* contents, not the struct */
@@ -80,6 +80,8 @@ struct kv_task kv_common_long_task(const struct kv_tool *tool, size_t vault);
 void kv_common_tell_aside(struct kv_tool *tool); /* now: for a command that does not come back */
 /* Lines for people, on stderr: "kvp11: …". */
 void kv_common_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Why a table could not be printed. */
+KV_MUST_USE enum kv_status kv_common_unprinted(enum kv_status status, struct kv_error *err);
 KV_MUST_USE enum kv_status kv_common_print(struct kv_tool *tool, struct kv_table *table,
                                            struct kv_error *err);
 

@@ -196,20 +196,33 @@ static enum kv_status run(struct kv_tool *tool, char *const *arguments, struct k
     return tool->command->run(tool, err);
 }
 
+/* Where the way to a vault is the cause, and no command is named yet, the one that looks at it. */
+static void tell_doctor(const struct kv_tool *tool, enum kv_status status, const struct kv_error *err)
+{
+    static const enum kv_status causes[] = { KV_UNREACHABLE, KV_TIMED_OUT, KV_TLS,
+                                             KV_CREDENTIAL,  KV_DENIED,    KV_BLOCKED };
+    for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]) && tool->core && !tool->findings; i++)
+        if (causes[i] == status && !strstr(err->text, "kvp11 ") && tool->command->run != kv_cmd_doctor)
+            kv_common_note("to find out more: kvp11 doctor%s%s", tool->vault ? " " : "",
+                           tool->vault ? kv_word(tool->vault).text : "");
+}
+
 int main(int argc, char **argv)
 {
     struct kv_ossl_guard guard = kv_ossl_enter();
     struct kv_tool tool = { 0 };
     struct kv_error err = { 0 };
     enum kv_status status = argc ? run(&tool, argv + 1, &err) : KV_ARGUMENTS;
-    if ((status == KV_OK || tool.findings) && tool.out.bytes.len)
-        fwrite(tool.out.bytes.data, 1, tool.out.bytes.len, stdout);
+    enum kv_status printed = status == KV_OK || tool.findings ? kv_spool_write(&tool.out, stdout) : KV_OK;
+    if (printed != KV_OK && status == KV_OK)
+        status = kv_common_unprinted(printed, &err);
     if (status == KV_OK && (fflush(stdout) || ferror(stdout)))
         status = kv_fail(&err, KV_IO, "cannot write to the standard output: %m");
     if (status == KV_OK)
         kv_common_tell_aside(&tool);
     if (status != KV_OK)
         kv_common_note("%s", err.text[0] ? err.text : kv_status_text(status));
+    tell_doctor(&tool, status, &err);
     kv_tool_free(&tool);
     kv_ossl_leave(&guard);
     return kv_status_exit(status);

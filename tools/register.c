@@ -195,5 +195,5 @@ enum kv_status kv_register_done(struct kv_register *registration, const struct k
                      err, status,
                      "the file is sealed and whole, but backup '%s' is not in the version map: mend that, "
                      "then: kvp11 scan %s",
-                     backup->id, backup->object[0] ? backup->store : "STORE");
+                     backup->id, kv_word(backup->object[0] ? backup->store : "STORE").text);
 }

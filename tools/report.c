@@ -56,7 +56,7 @@ enum kv_status kv_report(struct kv_tool *tool, const struct kv_report *report, s
         add_row(table, report->width, &report->rows[i]);
     bool aside = !report->output || !kv_output_holds(report->output);
     enum kv_status status = kv_table_print(table, true, aside ? &tool->aside : &tool->out);
-    return status == KV_OK ? KV_OK : kv_fail(err, status, "cannot print the report");
+    return status == KV_OK ? KV_OK : kv_common_unprinted(status, err);
 }
 
 enum kv_status kv_report_one(struct kv_tool *tool, enum kv_report_width width,

@@ -1,9 +1,10 @@
 /* One description of a result, two forms: an aligned table for people, a JSON array of objects for programs. Cells are given row by row in the order
- * of the columns; memory that ran out is remembered and told by kv_table_print. One thread. */
+ * of the columns and wait in a spool, so that a hundred thousand rows take no more memory than some; what failed is remembered and told by kv_table_print. One thread. */
 #ifndef KV_TOOLS_TABLE_H
 #define KV_TOOLS_TABLE_H
 
 #include "base/json.h"
+#include "spool.h"
 
 struct kv_column {
     const char *title;  /* NULL: only programs see it */
@@ -24,7 +25,7 @@ void kv_table_bool(struct kv_table *table, bool value);            /* yes, no */
 void kv_table_time(struct kv_table *table, int64_t unix_seconds);  /* 0: absent */
 void kv_table_json(struct kv_table *table, struct kv_json *value); /* programs only; takes the value over */
 
-/* Once for people: control characters are gone from the cells afterwards. */
-KV_MUST_USE enum kv_status kv_table_print(struct kv_table *table, bool json, struct kv_buffer *ret);
+/* KV_IO: the spools have no room. */
+KV_MUST_USE enum kv_status kv_table_print(struct kv_table *table, bool json, struct kv_spool *ret);
 
 #endif

@@ -12,6 +12,22 @@ static enum kv_status find(const struct kv_tool *tool, const char *word, struct 
                                 "no version '%s' is in the version map: see `kvp11 keys --all`", word);
 }
 
+/* A kid says where, too: of several places it means the one that is there. Where none is, its vault may have moved since. */
+static void keep_place(struct kv_version_list *list, const char *kid)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        struct kv_version *version = list->items[i];
+        if (!kv_text_equal_case(version->kid, kid))
+            continue;
+        list->items[i] = list->items[kept];
+        list->items[kept++] = version;
+    }
+    for (size_t i = kept; kept && i < list->count; i++)
+        kv_version_free(list->items[i]);
+    list->count = kept ? kept : list->count;
+}
+
 enum kv_status kv_which_versions(const struct kv_tool *tool, const char *word, struct kv_version_list *ret,
                                  struct kv_error *err)
 {
@@ -41,5 +57,8 @@ enum kv_status kv_which_versions(const struct kv_tool *tool, const char *word, s
     }
     query.name = name;
     query.version = at + 1;
-    return find(tool, word, query, ret, err);
+    KV_TRY(find(tool, word, query, ret, err));
+    if (kid)
+        keep_place(ret, word);
+    return KV_OK;
 }

@@ -52,6 +52,11 @@ bool kv_text_match(const char *pattern, const char *text); /* `*` and `?`, ASCII
 
 /* Names from files and replies may stand in it: afterwards it is one line, and drives no terminal. */
 void kv_text_one_line(char *text);
+/* A name as a shell reads it: as it is, or in ticks, for a command that is printed to be pasted: kv_word(version->vault).text. */
+struct kv_word {
+    char text[1024]; /* of what is longer nothing is left but a hint */
+};
+struct kv_word kv_word(const char *name);
 /* How many bytes the character at its front has, as UTF-8; 0: it is none. */
 size_t kv_view_character(struct kv_view text);
 /* What is no UTF-8 becomes '?': for JSON, which has nothing else. */

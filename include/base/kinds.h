@@ -30,4 +30,7 @@ enum {
     KV_KID_SIZE = 512
 };
 
+/* The command that brings a deleted key back, in every text that knows of one: the vault's name, the key's, each a kv_word. */
+#define KV_KEY_RECOVER "kvp11 --vault %s recover %s"
+
 #endif

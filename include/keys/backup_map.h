@@ -80,6 +80,9 @@ struct kv_map_dependants {
 };
 KV_MUST_USE enum kv_status kv_map_dependants(struct kv_map *map, struct kv_view key, bool with_sole,
                                              struct kv_map_dependants *ret, struct kv_error *err);
+/* How many backups are there with a reader of whom nobody knew anything when they were scanned (an envelope by a certificate that was not at hand, say): they may
+ * need any version. A scan looks again. */
+KV_MUST_USE enum kv_status kv_map_unknown_openers(struct kv_map *map, int64_t *ret, struct kv_error *err);
 /* How many backups are there that some version of this vault opens (vault NULL: backups at all). */
 KV_MUST_USE enum kv_status kv_map_backup_count(struct kv_map *map, const char *vault, int64_t *ret,
                                                struct kv_error *err);

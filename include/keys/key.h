@@ -18,8 +18,6 @@ enum kv_state {
 const char *
 kv_state_name(enum kv_state state); /* "not-yet-valid": the words of CKA_KVP11_STATE and of the map */
 bool kv_state_from_name(const char *name, enum kv_state *ret);
-/* The command that brings a deleted key back, in every text that knows of one: the vault's name, the key's. */
-#define KV_KEY_RECOVER "kvp11 --vault %s recover %s"
 
 enum { KV_ID_SIZE = 20, KV_LABEL_SIZE = KV_NAME_SIZE + KV_VERSION_SIZE + 1 };
 
@@ -46,7 +44,8 @@ struct kv_version {
     int64_t nbf, exp, created; /* unix seconds, 0: absent */
     int64_t first_seen, seen;  /* when the vault last spoke of it */
     int64_t first_wrap, last_wrap, last_unwrap;
-    int64_t wraps;                                 /* ledger entries that depend on it */
+    int64_t wraps,
+        settled; /* ledger entries that depend on it; how many of them stand in a backup, which is what depends on it then */
     int64_t state_since, last_drill, retire_after; /* the map's own; 0: not known, never, not planned */
     int64_t updated;      /* when the vault last changed an attribute of it; 0: not told */
     char recovery[48];    /* "Recoverable+Purgeable" (contract §5.3); "": not told */

@@ -108,6 +108,35 @@ void kv_text_one_line(char *text)
     }
 }
 
+static bool is_plain(const char *name)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%_+=:,./-";
+
+    return *name && !name[strspn(name, plain)];
+}
+
+/* Within ticks a shell leaves everything as it is but a tick. */
+struct kv_word kv_word(const char *name)
+{
+    static const char tick[] = "'\\''";
+    struct kv_word word = { "" };
+    size_t len = 0;
+
+    if (is_plain(name) && kv_text_fit(word.text, sizeof word.text, name))
+        return word;
+    word.text[len++] = '\'';
+    for (; *name && len + sizeof tick < sizeof word.text; name++) {
+        if (*name != '\'') {
+            word.text[len++] = *name;
+            continue;
+        }
+        memcpy(word.text + len, tick, sizeof tick - 1);
+        len += sizeof tick - 1;
+    }
+    word.text[len] = '\'';
+    return *name ? (struct kv_word){ "NAME" } : word;
+}
+
 /* By Unicode's table 3-7: shortest forms, no surrogates, nothing above U+10FFFF. */
 size_t kv_view_character(struct kv_view text)
 {

@@ -183,11 +183,12 @@ static enum kv_status check_dates(const struct kv_version *version, int64_t now,
     }
     if (version->exp && now >= version->exp) {
         kv_clock_text(version->exp, when);
-        return kv_fail(
-            err, KV_NOT_VALID,
-            "version '%s/%s@%s' expired at %s and only opens old data: rotate with `kvp11 rotate %s`, or "
-            "move the date with `az keyvault key set-attributes --id %s --expires DATE`",
-            version->vault, version->name, version->version, when, version->name, version->kid);
+        return kv_fail(err, KV_NOT_VALID,
+                       "version '%s/%s@%s' expired at %s and only opens old data: rotate with `kvp11 --vault "
+                       "%s rotate %s`, or "
+                       "move the date with `az keyvault key set-attributes --id %s --expires DATE`",
+                       version->vault, version->name, version->version, when, kv_word(version->vault).text,
+                       kv_word(version->name).text, version->kid);
     }
     return KV_OK;
 }

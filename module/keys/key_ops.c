@@ -49,8 +49,8 @@ static enum kv_status usable_now(const struct kv_key_use *use, const struct kv_v
         return kv_fail(err, KV_NOT_FOUND,
                        "version '%s' is no longer in the vault (%s): if the key was deleted, `" KV_KEY_RECOVER
                        "` brings it back",
-                       kv_key_ops_name(version, name), kv_state_name(version->state), version->vault,
-                       version->name);
+                       kv_key_ops_name(version, name), kv_state_name(version->state),
+                       kv_word(version->vault).text, kv_word(version->name).text);
     return kv_version_usable(version, operation, kv_keyring_now(use->keyring), err);
 }
 

@@ -104,10 +104,10 @@ enum kv_status kv_keyring_current(struct kv_keyring *keyring, const char *name, 
     KV_TRY(kv_keyring_look(keyring, name, false, task, &look, err));
     const struct kv_version *current = kv_merge_current(&look.list);
     if (!current || !kv_version_is_there(current))
-        return kv_fail(err, KV_NOT_FOUND,
-                       "key '%s/%s' is no longer in the vault: if it was deleted, `" KV_KEY_RECOVER
-                       "` brings it back",
-                       keyring->parts.config->name, name, keyring->parts.config->name, name);
+        return kv_fail(
+            err, KV_NOT_FOUND,
+            "key '%s/%s' is no longer in the vault: if it was deleted, `" KV_KEY_RECOVER "` brings it back",
+            keyring->parts.config->name, name, kv_word(keyring->parts.config->name).text, kv_word(name).text);
     return kv_keyring_hand_out(keyring, current, look.unreachable, ret);
 }
 

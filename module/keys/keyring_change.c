@@ -154,10 +154,11 @@ enum kv_status kv_keyring_make(struct kv_keyring *keyring, const struct kv_keyri
     /* A second create under one name would silently be a rotation. */
     enum kv_status status = kv_keyring_ask_current(keyring, name, task, err);
     if (status == KV_OK && !what->next)
-        return kv_fail(err, KV_CONFLICT,
-                       "key '%s/%s' exists already: `kvp11 rotate %s` makes its next version, and so does an "
-                       "application with `new_version = yes`",
-                       keyring->parts.config->name, name, name);
+        return kv_fail(
+            err, KV_CONFLICT,
+            "key '%s/%s' exists already: `kvp11 --vault %s rotate %s` makes its next version, and so does "
+            "an application with `new_version = yes`",
+            keyring->parts.config->name, name, kv_word(keyring->parts.config->name).text, kv_word(name).text);
     if (status != KV_OK && status != KV_NOT_FOUND)
         return status;
     if (status == KV_OK)

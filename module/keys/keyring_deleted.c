@@ -60,7 +60,8 @@ static enum kv_status wait_for(struct kv_keyring *keyring, const char *name, con
             return kv_fail(err, KV_TIMED_OUT,
                            "key '%s/%s' is recovered, but the vault does not show it yet: wait, then look "
                            "with `kvp11 --vault %s explain %s`",
-                           keyring->parts.config->name, name, keyring->parts.config->name, name);
+                           keyring->parts.config->name, name, kv_word(keyring->parts.config->name).text,
+                           kv_word(name).text);
         if (status != KV_OK && err)
             *err = why;
         return status;
@@ -79,7 +80,7 @@ static enum kv_status or_there(struct kv_keyring *keyring, const char *name, con
             err, status,
             "vault '%s' has neither a key '%s' nor a deleted one: if it was deleted in this minute, "
             "try again; if it is purged, `kvp11 --vault %s key-backup restore FILE` brings it back",
-            keyring->parts.config->name, name, keyring->parts.config->name);
+            keyring->parts.config->name, name, kv_word(keyring->parts.config->name).text);
     if (status != KV_OK && err)
         *err = why;
     return status;

@@ -41,10 +41,14 @@ static enum kv_status check_backups(struct kv_keyring *keyring, const struct kv_
     struct kv_map_dependants needed = { 0 };
     char since[21];
 
+    KV_TRY(kv_map_dependants(keyring->parts.map, query.key, false, &needed, err));
+    if (!needed.backups)
+        return KV_OK;
     KV_TRY(kv_map_backup_page(keyring->parts.map, &query, &first, err));
     if (!first.count)
-        return KV_OK;
-    KV_TRY(kv_map_dependants(keyring->parts.map, query.key, false, &needed, err));
+        return kv_fail(err, KV_DEPENDED,
+                       "version '%s' of key '%s/%s' is needed by %lld backups: see `kvp11 retire-check %s`",
+                       row->version, row->vault, row->name, (long long)needed.backups, row->kid);
     kv_clock_text(first.items[0].created, since);
     return kv_fail(
         err, KV_DEPENDED,
@@ -105,6 +109,7 @@ enum kv_status kv_keyring_promote(struct kv_keyring *keyring, const struct kv_ve
     if (!copy)
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
     copy->current = true;
+    copy->entry = 0; /* it is meant, whatever others have written since */
     copy->seen = kv_keyring_now(keyring);
     return kv_map_store(keyring->parts.map, &copy, 1, err);
 }

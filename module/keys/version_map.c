@@ -68,6 +68,7 @@ static enum kv_status open_memory(struct kv_map *map, struct kv_error *err)
     close_db(map);
     free(kv_take(map->file));
     map->writable = true;
+    map->ready = false;
     return open_db(map, err);
 }
 

@@ -63,29 +63,17 @@ enum kv_status kv_map_backup_find(struct kv_map *map, const char *id, const char
     KV_TRY(kv_map_statement(map, KV_SQL_BACKUP_FIND, &row, err));
     kv_map_bind_text(row, ":id", id);
     kv_map_bind_text(row, ":store", store);
-    int code = kv_map_step(row);
+    bool found = false;
     *ret = (struct kv_map_backup){ 0 };
-    if (code == SQLITE_DONE)
+    KV_TRY(kv_map_step_found(map, row, &found, err));
+    if (!found)
         return KV_OK;
-    if (code != SQLITE_ROW)
-        return kv_map_failed(map, code, err);
     enum kv_status status = kv_map_backup_row(map, row, ret, err);
     return status == KV_BAD_DATA ? kv_fail(err, KV_MAP_CORRUPT,
                                            "version map '%s': the row of backup '%.60s' cannot be read: see "
                                            "`kvp11 map verify`",
                                            map->file ? map->path : "in memory", id)
                                  : status;
-}
-
-/* First row of what a statement answers with, which must have one. */
-static enum kv_status answer(struct kv_map *map, sqlite3_stmt *statement, int64_t *ret, struct kv_error *err)
-{
-    int code = kv_map_step(statement);
-
-    if (code != SQLITE_ROW)
-        return kv_map_failed(map, code, err);
-    *ret = sqlite3_column_int64(statement, 0);
-    return KV_OK;
 }
 
 static enum kv_status write_backup(struct kv_map *map, const struct kv_map_backup *backup, int64_t *ret_row,
@@ -106,7 +94,7 @@ static enum kv_status write_backup(struct kv_map *map, const struct kv_map_backu
     kv_map_bind_text(put, ":drill_result", backup->drill_result);
     kv_map_bind_int(put, ":retired", backup->retired);
     kv_map_bind_int(put, ":entry", backup->entry);
-    return answer(map, put, ret_row, err);
+    return kv_map_answer(map, put, ret_row, err);
 }
 
 static enum kv_status recipient_row(struct kv_map *map, const struct kv_map_recipient *recipient,

@@ -58,7 +58,10 @@ static enum kv_status read_recipients(struct kv_map *map, struct kv_map_backup *
         if (!more)
             return kv_fail(err, KV_NO_MEMORY, "out of memory");
         backup->recipients = more;
-        if (!read_recipient(row, &more[backup->recipient_count++]))
+        bool right = read_recipient(row, &more[backup->recipient_count++]);
+        if (!kv_map_row_is_whole(row))
+            return kv_fail(err, KV_NO_MEMORY, "out of memory");
+        if (!right)
             return KV_BAD_DATA;
     }
     return code == SQLITE_DONE ? KV_OK : kv_map_failed(map, code, err);
@@ -81,8 +84,11 @@ enum kv_status kv_map_backup_row(struct kv_map *map, sqlite3_stmt *row, struct k
     kv_map_text(row, COL_STORE, backup.store, sizeof backup.store);
     kv_map_text(row, COL_OBJECT, backup.object, sizeof backup.object);
     kv_map_text(row, COL_DRILL_RESULT, backup.drill_result, sizeof backup.drill_result);
-    if (!*backup.id || (backup.has_header && !kv_map_blob_fixed(row, COL_HEADER, backup.header_sha256,
-                                                                sizeof backup.header_sha256)))
+    bool right = *backup.id && (!backup.has_header || kv_map_blob_fixed(row, COL_HEADER, backup.header_sha256,
+                                                                        sizeof backup.header_sha256));
+    if (!kv_map_row_is_whole(row))
+        return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    if (!right)
         return KV_BAD_DATA;
     enum kv_status status = read_recipients(map, &backup, err);
     if (status)
@@ -150,32 +156,44 @@ static void join(struct kv_map_backup_list *list, size_t limit)
     list->count = kept;
 }
 
-/* A key stands in as many recipients as there are kinds of stanza for it: a few. */
-enum { KINDS_MAX = 16 };
+/* A key stands in as many recipients as there are kinds of stanza for it: a few, but none may be missed. */
+struct recipients {
+    int64_t *rows;
+    size_t count;
+};
 
-static enum kv_status recipients_of(struct kv_map *map, struct kv_view key, int64_t ret[KINDS_MAX],
-                                    size_t *ret_count, struct kv_error *err)
+static void recipients_free(struct recipients *recipients)
 {
-    int code = SQLITE_DONE;
+    free(recipients->rows);
+}
+#define AUTO_RECIPIENTS KV_CLEANUP(recipients_free)
+
+static enum kv_status recipients_of(struct kv_map *map, struct kv_view key, struct recipients *ret,
+                                    struct kv_error *err)
+{
+    int code;
 
     KV_AUTO_STATEMENT sqlite3_stmt *rows = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_RECIPIENTS, &rows, err));
     kv_map_bind_blob(rows, ":key", key);
-    *ret_count = 0;
-    while (*ret_count < KINDS_MAX && (code = kv_map_step(rows)) == SQLITE_ROW)
-        ret[(*ret_count)++] = sqlite3_column_int64(rows, 0);
-    return code == SQLITE_DONE || code == SQLITE_ROW ? KV_OK : kv_map_failed(map, code, err);
+    while ((code = kv_map_step(rows)) == SQLITE_ROW) {
+        int64_t *more = reallocarray(ret->rows, ret->count + 1, sizeof *more);
+        if (!more)
+            return kv_fail(err, KV_NO_MEMORY, "out of memory");
+        ret->rows = more;
+        more[ret->count++] = sqlite3_column_int64(rows, 0);
+    }
+    return code == SQLITE_DONE ? KV_OK : kv_map_failed(map, code, err);
 }
 
 static enum kv_status page_of_key(struct kv_map *map, const struct kv_map_backup_query *query,
                                   struct kv_map_backup_list *to, struct kv_error *err)
 {
-    int64_t recipients[KINDS_MAX];
-    size_t count = 0;
+    AUTO_RECIPIENTS struct recipients recipients = { 0 };
 
-    KV_TRY(recipients_of(map, query->key, recipients, &count, err));
-    for (size_t i = 0; i < count; i++)
-        KV_TRY(page_of(map, KV_SQL_BACKUP_PAGE_OPENER, query, recipients[i], to, err));
+    KV_TRY(recipients_of(map, query->key, &recipients, err));
+    for (size_t i = 0; i < recipients.count; i++)
+        KV_TRY(page_of(map, KV_SQL_BACKUP_PAGE_OPENER, query, recipients.rows[i], to, err));
     join(to, query->limit ? query->limit : KV_BACKUP_PAGE);
     return KV_OK;
 }
@@ -231,7 +249,8 @@ static enum kv_status add_up(struct kv_map *map, int64_t recipient, struct kv_ma
     if (code != SQLITE_ROW)
         return kv_map_failed(map, code, err);
     ret->backups += sqlite3_column_int64(row, 0);
-    ret->bytes += sqlite3_column_int64(row, 1);
+    if (__builtin_add_overflow(ret->bytes, sqlite3_column_int64(row, 1), &ret->bytes))
+        ret->bytes = INT64_MAX;
     if (sqlite3_column_int64(row, 2) > ret->keep_until)
         ret->keep_until = sqlite3_column_int64(row, 2);
     return KV_OK;
@@ -244,10 +263,9 @@ static enum kv_status add_sole(struct kv_map *map, int64_t recipient, struct kv_
     KV_TRY(kv_map_statement(map, KV_SQL_SOLE, &row, err));
     kv_map_bind_int(row, ":recipient", recipient);
     kv_map_bind_blob(row, ":key", key);
-    int code = kv_map_step(row);
-    if (code != SQLITE_ROW)
-        return kv_map_failed(map, code, err);
-    ret->sole += sqlite3_column_int64(row, 0);
+    int64_t sole = 0;
+    KV_TRY(kv_map_answer(map, row, &sole, err));
+    ret->sole += sole;
     return KV_OK;
 }
 
@@ -255,18 +273,25 @@ enum kv_status kv_map_dependants(struct kv_map *map, struct kv_view key, bool wi
                                  struct kv_map_dependants *ret, struct kv_error *err)
 {
     struct kv_map_dependants sum = { 0 };
-    int64_t recipients[KINDS_MAX];
-    size_t count = 0;
+    AUTO_RECIPIENTS struct recipients recipients = { 0 };
 
     KV_MAP_LOCK(map);
-    KV_TRY(recipients_of(map, key, recipients, &count, err));
-    for (size_t i = 0; i < count; i++) {
-        KV_TRY(add_up(map, recipients[i], &sum, err));
+    KV_TRY(recipients_of(map, key, &recipients, err));
+    for (size_t i = 0; i < recipients.count; i++) {
+        KV_TRY(add_up(map, recipients.rows[i], &sum, err));
         if (with_sole)
-            KV_TRY(add_sole(map, recipients[i], key, &sum, err));
+            KV_TRY(add_sole(map, recipients.rows[i], key, &sum, err));
     }
     *ret = sum;
     return KV_OK;
+}
+
+enum kv_status kv_map_unknown_openers(struct kv_map *map, int64_t *ret, struct kv_error *err)
+{
+    KV_MAP_LOCK(map);
+    KV_AUTO_STATEMENT sqlite3_stmt *row = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_UNKNOWN_OPENERS, &row, err));
+    return kv_map_answer(map, row, ret, err);
 }
 
 enum kv_status kv_map_backup_count(struct kv_map *map, const char *vault, int64_t *ret, struct kv_error *err)
@@ -275,9 +300,5 @@ enum kv_status kv_map_backup_count(struct kv_map *map, const char *vault, int64_
     KV_AUTO_STATEMENT sqlite3_stmt *row = NULL;
     KV_TRY(kv_map_statement(map, vault ? KV_SQL_BACKUP_COUNT_VAULT : KV_SQL_BACKUP_COUNT, &row, err));
     kv_map_bind_text(row, ":vault", vault);
-    int code = kv_map_step(row);
-    if (code != SQLITE_ROW)
-        return kv_map_failed(map, code, err);
-    *ret = sqlite3_column_int64(row, 0);
-    return KV_OK;
+    return kv_map_answer(map, row, ret, err);
 }

@@ -4,17 +4,6 @@
 
 #include <string.h>
 
-/* One more at the end of an array of items of one size. NULL: memory is short. */
-static void *grow(void **items, size_t count, size_t size)
-{
-    void *more = reallocarray(*items, count + 1, size);
-
-    if (!more)
-        return NULL;
-    *items = more;
-    return memset((char *)more + count * size, 0, size);
-}
-
 static bool read_key(sqlite3_stmt *row, unsigned char key[32], size_t *ret_len)
 {
     *ret_len = (size_t)sqlite3_column_bytes(row, 0);
@@ -30,37 +19,10 @@ static bool read_sample(sqlite3_stmt *row, void *to)
     return read_key(row, ret->key, &ret->key_len);
 }
 
-struct array {
-    bool (*read)(sqlite3_stmt *row, void *to);
-    size_t size;
-    void *items;
-    size_t count;
-};
-
-/* A row that cannot be read is passed over: kv_map_verify names it. */
-static enum kv_status collect(struct kv_map *map, sqlite3_stmt *rows, struct array *array,
-                              struct kv_error *err)
-{
-    int code;
-
-    while ((code = kv_map_step(rows)) == SQLITE_ROW) {
-        void *item = grow(&array->items, array->count, array->size);
-        if (!item) {
-            free(kv_take(array->items));
-            return kv_fail(err, KV_NO_MEMORY, "out of memory");
-        }
-        array->count += array->read(rows, item);
-    }
-    if (code == SQLITE_DONE)
-        return KV_OK;
-    free(kv_take(array->items));
-    return kv_map_failed(map, code, err);
-}
-
 enum kv_status kv_map_sample(struct kv_map *map, const char *store, bool break_glass, int count,
                              struct kv_map_sample **ret, size_t *ret_count, struct kv_error *err)
 {
-    struct array array = { read_sample, sizeof **ret, NULL, 0 };
+    struct kv_map_array array = { .read = read_sample, .size = sizeof **ret };
 
     KV_MAP_LOCK(map);
     KV_AUTO_STATEMENT sqlite3_stmt *rows = NULL;
@@ -68,7 +30,7 @@ enum kv_status kv_map_sample(struct kv_map *map, const char *store, bool break_g
     kv_map_bind_text(rows, ":store", store);
     kv_map_bind_int(rows, ":glass", break_glass);
     kv_map_bind_int(rows, ":sample", count);
-    KV_TRY(collect(map, rows, &array, err));
+    KV_TRY(kv_map_collect(map, rows, &array, err));
     *ret = array.items;
     *ret_count = array.count;
     return KV_OK;
@@ -76,16 +38,34 @@ enum kv_status kv_map_sample(struct kv_map *map, const char *store, bool break_g
 
 /* --- wraps that became backups --- */
 
+static const char *text_of(sqlite3_stmt *row, int column)
+{
+    return (const char *)sqlite3_column_text(row, column);
+}
+
+enum kv_status kv_map_settle_wrap(struct kv_map *map, const unsigned char digest[32], int64_t at,
+                                  struct kv_error *err)
+{
+    bool found = false;
+    KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL, *count = NULL;
+
+    KV_TRY(kv_map_statement(map, KV_SQL_SETTLE, &statement, err));
+    KV_TRY(kv_map_statement(map, KV_SQL_SETTLED, &count, err));
+    kv_map_bind_blob(statement, ":digest", (struct kv_view){ digest, 32 });
+    kv_map_bind_int(statement, ":at", at);
+    KV_TRY(kv_map_step_found(map, statement, &found, err));
+    if (!found)
+        return KV_OK;
+    kv_map_bind_key(count, text_of(statement, 0), text_of(statement, 1), text_of(statement, 2));
+    return kv_map_step_done(map, count, err);
+}
+
 static enum kv_status settle_one(struct kv_map *map, const struct kv_map_all *all, size_t i,
                                  struct kv_error *err)
 {
     const unsigned char(*digests)[32] = all->items;
-    KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
 
-    KV_TRY(kv_map_statement(map, KV_SQL_SETTLE, &statement, err));
-    kv_map_bind_blob(statement, ":digest", (struct kv_view){ digests[i], 32 });
-    kv_map_bind_int(statement, ":at", all->at);
-    return kv_map_step_done(map, statement, err);
+    return kv_map_settle_wrap(map, digests[i], all->at, err);
 }
 
 enum kv_status kv_map_wraps_settle(struct kv_map *map, const unsigned char (*digests)[32], size_t count,
@@ -97,19 +77,10 @@ enum kv_status kv_map_wraps_settle(struct kv_map *map, const unsigned char (*dig
 enum kv_status kv_map_wraps_left(struct kv_map *map, const struct kv_version *version, int64_t *ret,
                                  struct kv_error *err)
 {
-    *ret = version->wraps;
-    if (!version->wraps)
-        return KV_OK;
     KV_MAP_LOCK(map);
     KV_AUTO_STATEMENT sqlite3_stmt *row = NULL;
-    KV_TRY(kv_map_statement(map, KV_SQL_SETTLED, &row, err));
-    kv_map_bind_text(row, ":vault", version->vault);
-    kv_map_bind_text(row, ":name", version->name);
-    kv_map_bind_text(row, ":version", version->version);
-    int code = kv_map_step(row);
-    if (code != SQLITE_ROW)
-        return kv_map_failed(map, code, err);
-    int64_t settled = sqlite3_column_int64(row, 0);
-    *ret = settled < version->wraps ? version->wraps - settled : 0;
-    return KV_OK;
+    KV_TRY(kv_map_statement(map, KV_SQL_WRAPS_LEFT, &row, err));
+    kv_map_bind_blob(row, ":id", (struct kv_view){ version->id, sizeof version->id });
+    kv_map_bind_blob(row, ":spki", (struct kv_view){ version->spki_sha256, sizeof version->spki_sha256 });
+    return kv_map_answer(map, row, ret, err);
 }

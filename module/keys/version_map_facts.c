@@ -15,16 +15,15 @@ static enum kv_status status_from_name(const char *name)
 enum kv_status kv_map_visited(struct kv_map *map, const char *vault, const char *name,
                               struct kv_map_visit *ret, struct kv_error *err)
 {
+    bool found = false;
+
     KV_MAP_LOCK(map);
     KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_VISITED, &statement, err));
-    kv_map_bind_text(statement, ":vault", vault);
-    kv_map_bind_text(statement, ":name", name ? name : "");
-    int code = kv_map_step(statement);
-    if (code != SQLITE_ROW && code != SQLITE_DONE)
-        return kv_map_failed(map, code, err);
+    kv_map_bind_key(statement, vault, name ? name : "", NULL);
+    KV_TRY(kv_map_step_found(map, statement, &found, err));
     *ret = (struct kv_map_visit){ 0 };
-    if (code == SQLITE_ROW) {
+    if (found) {
         char status[32];
         kv_map_text(statement, 1, status, sizeof status);
         *ret = (struct kv_map_visit){ sqlite3_column_int64(statement, 0), status_from_name(status) };
@@ -40,8 +39,7 @@ enum kv_status kv_map_visit(struct kv_map *map, const char *vault, const char *n
         return kv_map_begin(map, err);
     KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_VISIT, &statement, err));
-    kv_map_bind_text(statement, ":vault", vault);
-    kv_map_bind_text(statement, ":name", name ? name : "");
+    kv_map_bind_key(statement, vault, name ? name : "", NULL);
     kv_map_bind_int(statement, ":at", visit->at);
     kv_map_bind_text(statement, ":status", kv_status_name(visit->status));
     return kv_map_step_done(map, statement, err);
@@ -50,15 +48,15 @@ enum kv_status kv_map_visit(struct kv_map *map, const char *vault, const char *n
 enum kv_status kv_map_challenge(struct kv_map *map, const char *host, struct kv_map_challenge *ret,
                                 struct kv_error *err)
 {
+    bool found = false;
+
     KV_MAP_LOCK(map);
     KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_CHALLENGE, &statement, err));
     kv_map_bind_text(statement, ":host", host);
-    int code = kv_map_step(statement);
-    if (code != SQLITE_ROW && code != SQLITE_DONE)
-        return kv_map_failed(map, code, err);
+    KV_TRY(kv_map_step_found(map, statement, &found, err));
     *ret = (struct kv_map_challenge){ 0 };
-    if (code == SQLITE_ROW) {
+    if (found) {
         kv_text_fit(ret->host, sizeof ret->host, host);
         kv_map_text(statement, 0, ret->authority, sizeof ret->authority);
         kv_map_text(statement, 1, ret->tenant, sizeof ret->tenant);
@@ -85,16 +83,15 @@ enum kv_status kv_map_learn(struct kv_map *map, const struct kv_map_challenge *c
 enum kv_status kv_map_rotation(struct kv_map *map, const char *vault, const char *name,
                                struct kv_map_rotation *ret, struct kv_error *err)
 {
+    bool found = false;
+
     KV_MAP_LOCK(map);
     KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_ROTATION, &statement, err));
-    kv_map_bind_text(statement, ":vault", vault);
-    kv_map_bind_text(statement, ":name", name);
-    int code = kv_map_step(statement);
-    if (code != SQLITE_ROW && code != SQLITE_DONE)
-        return kv_map_failed(map, code, err);
+    kv_map_bind_key(statement, vault, name, NULL);
+    KV_TRY(kv_map_step_found(map, statement, &found, err));
     *ret = (struct kv_map_rotation){ 0 };
-    if (code == SQLITE_ROW)
+    if (found)
         *ret = (struct kv_map_rotation){ sqlite3_column_int64(statement, 0),
                                          sqlite3_column_int64(statement, 1) };
     return KV_OK;
@@ -108,8 +105,7 @@ enum kv_status kv_map_rotating(struct kv_map *map, const char *vault, const char
         return kv_map_begin(map, err);
     KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
     KV_TRY(kv_map_statement(map, rotation->at ? KV_SQL_ROTATING : KV_SQL_ROTATED, &statement, err));
-    kv_map_bind_text(statement, ":vault", vault);
-    kv_map_bind_text(statement, ":name", name);
+    kv_map_bind_key(statement, vault, name, NULL);
     if (rotation->at) {
         kv_map_bind_int(statement, ":at", rotation->at);
         kv_map_bind_int(statement, ":after", rotation->after);
@@ -119,9 +115,7 @@ enum kv_status kv_map_rotating(struct kv_map *map, const char *vault, const char
 
 static void bind_wrap(sqlite3_stmt *statement, const struct kv_map_wrap *entry)
 {
-    kv_map_bind_text(statement, ":vault", entry->vault);
-    kv_map_bind_text(statement, ":name", entry->name);
-    kv_map_bind_text(statement, ":version", entry->version);
+    kv_map_bind_key(statement, entry->vault, entry->name, entry->version);
     kv_map_bind_int(statement, ":at", entry->at);
 }
 
@@ -153,16 +147,16 @@ enum kv_status kv_map_wrapped(struct kv_map *map, const struct kv_map_wrap *entr
 enum kv_status kv_map_who_wrapped(struct kv_map *map, const unsigned char digest[32], struct kv_map_wrap *ret,
                                   struct kv_error *err)
 {
+    bool found = false;
+
     KV_MAP_LOCK(map);
     KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_WHO_WRAPPED, &statement, err));
     kv_map_bind_blob(statement, ":digest", (struct kv_view){ digest, 32 });
-    int code = kv_map_step(statement);
-    if (code != SQLITE_ROW && code != SQLITE_DONE)
-        return kv_map_failed(map, code, err);
+    KV_TRY(kv_map_step_found(map, statement, &found, err));
     *ret = (struct kv_map_wrap){ 0 };
     memcpy(ret->digest, digest, sizeof ret->digest);
-    if (code == SQLITE_ROW) {
+    if (found) {
         kv_map_text(statement, 0, ret->vault, sizeof ret->vault);
         kv_map_text(statement, 1, ret->name, sizeof ret->name);
         kv_map_text(statement, 2, ret->version, sizeof ret->version);
@@ -180,34 +174,30 @@ enum kv_status kv_map_unwrapped(struct kv_map *map, const struct kv_version *ver
         return kv_map_begin(map, err);
     KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_UNWRAPPED, &statement, err));
-    kv_map_bind_text(statement, ":vault", version->vault);
-    kv_map_bind_text(statement, ":name", version->name);
-    kv_map_bind_text(statement, ":version", version->version);
+    kv_map_bind_key(statement, version->vault, version->name, version->version);
     kv_map_bind_int(statement, ":at", at);
     return kv_map_step_done(map, statement, err);
 }
 
 static void bind_certificate(sqlite3_stmt *statement, const struct kv_map_certificate *certificate)
 {
-    kv_map_bind_text(statement, ":vault", certificate->vault);
-    kv_map_bind_text(statement, ":name", certificate->name);
-    kv_map_bind_text(statement, ":version", certificate->version);
+    kv_map_bind_key(statement, certificate->vault, certificate->name, certificate->version);
     kv_map_bind_text(statement, ":source", certificate->source);
 }
 
 enum kv_status kv_map_certificate(struct kv_map *map, struct kv_map_certificate *certificate,
                                   struct kv_error *err)
 {
+    bool found = false;
+
     KV_MAP_LOCK(map);
     KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_CERTIFICATE, &statement, err));
     bind_certificate(statement, certificate);
-    int code = sqlite3_step(statement);
-    if (code != SQLITE_ROW && code != SQLITE_DONE)
-        return kv_map_failed(map, code, err);
+    KV_TRY(kv_map_step_found(map, statement, &found, err));
     certificate->der = (struct kv_bytes){ 0 };
     certificate->at = 0;
-    if (code == SQLITE_DONE)
+    if (!found)
         return KV_OK;
     struct kv_view der = { sqlite3_column_blob(statement, 0), (size_t)sqlite3_column_bytes(statement, 0) };
     if (der.len && kv_bytes_copy(der, &certificate->der))

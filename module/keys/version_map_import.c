@@ -22,11 +22,10 @@ static enum kv_status find_one(struct work *work, enum kv_map_sql which, const s
     kv_map_bind_blob(row, ":spki", (struct kv_view){ version->spki_sha256, 32 });
     kv_map_bind_int(row, ":current", 0);
     kv_map_bind_int(row, ":limit", 1);
-    int code = kv_map_step(row);
-    if (code == SQLITE_DONE)
+    bool found = false;
+    KV_TRY(kv_map_step_found(work->map, row, &found, err));
+    if (!found)
         return KV_OK;
-    if (code != SQLITE_ROW)
-        return kv_map_failed(work->map, code, err);
     enum kv_status status = kv_map_row(row, ret);
     return status ? kv_fail(err, status, "version '%s/%s@%s' cannot be read: see `kvp11 map verify`",
                             version->vault, version->name, version->version)
@@ -38,15 +37,10 @@ static enum kv_status has_current(struct work *work, const struct kv_version *ve
 {
     KV_AUTO_STATEMENT sqlite3_stmt *row = NULL;
     KV_TRY(kv_map_statement(work->map, KV_SQL_FIND_NAME, &row, err));
-    kv_map_bind_text(row, ":vault", version->vault);
-    kv_map_bind_text(row, ":name", version->name);
+    kv_map_bind_key(row, version->vault, version->name, NULL);
     kv_map_bind_int(row, ":current", 1);
     kv_map_bind_int(row, ":limit", 1);
-    int code = kv_map_step(row);
-    if (code != SQLITE_ROW && code != SQLITE_DONE)
-        return kv_map_failed(work->map, code, err);
-    *ret = code == SQLITE_ROW;
-    return KV_OK;
+    return kv_map_step_found(work->map, row, ret, err);
 }
 
 static enum kv_status take_location(struct work *work, const struct kv_map_location *location,
@@ -80,7 +74,7 @@ static enum kv_status complete_hints(struct work *work, const struct kv_version 
                        "'%s' has another public key here than there: a version never changes its key, so one "
                        "of the two is wrong, and nothing was taken in: ask the vault with `kvp11 --vault %s "
                        "keys %s --all --refresh`",
-                       version->kid, version->vault, version->name);
+                       version->kid, kv_word(version->vault).text, kv_word(version->name).text);
     KV_AUTO_STATEMENT sqlite3_stmt *hints = NULL;
     KV_TRY(kv_map_statement(work->map, KV_SQL_VERSION_HINTS, &hints, err));
     const struct {
@@ -91,7 +85,7 @@ static enum kv_status complete_hints(struct work *work, const struct kv_version 
         { ":first_wrap", version->first_wrap },
         { ":last_wrap", version->last_wrap },
         { ":last_unwrap", version->last_unwrap },
-        { ":wraps", version->wraps },
+        { ":left", version->wraps > version->settled ? version->wraps - version->settled : 0 },
         { ":last_drill", version->last_drill },
         { ":retire_after", version->retire_after },
         { ":row", known->row },
@@ -132,8 +126,10 @@ static enum kv_status take_version(struct work *work, const struct kv_version *v
         return complete(work, known, version, err);
     if (version->kind != KV_OCT)
         KV_TRY(find_one(work, KV_SQL_FIND_SPKI, version, &elsewhere, err));
-    if (elsewhere)
+    if (elsewhere) {
+        KV_TRY(complete_hints(work, elsewhere, version, err)); /* what it wrapped there, its key opens here */
         return take_place(work, version, err);
+    }
     KV_TRY(check_place(work, version, err));
     KV_TRY(has_current(work, version, &taken, err));
     KV_AUTO_VERSION struct kv_version *fresh = kv_version_copy(version);
@@ -174,6 +170,23 @@ static bool complete_facts(struct kv_map_backup *known, const struct kv_map_back
            strcmp(was.object, known->object) != 0;
 }
 
+/* Gone here, and there again since: the other map has sealed it anew, or rewrapped it, after it went. */
+static bool came_back(struct kv_map_backup *known, const struct kv_map_backup *other)
+{
+    bool back = false;
+
+    for (size_t i = 0; known->retired && !other->retired && i < other->recipient_count; i++)
+        back |= !other->recipients[i].removed && other->recipients[i].added > known->retired;
+    for (size_t i = 0; back && i < other->recipient_count; i++) {
+        struct kv_map_recipient *recipient = kv_map_backup_recipient(known, &other->recipients[i]);
+        if (recipient && !other->recipients[i].removed)
+            recipient->removed = 0;
+    }
+    if (back)
+        known->retired = 0;
+    return back;
+}
+
 static enum kv_status take_backup(struct work *work, const struct kv_map_backup *other, struct kv_error *err)
 {
     KV_CLEANUP(kv_map_backup_free) struct kv_map_backup known = { 0 };
@@ -188,6 +201,7 @@ static enum kv_status take_backup(struct work *work, const struct kv_map_backup 
         known.recipient_count = 0;
     } else {
         changed = complete_facts(&known, other);
+        changed |= came_back(&known, other);
     }
     for (size_t i = 0; i < other->recipient_count; i++) {
         if (kv_map_backup_recipient(&known, &other->recipients[i]))

@@ -97,8 +97,7 @@ void kv_map_read_entry(sqlite3_stmt *row, struct kv_map_entry *ret)
     (void)kv_map_blob_fixed(row, 8, ret->hash, sizeof ret->hash);
 }
 
-/* ret->seq is 0 when there is none. */
-static enum kv_status entry_of(struct kv_map *map, int64_t seq, struct kv_map_entry *ret,
+enum kv_status kv_map_entry_of(struct kv_map *map, int64_t seq, struct kv_map_entry *ret,
                                struct kv_error *err)
 {
     *ret = (struct kv_map_entry){ 0 };
@@ -107,10 +106,9 @@ static enum kv_status entry_of(struct kv_map *map, int64_t seq, struct kv_map_en
     KV_AUTO_STATEMENT sqlite3_stmt *row = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_JOURNAL_ENTRY, &row, err));
     kv_map_bind_int(row, ":seq", seq);
-    int code = kv_map_step(row);
-    if (code != SQLITE_ROW && code != SQLITE_DONE)
-        return kv_map_failed(map, code, err);
-    if (code == SQLITE_ROW)
+    bool found = false;
+    KV_TRY(kv_map_step_found(map, row, &found, err));
+    if (found)
         kv_map_read_entry(row, ret);
     return KV_OK;
 }
@@ -147,7 +145,7 @@ static enum kv_status note_version(struct kv_map *map, const struct kv_version *
 
     if (kv_map_digest_version(version, note->facts))
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
-    KV_TRY(entry_of(map, version->entry, &last, err));
+    KV_TRY(kv_map_entry_of(map, version->entry, &last, err));
     if (last.seq && !memcmp(last.facts, note->facts, sizeof note->facts))
         return KV_OK;
     note->before = version->entry;
@@ -206,7 +204,7 @@ static enum kv_status note_backup(struct kv_map *map, const struct kv_map_backup
 
     if (kv_map_digest_backup(backup, note->facts))
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
-    KV_TRY(entry_of(map, backup->entry, &last, err));
+    KV_TRY(kv_map_entry_of(map, backup->entry, &last, err));
     if (last.seq && !memcmp(last.facts, note->facts, sizeof note->facts))
         return KV_OK;
     note->before = backup->entry;

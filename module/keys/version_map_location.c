@@ -15,28 +15,24 @@ void kv_map_location_row(sqlite3_stmt *row, struct kv_map_location *ret)
     kv_map_text(row, 1, ret->kid, sizeof ret->kid);
 }
 
+static bool read_location(sqlite3_stmt *row, void *to)
+{
+    kv_map_location_row(row, to);
+    return true;
+}
+
 enum kv_status kv_map_locations(struct kv_map *map, struct kv_view spki_sha256, struct kv_map_location **ret,
                                 size_t *ret_count, struct kv_error *err)
 {
-    KV_AUTO_FREE struct kv_map_location *locations = NULL;
-    size_t count = 0;
-    int code;
+    struct kv_map_array array = { .read = read_location, .size = sizeof **ret };
 
     KV_MAP_LOCK(map);
-    KV_AUTO_STATEMENT sqlite3_stmt *row = NULL;
-    KV_TRY(kv_map_statement(map, KV_SQL_LOCATIONS, &row, err));
-    kv_map_bind_blob(row, ":spki", spki_sha256);
-    while ((code = kv_map_step(row)) == SQLITE_ROW) {
-        struct kv_map_location *more = reallocarray(locations, count + 1, sizeof *more);
-        if (!more)
-            return kv_fail(err, KV_NO_MEMORY, "out of memory");
-        locations = more;
-        kv_map_location_row(row, &locations[count++]);
-    }
-    if (code != SQLITE_DONE)
-        return kv_map_failed(map, code, err);
-    *ret = kv_take(locations);
-    *ret_count = count;
+    KV_AUTO_STATEMENT sqlite3_stmt *rows = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_LOCATIONS, &rows, err));
+    kv_map_bind_blob(rows, ":spki", spki_sha256);
+    KV_TRY(kv_map_collect(map, rows, &array, err));
+    *ret = array.items;
+    *ret_count = array.count;
     return KV_OK;
 }
 

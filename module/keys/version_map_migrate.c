@@ -95,8 +95,16 @@ enum kv_status kv_map_migrate(struct kv_map *map, struct kv_error *err)
 
     KV_TRY(read_stamp(map, &stamp, err));
     KV_TRY(check_stamp(map, &stamp, err));
-    if (stamp.steps == kv_map_step_count)
-        return KV_OK;
-    KV_TRY(kv_map_begin(map, err));
-    return kv_map_end(map, take_steps(map, err), err);
+    if (stamp.steps < kv_map_step_count && !map->writable)
+        return kv_fail(
+            err, KV_READ_ONLY,
+            "version map '%s' is of an older release (format %d of %d), and this user cannot bring "
+            "it up to date: run `kvp11 map verify` once as a user who can write it",
+            map->path, stamp.steps, kv_map_step_count);
+    if (stamp.steps < kv_map_step_count) {
+        KV_TRY(kv_map_begin(map, err));
+        KV_TRY(kv_map_end(map, take_steps(map, err), err));
+    }
+    map->ready = true;
+    return KV_OK;
 }

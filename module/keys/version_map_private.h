@@ -69,6 +69,7 @@ enum kv_map_sql {
     KV_SQL_BACKUP_COUNT_VAULT,
     KV_SQL_OPENERS,
     KV_SQL_OPENER_PUT,
+    KV_SQL_OPENERS_STRAY,
     KV_SQL_RECIPIENT_FIND,
     KV_SQL_RECIPIENTS,
     KV_SQL_RECIPIENT_PUT,
@@ -77,16 +78,18 @@ enum kv_map_sql {
     KV_SQL_BACKUP_PAGE_OBJECT,
     KV_SQL_SETTLE,
     KV_SQL_SETTLED,
+    KV_SQL_WRAPS_LEFT,
     KV_SQL_REWRAPPING,
     KV_SQL_REWRAPPING_AGAIN,
     KV_SQL_REWRAP,
-    KV_SQL_REWRAP_SETTLE,
     KV_SQL_REWRAPPED,
     KV_SQL_SURVEY_ROOM,
     KV_SQL_SURVEY_OPENERS,
     KV_SQL_SURVEY,
     KV_SQL_RECIPIENT_TEXT,
     KV_SQL_READ,
+    KV_SQL_FORMAT,
+    KV_SQL_UNKNOWN_OPENERS,
     KV_SQL_SAMPLE,
     KV_SQL_COUNT
 };
@@ -105,6 +108,7 @@ struct kv_map {
     sqlite3 *db;        /* NULL: SQLite may not be called, or the handle was forgotten */
     sqlite3 *inherited; /* a parent's: never to be touched, but not lost sight of */
     bool writable;
+    bool ready;   /* its format is this release's */
     bool scratch; /* in a file without a name, that nobody else sees and that goes with the handle */
     struct kv_error health; /* status KV_OK: it is the file */
     pthread_mutex_t lock;
@@ -153,6 +157,22 @@ int kv_map_step(sqlite3_stmt *statement);
 KV_MUST_USE enum kv_status kv_map_run(struct kv_map *map, enum kv_map_sql which, struct kv_error *err);
 KV_MUST_USE enum kv_status kv_map_step_done(struct kv_map *map, sqlite3_stmt *statement,
                                             struct kv_error *err);
+/* To the first row of what it answers with, if there is one. */
+KV_MUST_USE enum kv_status kv_map_step_found(struct kv_map *map, sqlite3_stmt *statement, bool *ret_found,
+                                             struct kv_error *err);
+/* All rows of what it answers with, as items of one size; one that `read` refuses is passed over: kv_map_verify names it. free() the items; a failure leaves
+ * none. */
+struct kv_map_array {
+    bool (*read)(sqlite3_stmt *row, void *to);
+    size_t size;
+    void *items;
+    size_t count;
+};
+KV_MUST_USE enum kv_status kv_map_collect(struct kv_map *map, sqlite3_stmt *rows, struct kv_map_array *array,
+                                          struct kv_error *err);
+/* The number in the first row of what it answers with, which must have one. */
+KV_MUST_USE enum kv_status kv_map_answer(struct kv_map *map, sqlite3_stmt *statement, int64_t *ret,
+                                         struct kv_error *err);
 /* BEGIN IMMEDIATE; then COMMIT when status is KV_OK, else ROLLBACK; returns the status or what COMMIT made of it. KV_READ_ONLY when the map is. */
 KV_MUST_USE enum kv_status kv_map_begin(struct kv_map *map, struct kv_error *err);
 KV_MUST_USE enum kv_status kv_map_end(struct kv_map *map, enum kv_status status, struct kv_error *err);
@@ -173,10 +193,14 @@ void kv_map_bind_text(sqlite3_stmt *statement, const char *name, const char *val
 void kv_map_bind_int(sqlite3_stmt *statement, const char *name, int64_t value);
 void kv_map_bind_blob(sqlite3_stmt *statement, const char *name,
                       struct kv_view value); /* empty: zero-length */
+/* ":vault" and ":name": whose row it is; ":version" as well, where it is not NULL. */
+void kv_map_bind_key(sqlite3_stmt *statement, const char *vault, const char *name, const char *version);
 /* Column texts into bounded arrays. */
 void kv_map_text(sqlite3_stmt *statement, int column, char *ret, size_t size);
 
 /* --- pieces of larger changes; inside kv_map_begin and kv_map_end --- */
+KV_MUST_USE enum kv_status kv_map_settle_wrap(struct kv_map *map, const unsigned char digest[32], int64_t at,
+                                              struct kv_error *err);
 /* Inserts or updates, takes `current` from the others when it has it, and notes it. */
 KV_MUST_USE enum kv_status kv_map_store_one(struct kv_map *map, const struct kv_version *version, int64_t at,
                                             const char *kind, struct kv_error *err);
@@ -206,6 +230,9 @@ KV_MUST_USE enum kv_status kv_map_note_all(struct kv_map *map, struct kv_error *
 /* Before COMMIT: the head goes where the journal ends. */
 KV_MUST_USE enum kv_status kv_map_journal_seal(struct kv_map *map, struct kv_error *err);
 void kv_map_read_entry(sqlite3_stmt *row, struct kv_map_entry *ret);
+/* ret->seq is 0 when there is none. */
+KV_MUST_USE enum kv_status kv_map_entry_of(struct kv_map *map, int64_t seq, struct kv_map_entry *ret,
+                                           struct kv_error *err);
 /* What an entry's hash has to be, behind `before`. */
 KV_MUST_USE enum kv_status kv_map_entry_hash(const struct kv_map_entry *entry, const unsigned char before[32],
                                              unsigned char ret[32]);
@@ -234,6 +261,8 @@ KV_MUST_USE enum kv_status kv_map_locate_row(struct kv_map *map, const struct kv
                                              struct kv_error *err);
 void kv_map_location_row(sqlite3_stmt *row, struct kv_map_location *ret);
 bool kv_map_blob_fixed(sqlite3_stmt *row, int column, unsigned char *ret, int size);
+/* Did memory suffice for the columns that were read? One that it did not suffice for reads as empty. */
+bool kv_map_row_is_whole(sqlite3_stmt *row);
 
 /* The row that a find statement stands on; one reference for the caller. KV_BAD_DATA: a value out of its range. KV_NO_MEMORY. */
 KV_MUST_USE enum kv_status kv_map_row(sqlite3_stmt *statement, struct kv_version **ret);

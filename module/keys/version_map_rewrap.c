@@ -57,19 +57,26 @@ enum kv_status kv_map_rewrap_find(struct kv_map *map, const unsigned char header
     return KV_OK;
 }
 
+/* One of its rows. *ret_more: there was one. */
+static enum kv_status end_one(struct kv_map *map, const unsigned char header_sha256[32], int64_t at,
+                              bool *ret_more, struct kv_error *err)
+{
+    unsigned char digest[32];
+    KV_AUTO_STATEMENT sqlite3_stmt *row = NULL;
+
+    KV_TRY(kv_map_statement(map, KV_SQL_REWRAPPED, &row, err));
+    kv_map_bind_blob(row, ":header", (struct kv_view){ header_sha256, 32 });
+    KV_TRY(kv_map_step_found(map, row, ret_more, err));
+    return *ret_more && kv_map_blob_fixed(row, 0, digest, sizeof digest)
+               ? kv_map_settle_wrap(map, digest, at, err)
+               : (enum kv_status)KV_OK;
+}
+
 static enum kv_status end(struct kv_map *map, const unsigned char header_sha256[32], int64_t at,
                           struct kv_error *err)
 {
-    static const enum kv_map_sql steps[] = { KV_SQL_REWRAP_SETTLE, KV_SQL_REWRAPPED };
-
-    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
-        KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
-        KV_TRY(kv_map_statement(map, steps[i], &statement, err));
-        kv_map_bind_blob(statement, ":header", (struct kv_view){ header_sha256, 32 });
-        if (steps[i] == KV_SQL_REWRAP_SETTLE)
-            kv_map_bind_int(statement, ":at", at);
-        KV_TRY(kv_map_step_done(map, statement, err));
-    }
+    for (bool more = true; more;)
+        KV_TRY(end_one(map, header_sha256, at, &more, err));
     return KV_OK;
 }
 

@@ -38,7 +38,8 @@ enum column {
     COL_ENTRY,
     COL_UPDATED,
     COL_RECOVERY,
-    COL_PROTECTED
+    COL_PROTECTED,
+    COL_SETTLED
 };
 
 bool kv_map_blob_fixed(sqlite3_stmt *row, int column, unsigned char *ret, int size)
@@ -69,6 +70,7 @@ static void read_numbers(sqlite3_stmt *row, struct kv_version *version)
     version->last_wrap = sqlite3_column_int64(row, COL_LAST_WRAP);
     version->last_unwrap = sqlite3_column_int64(row, COL_LAST_UNWRAP);
     version->wraps = sqlite3_column_int64(row, COL_WRAPS);
+    version->settled = sqlite3_column_int64(row, COL_SETTLED);
     version->managed = sqlite3_column_int(row, COL_MANAGED);
     version->state_since = sqlite3_column_int64(row, COL_STATE_SINCE);
     version->last_drill = sqlite3_column_int64(row, COL_LAST_DRILL);
@@ -76,6 +78,11 @@ static void read_numbers(sqlite3_stmt *row, struct kv_version *version)
     version->entry = sqlite3_column_int64(row, COL_ENTRY);
     version->updated = sqlite3_column_int64(row, COL_UPDATED);
     version->protected_at = sqlite3_column_int64(row, COL_PROTECTED);
+}
+
+bool kv_map_row_is_whole(sqlite3_stmt *row)
+{
+    return (sqlite3_errcode(sqlite3_db_handle(row)) & 0xff) != SQLITE_NOMEM;
 }
 
 enum kv_status kv_map_row(sqlite3_stmt *row, struct kv_version **ret)
@@ -95,6 +102,8 @@ enum kv_status kv_map_row(sqlite3_stmt *row, struct kv_version **ret)
     kv_map_text(row, COL_HSM_PLATFORM, version->hsm_platform, sizeof version->hsm_platform);
     kv_map_text(row, COL_RECOVERY, version->recovery, sizeof version->recovery);
     struct kv_view spki = { sqlite3_column_blob(row, COL_SPKI), (size_t)sqlite3_column_bytes(row, COL_SPKI) };
+    if (!kv_map_row_is_whole(row))
+        return KV_NO_MEMORY;
     if (version->kind > KV_OCT || !version->name[0] || !kv_state_from_name(state, &version->state) ||
         !kv_map_blob_fixed(row, COL_ID, version->id, sizeof version->id) ||
         !kv_map_blob_fixed(row, COL_SPKI_SHA256, version->spki_sha256, sizeof version->spki_sha256))
@@ -188,8 +197,9 @@ enum kv_status kv_map_version_page(struct kv_map *map, int64_t after, size_t lim
     return KV_OK;
 }
 
+/* *ret_current: whether it now is. A version whose row others have changed since it was read is as current as they say: only they have seen that change. */
 static enum kv_status store_row(struct kv_map *map, const struct kv_version *version, int64_t at,
-                                const char *kind, struct kv_error *err)
+                                const char *kind, bool *ret_current, struct kv_error *err)
 {
     KV_AUTO_STATEMENT sqlite3_stmt *store = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_STORE, &store, err));
@@ -212,6 +222,8 @@ static enum kv_status store_row(struct kv_map *map, const struct kv_version *ver
         { ":last_wrap", version->last_wrap },
         { ":last_unwrap", version->last_unwrap },
         { ":wraps", version->wraps },
+        { ":settled", version->settled },
+        { ":entry", version->entry },
         { ":managed", version->managed },
         { ":state_since", version->state_since },
         { ":last_drill", version->last_drill },
@@ -221,9 +233,7 @@ static enum kv_status store_row(struct kv_map *map, const struct kv_version *ver
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         kv_map_bind_int(store, numbers[i].name, numbers[i].value);
-    kv_map_bind_text(store, ":vault", version->vault);
-    kv_map_bind_text(store, ":name", version->name);
-    kv_map_bind_text(store, ":version", version->version);
+    kv_map_bind_key(store, version->vault, version->name, version->version);
     kv_map_bind_text(store, ":kid", version->kid);
     kv_map_bind_text(store, ":curve", version->curve);
     kv_map_bind_text(store, ":state", kv_state_name(version->state));
@@ -233,7 +243,11 @@ static enum kv_status store_row(struct kv_map *map, const struct kv_version *ver
     kv_map_bind_blob(store, ":spki_sha256",
                      (struct kv_view){ version->spki_sha256, sizeof version->spki_sha256 });
     kv_map_bind_blob(store, ":spki", KV_VIEW(version->spki));
-    return note_rows(map, store, at, kind, err);
+    int code = kv_map_step(store);
+    if (code != SQLITE_ROW)
+        return kv_map_failed(map, code, err);
+    *ret_current = sqlite3_column_int(store, 1) != 0;
+    return kv_map_note_version(map, sqlite3_column_int64(store, 0), at, kind, err);
 }
 
 /* One version of a name is current: whoever becomes it takes it from the others. */
@@ -242,9 +256,7 @@ static enum kv_status take_current(struct kv_map *map, const struct kv_version *
 {
     KV_AUTO_STATEMENT sqlite3_stmt *others = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_UNCURRENT, &others, err));
-    kv_map_bind_text(others, ":vault", version->vault);
-    kv_map_bind_text(others, ":name", version->name);
-    kv_map_bind_text(others, ":version", version->version);
+    kv_map_bind_key(others, version->vault, version->name, version->version);
     return note_rows(map, others, at, NULL, err);
 }
 
@@ -262,8 +274,10 @@ static enum kv_status locate(struct kv_map *map, const struct kv_version *versio
 enum kv_status kv_map_store_one(struct kv_map *map, const struct kv_version *version, int64_t at,
                                 const char *kind, struct kv_error *err)
 {
-    KV_TRY(store_row(map, version, at, kind, err));
-    if (version->current)
+    bool current = false;
+
+    KV_TRY(store_row(map, version, at, kind, &current, err));
+    if (current)
         KV_TRY(take_current(map, version, at, err));
     return version->kind == KV_OCT ? KV_OK : locate(map, version, err);
 }
@@ -293,9 +307,7 @@ static enum kv_status plan_row(struct kv_map *map, const struct kv_version *vers
 {
     KV_AUTO_STATEMENT sqlite3_stmt *change = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_VERSION_PLAN, &change, err));
-    kv_map_bind_text(change, ":vault", version->vault);
-    kv_map_bind_text(change, ":name", version->name);
-    kv_map_bind_text(change, ":version", version->version);
+    kv_map_bind_key(change, version->vault, version->name, version->version);
     if (plan->drilled)
         kv_map_bind_int(change, ":drilled", *plan->drilled);
     if (plan->retire_after)

@@ -186,7 +186,14 @@ const char *const kv_map_steps[] = {
     " after INTEGER NOT NULL,"
     " PRIMARY KEY (vault, name)) WITHOUT ROWID;",
 
-    /* 8: headers that are about to be written: which wraps (x'': none) no longer count, and which backup (id '': none) has other recipients, once one stands in its file */
+    /* 8: how many of a version's wraps stand in a backup, beside how many there are: what is left stands in its row, however long the ledger is */
+    "ALTER TABLE version ADD COLUMN settled INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE version SET settled = min(wraps, s.count) FROM (SELECT vault, name, version, count(*) AS count FROM wrap"
+    " WHERE settled <> 0 GROUP BY vault, name COLLATE NOCASE, version COLLATE NOCASE) s"
+    " WHERE version.vault = s.vault AND version.name = s.name AND version.version = s.version;"
+    "DROP INDEX wrap_by_settled;",
+
+    /* 9: headers that are about to be written: which wraps (x'': none) no longer count, and which backup (id '': none) has other recipients, once one stands in its file */
     "CREATE TABLE rewrap ("
     " header BLOB NOT NULL,"
     " digest BLOB NOT NULL,"

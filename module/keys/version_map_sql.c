@@ -55,6 +55,55 @@ enum kv_status kv_map_step_done(struct kv_map *map, sqlite3_stmt *statement, str
     return code == SQLITE_DONE ? KV_OK : kv_map_failed(map, code, err);
 }
 
+enum kv_status kv_map_step_found(struct kv_map *map, sqlite3_stmt *statement, bool *ret_found,
+                                 struct kv_error *err)
+{
+    int code = kv_map_step(statement);
+
+    *ret_found = code == SQLITE_ROW;
+    return code == SQLITE_ROW || code == SQLITE_DONE ? KV_OK : kv_map_failed(map, code, err);
+}
+
+static enum kv_status collect(struct kv_map *map, sqlite3_stmt *rows, struct kv_map_array *array,
+                              struct kv_error *err)
+{
+    int code;
+
+    while ((code = kv_map_step(rows)) == SQLITE_ROW) {
+        void *more = reallocarray(array->items, array->count + 1, array->size);
+        if (!more)
+            return kv_fail(err, KV_NO_MEMORY, "out of memory");
+        array->items = more;
+        void *item = memset((char *)more + array->count * array->size, 0, array->size);
+        array->count += array->read(rows, item);
+        if (!kv_map_row_is_whole(rows))
+            return kv_fail(err, KV_NO_MEMORY, "out of memory");
+    }
+    return code == SQLITE_DONE ? KV_OK : kv_map_failed(map, code, err);
+}
+
+enum kv_status kv_map_collect(struct kv_map *map, sqlite3_stmt *rows, struct kv_map_array *array,
+                              struct kv_error *err)
+{
+    enum kv_status status = collect(map, rows, array, err);
+
+    if (status) {
+        free(kv_take(array->items));
+        array->count = 0;
+    }
+    return status;
+}
+
+enum kv_status kv_map_answer(struct kv_map *map, sqlite3_stmt *statement, int64_t *ret, struct kv_error *err)
+{
+    int code = kv_map_step(statement);
+
+    if (code != SQLITE_ROW)
+        return kv_map_failed(map, code, err);
+    *ret = sqlite3_column_int64(statement, 0);
+    return KV_OK;
+}
+
 enum kv_status kv_map_run(struct kv_map *map, enum kv_map_sql which, struct kv_error *err)
 {
     KV_AUTO_STATEMENT sqlite3_stmt *statement = NULL;
@@ -63,13 +112,34 @@ enum kv_status kv_map_run(struct kv_map *map, enum kv_map_sql which, struct kv_e
     return kv_map_step_done(map, statement, err);
 }
 
+/* A newer release may have brought the file up to date while this process has it open: what it knows of a row and this one does not would be lost, and the
+ * journal would not tell it. */
+static enum kv_status check_format(struct kv_map *map, struct kv_error *err)
+{
+    int64_t format = 0;
+
+    KV_AUTO_STATEMENT sqlite3_stmt *row = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_FORMAT, &row, err));
+    KV_TRY(kv_map_answer(map, row, &format, err));
+    return format <= kv_map_step_count
+               ? KV_OK
+               : kv_fail(err, KV_MAP_NEWER,
+                         "a newer release has brought version map '%s' up to format %d, and this process "
+                         "writes format %d: start it anew, with that release",
+                         map->path, (int)format, kv_map_step_count);
+}
+
 enum kv_status kv_map_begin(struct kv_map *map, struct kv_error *err)
 {
     if (!map->writable)
         return kv_fail(err, KV_READ_ONLY, "version map '%s' is read-only: nothing was written to it",
                        map->path);
     map->head = (struct kv_journal_head){ 0 }; /* another process may have written since */
-    return kv_map_run(map, KV_SQL_BEGIN, err);
+    KV_TRY(kv_map_run(map, KV_SQL_BEGIN, err));
+    enum kv_status status = map->ready ? check_format(map, err) : KV_OK;
+    if (status)
+        (void)!kv_map_run(map, KV_SQL_ROLLBACK, NULL);
+    return status;
 }
 
 enum kv_status kv_map_end(struct kv_map *map, enum kv_status status, struct kv_error *err)
@@ -97,7 +167,9 @@ enum kv_status kv_map_put_all(struct kv_map *map, const struct kv_map_all *all, 
     return kv_map_end(map, status, err);
 }
 
-#define REBUILD "restore a copy of it, or move it away and rebuild it with `kvp11 keys --refresh`"
+#define REBUILD                                                                                              \
+    "restore a copy of it; or move it away, `kvp11 map import` every copy, and `kvp11 map rebuild --scan "   \
+    "STORE`"
 
 static const struct {
     int code;
@@ -105,9 +177,9 @@ static const struct {
     const char *cause, *remedy;
 } failures[] = {
     { SQLITE_FULL, KV_IO, "the disk is full",
-      "free some space; what could not be written is learnt again from the vault" },
+      "free some space; versions that it did not take are learnt again from the vault" },
     { SQLITE_IOERR, KV_IO, "reading or writing failed",
-      "look at the disk; what could not be written is learnt again from the vault" },
+      "look at the disk; versions that it did not take are learnt again from the vault" },
     { SQLITE_BUSY, KV_IO, "another process holds it for too long", "try again" },
     { SQLITE_LOCKED, KV_IO, "another process holds it for too long", "try again" },
     { SQLITE_READONLY, KV_READ_ONLY, "it is read-only",
@@ -149,6 +221,14 @@ void kv_map_bind_blob(sqlite3_stmt *statement, const char *name, struct kv_view 
     bound(statement,
           sqlite3_bind_blob(statement, sqlite3_bind_parameter_index(statement, name),
                             value.len ? (const void *)value.data : "", (int)value.len, SQLITE_TRANSIENT));
+}
+
+void kv_map_bind_key(sqlite3_stmt *statement, const char *vault, const char *name, const char *version)
+{
+    kv_map_bind_text(statement, ":vault", vault);
+    kv_map_bind_text(statement, ":name", name);
+    if (version)
+        kv_map_bind_text(statement, ":version", version);
 }
 
 void kv_map_text(sqlite3_stmt *statement, int column, char *ret, size_t size)

@@ -201,6 +201,14 @@ static enum kv_status read_openers(struct work *work, struct kv_error *err)
 
 /* --- what they open --- */
 
+/* Sizes come from files of strangers, too. */
+static int64_t plus(int64_t a, int64_t b)
+{
+    int64_t sum;
+
+    return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
 /* Nobody else opens it: where the one key that does is this one, or where none does. */
 static bool is_sole(const struct current *backup, int32_t key)
 {
@@ -212,7 +220,7 @@ static void count_keys(struct work *work, const struct current *backup)
     for (size_t i = 0; i < backup->count; i++) {
         struct kv_map_covered *key = &work->ret->keys[work->here[i]];
         key->backups++;
-        key->bytes += backup->size;
+        key->bytes = plus(key->bytes, backup->size);
         key->sole += is_sole(backup, work->here[i]);
         if (backup->keep_until > key->keep_until)
             key->keep_until = backup->keep_until;
@@ -242,18 +250,19 @@ static enum kv_status finish(struct work *work, const struct current *backup)
     if (!backup->row)
         return KV_OK;
     sums->backups++;
-    sums->bytes += backup->size;
+    sums->bytes = plus(sums->bytes, backup->size);
     sums->by_vault += backup->vault;
     sums->by_break_glass += backup->glass;
     sums->by_nobody += nobody;
-    sums->by_nobody_bytes += nobody ? backup->size : 0;
+    sums->by_nobody_bytes = plus(sums->by_nobody_bytes, nobody ? backup->size : 0);
     sums->without_break_glass += !backup->glass;
-    sums->without_break_glass_bytes += backup->glass ? 0 : backup->size;
+    sums->without_break_glass_bytes = plus(sums->without_break_glass_bytes, backup->glass ? 0 : backup->size);
     sums->unmapped += backup->unmapped;
     count_keys(work, backup);
     if (backup->cost != NOBODY) {
-        work->ret->costs[backup->cost].calls++;
-        work->ret->costs[backup->cost].bytes += backup->size;
+        struct kv_map_cost *cost = &work->ret->costs[backup->cost];
+        cost->calls++;
+        cost->bytes = plus(cost->bytes, backup->size);
     }
     return nobody ? note_lost(work, backup) : KV_OK;
 }

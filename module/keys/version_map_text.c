@@ -5,7 +5,8 @@
     "SELECT id, vault, name, version, kid, current, kind, hsm, bits, curve, operations, cka_id, "            \
     "spki_sha256, spki, state, enabled,"                                                                     \
     " nbf, exp, created, first_seen, seen, first_wrap, last_wrap, last_unwrap, wraps, managed,"              \
-    " hsm_platform, state_since, last_drill, retire_after, entry, updated, recovery, protected FROM "        \
+    " hsm_platform, state_since, last_drill, retire_after, entry, updated, recovery, protected, settled "    \
+    "FROM "                                                                                                  \
     "version "
 #define VERSION_REST                                                                                         \
     " AND (:vault IS NULL OR vault = :vault) AND (:version IS NULL OR version = :version) AND (:current = "  \
@@ -47,13 +48,15 @@ const char *const kv_map_texts[KV_SQL_COUNT] = {
         "INSERT INTO version (vault, name, version, kid, current, kind, hsm, bits, curve, operations, "
         "cka_id, spki_sha256, spki, state,"
         " enabled, nbf, exp, created, first_seen, seen, first_wrap, last_wrap, last_unwrap, wraps, managed,"
-        " hsm_platform, state_since, last_drill, retire_after, updated, recovery, protected)"
+        " hsm_platform, state_since, last_drill, retire_after, updated, recovery, protected,"
+        " settled)"
         " VALUES (:vault, :name, :version, :kid, :current, :kind, :hsm, :bits, :curve, :operations, :id, "
         ":spki_sha256, :spki, :state,"
         " :enabled, :nbf, :exp, :created, :first_seen, :seen, :first_wrap, :last_wrap, :last_unwrap, :wraps,"
         " :managed, :hsm_platform, iif(:state_since = 0, :seen, :state_since), :last_drill, :retire_after,"
-        " :updated, :recovery, :protected)"
-        " ON CONFLICT (vault, name, version) DO UPDATE SET kid = excluded.kid, current = excluded.current, "
+        " :updated, :recovery, :protected, :settled)"
+        " ON CONFLICT (vault, name, version) DO UPDATE SET kid = excluded.kid,"
+        " current = iif(:entry = 0 OR :entry = entry, excluded.current, current), "
         "kind = excluded.kind,"
         " hsm = excluded.hsm, bits = excluded.bits, curve = excluded.curve, operations = "
         "excluded.operations, cka_id = excluded.cka_id,"
@@ -65,6 +68,7 @@ const char *const kv_map_texts[KV_SQL_COUNT] = {
         " first_wrap = iif(first_wrap = 0, excluded.first_wrap, first_wrap), last_wrap = max(last_wrap, "
         "excluded.last_wrap),"
         " last_unwrap = max(last_unwrap, excluded.last_unwrap), wraps = max(wraps, excluded.wraps),"
+        " settled = max(settled, excluded.settled),"
         " managed = max(managed, excluded.managed),"
         " hsm_platform = iif(excluded.hsm_platform = '', hsm_platform, excluded.hsm_platform),"
         " state_since = iif(state = excluded.state, state_since, excluded.seen), last_drill = "
@@ -72,7 +76,7 @@ const char *const kv_map_texts[KV_SQL_COUNT] = {
         "excluded.last_drill), updated = excluded.updated,"
         " recovery = iif(excluded.recovery = '', recovery, excluded.recovery), protected = max(protected,"
         " excluded.protected)"
-        " RETURNING id",
+        " RETURNING id, current",
     [KV_SQL_VERSION_ROW] = VERSION_COLUMNS "WHERE id = :row",
     [KV_SQL_VERSION_PAGE] = VERSION_COLUMNS "WHERE id > :after ORDER BY id LIMIT :limit",
     [KV_SQL_KEYS] =
@@ -82,9 +86,7 @@ const char *const kv_map_texts[KV_SQL_COUNT] = {
         " LIMIT :limit",
     [KV_SQL_NEEDS_OLD] =
         "SELECT EXISTS (SELECT 1 FROM version v WHERE vault = :vault AND name = :name AND current = 0 "
-        "AND " THERE " AND (wraps > (SELECT count(*) FROM wrap w WHERE w.vault = v.vault AND w.name = v.name "
-        "COLLATE NOCASE"
-        " AND w.version = v.version COLLATE NOCASE AND w.settled <> 0)"
+        "AND " THERE " AND (wraps > settled"
         " OR EXISTS (SELECT 1 FROM recipient r CROSS JOIN backup_recipient o ON o.recipient = r.id AND"
         " o.removed = 0 WHERE r.key = iif(v.kind = 2, v.cka_id, v.spki_sha256))))",
     [KV_SQL_KEY_BACKUP] =
@@ -99,7 +101,7 @@ const char *const kv_map_texts[KV_SQL_COUNT] = {
         " first_seen = iif(:first_seen > 0 AND :first_seen < first_seen, :first_seen, first_seen),"
         " first_wrap = iif(:first_wrap > 0 AND (first_wrap = 0 OR :first_wrap < first_wrap), :first_wrap,"
         " first_wrap), last_wrap = max(last_wrap, :last_wrap), last_unwrap = max(last_unwrap, :last_unwrap),"
-        " wraps = max(wraps, :wraps), last_drill = max(last_drill, :last_drill),"
+        " wraps = max(wraps, settled + :left), last_drill = max(last_drill, :last_drill),"
         " retire_after = iif(retire_after = 0, :retire_after, retire_after) WHERE id = :row",
     [KV_SQL_VERSION_ENTRY] = "UPDATE version SET entry = :entry WHERE id = :row",
     [KV_SQL_VERSION_PLAN] =
@@ -115,7 +117,7 @@ const char *const kv_map_texts[KV_SQL_COUNT] = {
     [KV_SQL_LOCATIONS] = "SELECT " LOCATION_COLUMNS " FROM location WHERE spki_sha256 = :spki ORDER BY kid",
     [KV_SQL_LOCATIONS_ALL] = "SELECT " LOCATION_COLUMNS " FROM location",
     [KV_SQL_LOCATIONS_OF_KID] = "SELECT " LOCATION_COLUMNS " FROM location WHERE kid = :kid",
-    [KV_SQL_LOCATIONS_ACCEPTED] = "SELECT " LOCATION_COLUMNS " FROM location WHERE accepted > 0",
+    [KV_SQL_LOCATIONS_ACCEPTED] = "SELECT " LOCATION_COLUMNS " FROM location WHERE accepted <> 0",
     [KV_SQL_LOCATION_PUT] = "INSERT INTO location (spki_sha256, kid, first_seen, seen, accepted, entry)"
                             " VALUES (:spki, :kid, :first_seen, :seen, :accepted, :entry)"
                             " ON CONFLICT (spki_sha256, kid) DO UPDATE SET seen = max(seen, excluded.seen),"
@@ -190,9 +192,18 @@ const char *const kv_map_texts[KV_SQL_COUNT] = {
     [KV_SQL_OPENERS] =
         "SELECT r.kind, r.key, r.text, o.added, o.removed FROM backup_recipient o JOIN recipient r ON r.id ="
         " o.recipient WHERE o.backup = :row ORDER BY r.kind, r.key, r.text",
+    [KV_SQL_OPENERS_STRAY] =
+        "SELECT 1 FROM backup b JOIN backup_recipient o ON o.backup = b.row WHERE b.row = :row AND"
+        " (o.size <> b.size OR o.keep_until <> b.keep_until OR typeof(o.size) <> 'integer' OR"
+        " typeof(o.keep_until) <> 'integer' OR typeof(o.added) <> 'integer' OR typeof(o.removed) <> "
+        "'integer') LIMIT 1",
     [KV_SQL_RECIPIENT_FIND] = "SELECT id FROM recipient WHERE kind = :kind AND key = :key"
-                              " AND (length(:key) > 0 OR text = :text)",
-    [KV_SQL_RECIPIENTS] = "SELECT id FROM recipient WHERE key = :key",
+                              " AND (length(:key) > 0 OR text = :text) ORDER BY text <> :text, id",
+    /* And those of an envelope that was scanned before the version was known: by the key's identifier, which is its CKA_ID. */
+    [KV_SQL_RECIPIENTS] =
+        "SELECT id FROM recipient WHERE key = :key UNION SELECT r.id FROM version v CROSS JOIN recipient r"
+        " ON r.kind IN ('cms-unknown', 'cms-certificate') AND r.key = x'' AND r.text = lower(hex(v.cka_id))"
+        " WHERE v.spki_sha256 = :key",
     [KV_SQL_RECIPIENT_PUT] =
         "INSERT INTO recipient (kind, key, text) VALUES (:kind, :key, :text) RETURNING id",
     [KV_SQL_OPENER_PUT] =
@@ -201,25 +212,28 @@ const char *const kv_map_texts[KV_SQL_COUNT] = {
         " ON CONFLICT (recipient, backup) DO UPDATE SET added = excluded.added, removed = excluded.removed,"
         " keep_until = excluded.keep_until, size = excluded.size",
     [KV_SQL_DEPENDANTS] =
-        "SELECT count(*), coalesce(sum(size), 0), coalesce(max(keep_until), 0) FROM backup_recipient"
+        "SELECT count(*), CAST(total(size) AS INTEGER), coalesce(max(keep_until), 0) FROM backup_recipient"
         " WHERE recipient = :recipient AND removed = 0",
     [KV_SQL_SOLE] =
         "SELECT count(*) FROM backup_recipient o WHERE recipient = :recipient AND removed = 0 AND NOT EXISTS"
         " (SELECT 1 FROM backup_recipient x JOIN recipient r ON r.id = x.recipient"
-        " WHERE x.backup = o.backup AND x.removed = 0 AND r.key IS NOT :key)",
+        " WHERE x.backup = o.backup AND x.removed = 0 AND x.recipient <> o.recipient AND r.key IS NOT :key)",
     [KV_SQL_BACKUP_PAGE_OBJECT] = BACKUP_COLUMNS
     "WHERE object = :object AND (:store IS NULL OR store = :store) AND b.row > :after" BACKUP_REST,
-    [KV_SQL_SETTLE] = "UPDATE wrap SET settled = :at WHERE digest = :digest AND settled = 0",
-    [KV_SQL_SETTLED] = "SELECT count(*) FROM wrap WHERE vault = :vault AND name = :name COLLATE NOCASE"
-                       " AND version = :version COLLATE NOCASE AND settled <> 0",
+    [KV_SQL_SETTLE] = "UPDATE wrap SET settled = :at WHERE digest = :digest AND settled = 0"
+                      " RETURNING vault, name, version",
+    /* A wrap of a version that was not known then does not count, and so nor does its end. */
+    [KV_SQL_SETTLED] = "UPDATE version SET settled = min(wraps, settled + 1)"
+                       " WHERE vault = :vault AND name = :name AND version = :version",
+    [KV_SQL_WRAPS_LEFT] = "SELECT CAST(total(max(wraps - settled, 0)) AS INTEGER) FROM version"
+                          " WHERE cka_id = :id AND spki_sha256 = :spki",
     [KV_SQL_REWRAPPING] =
         "INSERT OR REPLACE INTO rewrap (header, digest, id, store) VALUES (:header, :digest, :id, :store)",
     [KV_SQL_REWRAPPING_AGAIN] =
         "DELETE FROM rewrap WHERE digest = :digest AND id = :id AND store = :store AND header IS NOT :header",
     [KV_SQL_REWRAP] = "SELECT id, store FROM rewrap WHERE header = :header LIMIT 1",
-    [KV_SQL_REWRAP_SETTLE] = "UPDATE wrap SET settled = :at WHERE settled = 0 AND digest IN"
-                             " (SELECT digest FROM rewrap WHERE header = :header)",
-    [KV_SQL_REWRAPPED] = "DELETE FROM rewrap WHERE header = :header",
+    [KV_SQL_REWRAPPED] = "DELETE FROM rewrap WHERE header = :header AND digest = (SELECT min(digest) FROM"
+                         " rewrap WHERE header = :header) RETURNING digest",
     [KV_SQL_SURVEY_ROOM] = "SELECT coalesce(max(id), 0) FROM recipient",
     [KV_SQL_SURVEY_OPENERS] =
         "SELECT r.id, r.key, iif(r.kind IN ('cms-unknown', 'vault-key'), 2, r.kind = 'unknown'), v.id, " OPENS
@@ -230,6 +244,10 @@ const char *const kv_map_texts[KV_SQL_COUNT] = {
                       " WHERE b.retired = 0 AND (:store IS NULL OR b.store = :store) ORDER BY b.row",
     [KV_SQL_RECIPIENT_TEXT] = "SELECT coalesce(max(text), '') FROM recipient WHERE key = :key",
     [KV_SQL_READ] = "BEGIN",
+    [KV_SQL_FORMAT] = "PRAGMA user_version",
+    [KV_SQL_UNKNOWN_OPENERS] =
+        "SELECT count(DISTINCT o.backup) FROM recipient r CROSS JOIN backup_recipient o ON o.recipient = r.id"
+        " AND o.removed = 0 WHERE r.kind IN ('cms-unknown', 'vault-key') AND r.key = x''",
     [KV_SQL_SAMPLE] =
         "SELECT key, row FROM (SELECT iif(:glass, x'', r.key) AS key, b.row AS row, row_number() OVER"
         " (PARTITION BY iif(:glass, x'', r.key), b.store ORDER BY b.drilled, b.row DESC) AS place"

@@ -18,6 +18,9 @@ struct kv_map_walk_table {
     bool paged; /* by its first column, `:after` and `:limit` */
 };
 void kv_map_walk_free(struct kv_map_walk *walk);
+/* Are the columns numbers, texts and blobs ("itb")? A text in the place of a number, a fraction, or a text with a null in it is one thing to C and another to SQL.
+ * Before any of them is read. */
+bool kv_map_walk_types(sqlite3_stmt *row, const char *types);
 /* First: every entry and the head. */
 KV_MUST_USE enum kv_status kv_map_walk_chain(struct kv_map_walk *walk, struct kv_error *err);
 /* A row says that this is its last entry. */

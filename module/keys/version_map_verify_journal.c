@@ -23,6 +23,22 @@ void kv_map_walk_free(struct kv_map_walk *walk)
     free(kv_take(walk->claimed));
 }
 
+bool kv_map_walk_types(sqlite3_stmt *row, const char *types)
+{
+    static const int codes[] = { ['i'] = SQLITE_INTEGER, ['t'] = SQLITE_TEXT, ['b'] = SQLITE_BLOB };
+
+    for (int column = 0; types[column]; column++) {
+        if (sqlite3_column_type(row, column) != codes[(unsigned char)types[column]])
+            return false;
+        if (types[column] != 't')
+            continue;
+        const char *text = (const char *)sqlite3_column_text(row, column);
+        if (text && strlen(text) != (size_t)sqlite3_column_bytes(row, column))
+            return false;
+    }
+    return true;
+}
+
 static bool has(const unsigned char *bits, int64_t seq)
 {
     return bits[seq / 8] >> seq % 8 & 1;
@@ -121,8 +137,9 @@ static enum kv_status chain_page(struct kv_map_walk *walk, bool *ret_more, struc
     kv_map_bind_int(rows, ":after", walk->seq ? walk->seq : INT64_MIN);
     kv_map_bind_int(rows, ":limit", PAGE);
     for (; (code = kv_map_step(rows)) == SQLITE_ROW; count++) {
-        struct kv_map_entry entry;
-        kv_map_read_entry(rows, &entry);
+        struct kv_map_entry entry = { .seq = walk->seq + 1 };
+        if (kv_map_walk_types(rows, "iiittttbb"))
+            kv_map_read_entry(rows, &entry);
         KV_TRY(check_entry(walk, &entry, err));
     }
     *ret_more = count == PAGE;
@@ -149,26 +166,13 @@ struct claim {
     const unsigned char *facts;
 };
 
-static enum kv_status read_entry(struct kv_map_walk *walk, int64_t seq, struct kv_map_entry *ret,
-                                 struct kv_error *err)
-{
-    KV_AUTO_STATEMENT sqlite3_stmt *row = NULL;
-    KV_TRY(kv_map_statement(walk->map, KV_SQL_JOURNAL_ENTRY, &row, err));
-    kv_map_bind_int(row, ":seq", seq);
-    int code = kv_map_step(row);
-    *ret = (struct kv_map_entry){ 0 };
-    if (code == SQLITE_ROW)
-        kv_map_read_entry(row, ret);
-    return code == SQLITE_ROW || code == SQLITE_DONE ? KV_OK : kv_map_failed(walk->map, code, err);
-}
-
 static enum kv_status check_claim(struct kv_map_walk *walk, int64_t seq, struct claim claim,
                                   struct kv_map_entry *ret, struct kv_error *err)
 {
     if (seq < 1)
         return kv_fail(err, KV_MAP_CORRUPT, "version map '%s': %s stands in no entry of its journal: " REMEDY,
                        path_of(walk->map), claim.subject);
-    KV_TRY(read_entry(walk, seq, ret, err));
+    KV_TRY(kv_map_entry_of(walk->map, seq, ret, err));
     if (memcmp(claim.facts, ret->facts, sizeof ret->facts) != 0 || strcmp(claim.subject, ret->subject) != 0 ||
         (seq <= walk->seq && (has(walk->followed, seq) || has(walk->claimed, seq))))
         return kv_fail(err, KV_MAP_CORRUPT, "version map '%s': %s is not as its journal last told: " REMEDY,
@@ -184,10 +188,26 @@ enum kv_status kv_map_walk_claim(struct kv_map_walk *walk, int64_t seq, const ch
     KV_TRY(check_claim(walk, seq, (struct claim){ subject, facts }, &entry, err));
     /* Written since the walk went by: then it follows the one that the row stood for. */
     while (entry.seq > walk->seq && entry.before)
-        KV_TRY(read_entry(walk, entry.before, &entry, err));
+        KV_TRY(kv_map_entry_of(walk->map, entry.before, &entry, err));
     if (entry.seq <= walk->seq)
         mark(walk->claimed, entry.seq);
     return KV_OK;
+}
+
+/* Size and date stand beside each recipient as well, for those who count. */
+static enum kv_status check_openers(struct kv_map_walk *walk, const struct kv_map_backup *backup,
+                                    struct kv_error *err)
+{
+    bool found = false;
+
+    KV_AUTO_STATEMENT sqlite3_stmt *row = NULL;
+    KV_TRY(kv_map_statement(walk->map, KV_SQL_OPENERS_STRAY, &row, err));
+    kv_map_bind_int(row, ":row", backup->row);
+    KV_TRY(kv_map_step_found(walk->map, row, &found, err));
+    return found ? kv_fail(err, KV_MAP_CORRUPT,
+                           "version map '%s': who can open backup '%s' is not told as the backup is: " REMEDY,
+                           path_of(walk->map), backup->id)
+                 : KV_OK;
 }
 
 static enum kv_status claim_backup(struct kv_map_walk *walk, sqlite3_stmt *row, struct kv_error *err)
@@ -195,7 +215,9 @@ static enum kv_status claim_backup(struct kv_map_walk *walk, sqlite3_stmt *row, 
     KV_CLEANUP(kv_map_backup_free) struct kv_map_backup backup = { 0 };
     char subject[KV_SUBJECT_SIZE];
     unsigned char facts[32];
-    enum kv_status status = kv_map_backup_row(walk->map, row, &backup, err);
+    enum kv_status status = kv_map_walk_types(row, "itttbiiiitii")
+                                ? kv_map_backup_row(walk->map, row, &backup, err)
+                                : KV_BAD_DATA;
 
     if (status == KV_BAD_DATA)
         return kv_fail(err, KV_MAP_CORRUPT,
@@ -205,7 +227,8 @@ static enum kv_status claim_backup(struct kv_map_walk *walk, sqlite3_stmt *row, 
     if (kv_map_digest_backup(&backup, facts))
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
     kv_map_subject_backup(&backup, subject);
-    return kv_map_walk_claim(walk, backup.entry, subject, facts, err);
+    KV_TRY(kv_map_walk_claim(walk, backup.entry, subject, facts, err));
+    return check_openers(walk, &backup, err);
 }
 
 static enum kv_status claim_location(struct kv_map_walk *walk, sqlite3_stmt *row, struct kv_error *err)
@@ -214,7 +237,11 @@ static enum kv_status claim_location(struct kv_map_walk *walk, sqlite3_stmt *row
     char subject[KV_SUBJECT_SIZE];
     unsigned char facts[32];
 
+    bool right = kv_map_walk_types(row, "btiiii");
     kv_map_location_row(row, &location);
+    if (!right)
+        return kv_fail(err, KV_MAP_CORRUPT, "version map '%s': the row of place '%s' cannot be read: " REMEDY,
+                       path_of(walk->map), location.kid);
     if (kv_map_digest_location(&location, facts))
         return kv_fail(err, KV_NO_MEMORY, "out of memory");
     kv_map_subject_location(&location, subject);
@@ -266,7 +293,7 @@ enum kv_status kv_map_walk_end(struct kv_map_walk *walk, int64_t *ret_backups, s
     for (int64_t seq = 1; seq <= walk->seq; seq++) {
         if (has(walk->followed, seq) || has(walk->claimed, seq))
             continue;
-        KV_TRY(read_entry(walk, seq, &entry, err));
+        KV_TRY(kv_map_entry_of(walk->map, seq, &entry, err));
         return kv_fail(err, KV_MAP_CORRUPT,
                        "version map '%s': %s is gone, of which entry %lld of its journal speaks: " REMEDY,
                        path_of(walk->map), entry.subject, (long long)seq);

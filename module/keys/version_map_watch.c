@@ -4,33 +4,33 @@
 #include <string.h>
 #include <strings.h>
 
+/* In the order of KV_SQL_KEYS. */
+static bool read_key(sqlite3_stmt *row, void *to)
+{
+    struct kv_map_key *key = to;
+
+    kv_map_text(row, 0, key->name, sizeof key->name);
+    key->versions = sqlite3_column_int64(row, 1);
+    kv_map_text(row, 2, key->recovery, sizeof key->recovery);
+    key->protected_at = sqlite3_column_int64(row, 3);
+    key->newest = sqlite3_column_int64(row, 4);
+    return true;
+}
+
 enum kv_status kv_map_key_page(struct kv_map *map, const char *vault, const char *after,
                                struct kv_map_key **ret, size_t *ret_count, struct kv_error *err)
 {
-    KV_AUTO_FREE struct kv_map_key *keys = calloc(KV_WATCH_PAGE, sizeof *keys);
-    size_t count = 0;
-    int code;
+    struct kv_map_array array = { .read = read_key, .size = sizeof **ret };
 
-    if (!keys)
-        return kv_fail(err, KV_NO_MEMORY, "out of memory");
     KV_MAP_LOCK(map);
-    KV_AUTO_STATEMENT sqlite3_stmt *row = NULL;
-    KV_TRY(kv_map_statement(map, KV_SQL_KEYS, &row, err));
-    kv_map_bind_text(row, ":vault", vault);
-    kv_map_bind_text(row, ":after", after);
-    kv_map_bind_int(row, ":limit", KV_WATCH_PAGE);
-    while ((code = kv_map_step(row)) == SQLITE_ROW && count < KV_WATCH_PAGE) {
-        struct kv_map_key *key = &keys[count++];
-        kv_map_text(row, 0, key->name, sizeof key->name);
-        key->versions = sqlite3_column_int64(row, 1);
-        kv_map_text(row, 2, key->recovery, sizeof key->recovery);
-        key->protected_at = sqlite3_column_int64(row, 3);
-        key->newest = sqlite3_column_int64(row, 4);
-    }
-    if (code != SQLITE_DONE)
-        return kv_map_failed(map, code, err);
-    *ret = kv_take(keys);
-    *ret_count = count;
+    KV_AUTO_STATEMENT sqlite3_stmt *rows = NULL;
+    KV_TRY(kv_map_statement(map, KV_SQL_KEYS, &rows, err));
+    kv_map_bind_text(rows, ":vault", vault);
+    kv_map_bind_text(rows, ":after", after);
+    kv_map_bind_int(rows, ":limit", KV_WATCH_PAGE);
+    KV_TRY(kv_map_collect(map, rows, &array, err));
+    *ret = array.items;
+    *ret_count = array.count;
     return KV_OK;
 }
 
@@ -40,12 +40,10 @@ enum kv_status kv_map_needs_old(struct kv_map *map, const char *vault, const cha
     KV_MAP_LOCK(map);
     KV_AUTO_STATEMENT sqlite3_stmt *row = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_NEEDS_OLD, &row, err));
-    kv_map_bind_text(row, ":vault", vault);
-    kv_map_bind_text(row, ":name", name);
-    int code = kv_map_step(row);
-    if (code != SQLITE_ROW)
-        return kv_map_failed(map, code, err);
-    *ret = sqlite3_column_int(row, 0) != 0;
+    kv_map_bind_key(row, vault, name, NULL);
+    int64_t needs = 0;
+    KV_TRY(kv_map_answer(map, row, &needs, err));
+    *ret = needs != 0;
     return KV_OK;
 }
 
@@ -74,15 +72,13 @@ enum kv_status kv_map_key_backup(struct kv_map *map, struct kv_map_key_backup *b
     KV_MAP_LOCK(map);
     KV_AUTO_STATEMENT sqlite3_stmt *row = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_KEY_BACKUP, &row, err));
-    kv_map_bind_text(row, ":vault", backup->vault);
-    kv_map_bind_text(row, ":name", backup->name);
-    int code = kv_map_step(row);
+    kv_map_bind_key(row, backup->vault, backup->name, NULL);
+    bool found = false;
     backup->taken = 0;
     backup->path = backup->versions = NULL;
-    if (code == SQLITE_DONE)
+    KV_TRY(kv_map_step_found(map, row, &found, err));
+    if (!found)
         return KV_OK;
-    if (code != SQLITE_ROW)
-        return kv_map_failed(map, code, err);
     backup->taken = sqlite3_column_int64(row, 0);
     const char *path = (const char *)sqlite3_column_text(row, 1);
     const char *versions = (const char *)sqlite3_column_text(row, 3);
@@ -104,8 +100,7 @@ enum kv_status kv_map_key_backed_up(struct kv_map *map, const struct kv_map_key_
         return kv_map_begin(map, err);
     KV_AUTO_STATEMENT sqlite3_stmt *put = NULL;
     KV_TRY(kv_map_statement(map, KV_SQL_KEY_BACKUP_PUT, &put, err));
-    kv_map_bind_text(put, ":vault", backup->vault);
-    kv_map_bind_text(put, ":name", backup->name);
+    kv_map_bind_key(put, backup->vault, backup->name, NULL);
     kv_map_bind_int(put, ":taken", backup->taken);
     kv_map_bind_text(put, ":path", backup->path);
     kv_map_bind_blob(put, ":sha256", (struct kv_view){ backup->sha256, sizeof backup->sha256 });

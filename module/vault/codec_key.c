@@ -208,11 +208,24 @@ static enum kv_status read_kid(const struct kv_json *object, struct kv_vault_key
     return KV_OK;
 }
 
+#define WORD "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-_."
+/* A word of the service's, which is shown, stored and written into copies of the map; what is none is as if it were not told. */
+static enum kv_status read_word(const struct kv_json *object, const char *name, char *ret, size_t size,
+                                struct kv_error *err)
+{
+    const struct kv_json *member = kv_json_get(object, name);
+    const char *text = kv_json_text(member);
+    if (member && !text)
+        return bad(err, name);
+    if (text && !text[strspn(text, WORD)])
+        kv_text_fit(ret, size, text);
+    return KV_OK;
+}
+
 static enum kv_status read_attributes(const struct kv_json *document, struct kv_vault_key *key,
                                       struct kv_error *err)
 {
     const struct kv_json *attributes = kv_json_get(document, "attributes");
-    const struct kv_json *level = kv_json_get(attributes, "recoveryLevel");
     int64_t size = 0;
     if (attributes && !kv_json_is_object(attributes))
         return bad(err, "attributes");
@@ -224,15 +237,8 @@ static enum kv_status read_attributes(const struct kv_json *document, struct kv_
     KV_TRY(kv_codec_read_time(attributes, "updated", &key->updated, err));
     KV_TRY(read_bool(document, "managed", &key->managed, err));
     KV_TRY(read_bool(attributes, "exportable", &key->exportable, err));
-    if (level && !kv_json_text(level))
-        return bad(err, "recoveryLevel");
-    if (level)
-        kv_text_fit(key->recovery_level, sizeof key->recovery_level, kv_json_text(level));
-    const struct kv_json *platform = kv_json_get(attributes, "hsmPlatform");
-    if (platform && !kv_json_text(platform))
-        return bad(err, "hsmPlatform");
-    if (platform)
-        kv_text_fit(key->hsm_platform, sizeof key->hsm_platform, kv_json_text(platform));
+    KV_TRY(read_word(attributes, "recoveryLevel", key->recovery_level, sizeof key->recovery_level, err));
+    KV_TRY(read_word(attributes, "hsmPlatform", key->hsm_platform, sizeof key->hsm_platform, err));
     const struct kv_json *told = kv_json_get(attributes, "key_size");
     if (told && (!kv_json_int(told, &size) || size < 0 || size > RSA_BYTES_MAX * 8))
         return bad(err, "key_size");

@@ -10,6 +10,7 @@ static const struct {
     unsigned key_ops;
     enum kv_status status;
     const char *remedy;
+    bool recovers; /* what was deleted can be brought back: the remedy gets the command */
 } rows[] = {
     { 400, NULL, KV_OP_DECRYPT, KV_BAD_CIPHERTEXT,
       "the data is not for this version, or not for this algorithm" },
@@ -29,12 +30,11 @@ static const struct {
       "its validity has not begun: use another version, or change `nbf`" },
     { 403, "KeyOperationForbidden", 0, KV_KEY_OPERATION, "add the operation to the version's key_ops" },
     { 403, NULL, 0, KV_DENIED, "grant the permission to this identity" },
-    { 404, "KeyNotFound", 0, KV_NOT_FOUND,
-      "it may be deleted and recoverable: see the vault's deleted keys" },
+    { 404, "KeyNotFound", 0, KV_NOT_FOUND, "if it was deleted, bring it back", true },
     { 404, "CertificateNotFound", 0, KV_NOT_FOUND, "there is no certificate of this version" },
     { 404, "NotFound", 0, KV_NOT_FOUND, "check its name" },
     { 409, "ObjectIsDeletedButRecoverable", 0, KV_CONFLICT,
-      "recover or purge the deleted key of this name first" },
+      "bring the deleted key of this name back, or purge it first", true },
     { 409, "ObjectIsBeingDeleted", 0, KV_CONFLICT, "it is being deleted: repeat in some seconds" },
     { 409, "ObjectIsBeingRecovered", 0, KV_CONFLICT, "it is being recovered: repeat in some seconds" },
     { 409, NULL, 0, KV_CONFLICT, "see the key's state in the vault" },
@@ -113,8 +113,9 @@ static bool has_code(const struct said *said, const char *code)
 
 /* What is neither in the table nor a document of the service comes from something between us and it. */
 static void choose(const struct kv_refusal *refusal, const struct said *said, enum kv_status *ret_status,
-                   const char **ret_remedy)
+                   const char **ret_remedy, bool *ret_recovers)
 {
+    *ret_recovers = false;
     *ret_status = KV_PROTOCOL;
     *ret_remedy = "this is not an answer of Key Vault: check the url and any proxy";
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -123,6 +124,7 @@ static void choose(const struct kv_refusal *refusal, const struct said *said, en
             continue;
         *ret_status = rows[i].status;
         *ret_remedy = rows[i].remedy;
+        *ret_recovers = rows[i].recovers && refusal->name;
         return;
     }
 }
@@ -167,25 +169,29 @@ enum kv_status kv_error_map(const struct kv_refusal *refusal, struct kv_error *e
 {
     struct said said;
     enum kv_status status;
+    bool recovers = false;
     const char *remedy, *identity = refusal->identity ? refusal->identity : "";
-    char target[KV_NAME_SIZE + KV_VERSION_SIZE + 128];
+    char target[KV_NAME_SIZE + KV_VERSION_SIZE + 128], command[64 + 2 * sizeof(struct kv_word)] = "";
     read_body(refusal->body, &said);
-    choose(refusal, &said, &status, &remedy);
+    choose(refusal, &said, &status, &remedy, &recovers);
     if (is_read_only(refusal, &said)) {
         status = KV_READ_ONLY;
         remedy = "the vault takes no changes now, as during the fail-over of a region: reading and "
                  "operations with "
                  "keys go on; repeat the change when it is over";
     }
+    if (recovers)
+        snprintf(command, sizeof command, ": `" KV_KEY_RECOVER "`", kv_word(refusal->vault).text,
+                 kv_word(refusal->name).text);
     name_target(refusal, target, sizeof target);
     const char *code = said.count ? said.codes[said.count - 1] : "";
     const char *request_id = refusal->request_id ? refusal->request_id : "";
     bool who = identity[0] && status == KV_DENIED;
-    status = kv_fail(err, status, "%s: %s: %s%s%s%s: HTTP %d%s%s%s%s%s; %s%s%s%s", target, refusal->operation,
-                     kv_status_text(status), who ? " to identity '" : "", who ? identity : "", who ? "'" : "",
-                     refusal->http, code[0] ? " " : "", code, said.message[0] ? ", \"" : "", said.message,
-                     said.message[0] ? "\"" : "", remedy, request_id[0] ? " (request id " : "", request_id,
-                     request_id[0] ? ")" : "");
+    status = kv_fail(err, status, "%s: %s: %s%s%s%s: HTTP %d%s%s%s%s%s; %s%s%s%s%s", target,
+                     refusal->operation, kv_status_text(status), who ? " to identity '" : "",
+                     who ? identity : "", who ? "'" : "", refusal->http, code[0] ? " " : "", code,
+                     said.message[0] ? ", \"" : "", said.message, said.message[0] ? "\"" : "", remedy,
+                     command, request_id[0] ? " (request id " : "", request_id, request_id[0] ? ")" : "");
     if (err) {
         err->http = refusal->http;
         kv_text_fit(err->code, sizeof err->code, code);

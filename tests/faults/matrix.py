@@ -151,7 +151,7 @@ ROWS = (
         ["does not allow", "key_ops"], {**NO_KEY, "get": "is no operation of key_ops", "rotate": "is no operation of key_ops"}),
     Row("404", {"token": entra(404, 90002, "invalid_request", "Tenant not found."),
                 "vault": error(404, "KeyNotFound", "A key with (name/id) k was not found in this key vault.")},
-        {"token": "CREDENTIAL", "vault": "NOT_FOUND"}, AT_ONCE, {"token": ["AADSTS90002", "correct `tenant`"], "vault": ["deleted keys"]}),
+        {"token": "CREDENTIAL", "vault": "NOT_FOUND"}, AT_ONCE, {"token": ["AADSTS90002", "correct `tenant`"], "vault": ["if it was deleted, bring it back"]}),
     Row("409", error(409, "Conflict", "Key k is currently being recovered.", "ObjectIsBeingRecovered"), "CONFLICT", AT_ONCE,
         ["being recovered", "repeat in some seconds"], {"token": "a directory has no state that could be in the way"}),
     # --- not now ---

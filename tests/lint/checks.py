@@ -7,6 +7,7 @@ import subprocess
 
 import rules
 import source
+from remedies import man_commands, remedies
 
 
 class NotRun(Exception):
@@ -319,4 +320,4 @@ def run(program, *arguments, cwd=None):
 
 
 ALL = [layers, libraries, rest_layers, banned, unfinished, sizes, parameters, exports, man_settings, man_tool,
-       man_emulator, features, codes, injected, man_syntax, formatting, scripts, places, top_level, whitespace]
+       man_commands, man_emulator, remedies, features, codes, injected, man_syntax, formatting, scripts, places, top_level, whitespace]

@@ -79,6 +79,9 @@ FOREIGN_PLACES = (
     r"|https?://[^\s\"'>]*(artifactory|nexus|mirror|registry\.npmjs|pypi\.org|deb\.debian|snapshot\.debian|proxy\.golang)[^\s\"'>]*"
 )
 
+# Pages whose lines people copy into a shell.
+PAGES = r"^README\.md$|^(tools|conf)/[^/]+\.[1-8]$|^conf/.*\.(service|timer|conf|example|module)(\.in)?$"
+
 TOP_LEVEL = {
     "meson.build", "meson_options.txt", "module", "include", "tools", "tests", "conf", "README.md", "LICENSE",
     "CHANGELOG.md", "SECURITY.md", ".ci", ".clang-format", ".editorconfig", ".git", ".gitignore",

@@ -1,6 +1,8 @@
 """The command line itself: help, usage errors, configuration."""
 import hashlib
 import json
+import pathlib
+import shlex
 
 COMMANDS = ("config check", "login check", "doctor", "keys", "mechs", "create", "rotate", "resolve", "seal", "open", "map show", "map verify")
 
@@ -136,5 +138,39 @@ def tells_of_data_in_json(tool):
         assert done.returncode and done.stdout == b"" and done.stderr.startswith(b"kvp11: ") and b'"from"' not in done.stderr, done
 
 
-SCENARIOS = (helps, refuses_bad_lines, wants_a_vault, checks_configuration, refuses_configuration, shows_mechanisms,
+def prints_commands_to_paste(tool):
+    """a command that is printed to be run is one that a shell runs as it stands, whatever the vault is called"""
+    name = "it's my $HOME;"
+    config = pathlib.Path(tool.vault.configure("manual.conf", identity="operator", adopt="manual"))
+    config.write_text(config.read_text().replace("[prod]", f"[{name}]"))
+    path = f"{pathlib.Path(tool.vault.tool).parent}:/usr/bin:/bin"
+
+    def pasted(command):
+        assert shlex.split(command)[:2] in (["kvp11", "--vault"], ["kvp11", "doctor"]) and name in shlex.split(command), command
+        done = tool.vault.run(["sh", "-c", command], config=str(config), env={"PATH": path})
+        assert done.returncode == 0, (command, done)
+        return done
+
+    def told(code, *arguments):
+        done = tool.run("--json", *arguments, config=str(config))
+        assert done.returncode == code, done
+        return json.loads(done.stdout)
+
+    tool.vault.create("k", kty="RSA", key_size=2048)
+    tool.prints("keys", config=str(config))
+    tool.vault.control("POST", "/clock", {"offset": 5})
+    tool.vault.rotate("k")
+    row, = (row for row in told(1, "sync") if row["level"] == "warning")
+    pasted(row["next"])
+    done = tool.run("rotate", "k", "--activate-after", "1m", config=str(config))
+    tool.vault.control("POST", "/clock", {"offset": 90})
+    pasted(done.stderr.decode().split("promote it with: ")[1].strip().replace(" --activate-after 1m", ""))
+    tool.vault.control("POST", "/vaults/prod/keys/k/delete")
+    pasted(next(row["mend"] for row in told(77, "explain", "k") if row["mend"]))
+    tool.vault.control("POST", "/vaults/prod/keys/k/delete")
+    said = tool.refuses(66, ["bring it back"], "rotate", "k", config=str(config))
+    pasted(said.split("`")[1])
+
+
+SCENARIOS = (helps, refuses_bad_lines, prints_commands_to_paste, wants_a_vault, checks_configuration, refuses_configuration, shows_mechanisms,
              summarises_the_map, tells_of_data_in_json)

@@ -71,7 +71,7 @@ def one_key(tool):
     healthy(tool)
     tool.vault.create("other", kty="EC", crv="P-256")
     assert {row["key"] for row in rows(tool, 0, "prod", "--key", "other")} == {None, "other"}
-    finds(tool, 66, "get", ["nobody", "deleted keys"], "--key", "nobody")
+    finds(tool, 66, "get", ["nobody", "kvp11 --vault prod recover nobody"], "--key", "nobody")
     tool.refuses(64, ["two vaults"], "--vault", "dr", "doctor", "prod")
 
 
@@ -211,9 +211,9 @@ def states(tool):
     version = healthy(tool, kty="RSA", key_size=2048, key_ops=["unwrapKey", "wrapKey"])
     now = tool.vault.control("GET", "/clock")["now"]
     for change, code, words, result in (
-        ({"exp": now + 10 * 86400 + 3600}, 1, ["expires at", "kvp11 rotate k"], "warning"),
-        ({"exp": now - 3 * 86400}, 77, ["has expired", "kvp11 rotate k"], "FAILED"),
-        ({"exp": now - 600}, 77, ["has expired", "kvp11 rotate k"], "FAILED"),
+        ({"exp": now + 10 * 86400 + 3600}, 1, ["expires at", "kvp11 --vault prod rotate k"], "warning"),
+        ({"exp": now - 3 * 86400}, 77, ["has expired", "kvp11 --vault prod rotate k"], "FAILED"),
+        ({"exp": now - 600}, 77, ["has expired", "kvp11 --vault prod rotate k"], "FAILED"),
         ({"exp": None, "nbf": now + 3 * 86400}, 77, ["not valid before", "nbf"], "FAILED"),
         ({"exp": None, "nbf": now + 600}, 77, ["not valid before", "nbf"], "FAILED"),
     ):

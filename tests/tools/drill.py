@@ -1,6 +1,9 @@
 """kvp11 drill: backups are really opened, by the version that is to be proved or by break-glass alone, and what came of it is remembered."""
+import json
+
 from kvtest import private_file
 from map import lines_of
+from rotate import map_refuses
 from scan import backups, findings, store_of
 from seal import CHUNK, contents, gives, header_len, keygen
 
@@ -240,5 +243,26 @@ def drills_by_the_header_beside(tool):
     assert (row["by"], row["result"]) == (f"prod/cmk@{new}", "opened: whole"), row
 
 
-SCENARIOS = (drills_a_sample, notices_damage, tells_why_not, drills_break_glass, finds_stores_elsewhere, drills_envelopes,
+def tells_what_it_cannot_record(tool):
+    """results are printed when the version map cannot take them, in text and in JSON, and then why; what is wrong with a backup decides the exit code, else that does"""
+    tool.vault.create("cmk", kty="RSA", key_size=2048)
+    store, *_ = store_of(tool, "a.age", "b.age")
+    tool.prints("scan", "store")
+    with map_refuses(tool, "UPDATE ON backup"):
+        done = tool.run("--json", "drill", "--sample", "2")
+        assert [row["result"] for row in json.loads(done.stdout)] == ["opened: whole"] * 2, done
+        assert done.returncode == 73, done
+        told = done.stderr.decode()
+        assert "what came of 2 of these drills is not in the version map" in told and "constraint failed" in told and "drill again" in told, told
+        done = tool.run("drill", "a.age")
+        assert done.returncode == 73 and b"opened: whole" in done.stdout and b"1 of these drills" in done.stderr, done
+        (store / "a.age").write_bytes(b"something else")
+        row, = findings(tool, 2, "drill", "a.age")
+        assert row["level"] == "critical", row
+        assert "1 of these drills" in tool.run("drill", "a.age").stderr.decode()
+    assert not any(line["drilled"] for line in backups(tool).values())
+    row, = findings(tool, 0, "drill", "b.age")
+
+
+SCENARIOS = (drills_a_sample, tells_what_it_cannot_record, notices_damage, tells_why_not, drills_break_glass, finds_stores_elsewhere, drills_envelopes,
              drills_envelopes_by_break_glass, drills_by_the_header_beside)

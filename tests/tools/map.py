@@ -49,7 +49,7 @@ def exports(tool):
     """export writes every version with its public key, and nothing in part"""
     made = known(tool, "k", "e")
     lines = lines_of(tool.prints("map", "export"))
-    assert lines[0]["type"] == "kvmap" and lines[0]["format"] == 1 and lines[0]["backup"] == "", lines[0]
+    assert lines[0]["type"] == "kvmap" and lines[0]["format"] == 2 and lines[0]["backup"] == "", lines[0]
     versions = [line for line in lines if line["type"] == "version"]
     assert {line["version"] for line in versions} == {v for of in made.values() for v in of}
     for line in versions:
@@ -195,6 +195,36 @@ def refuses_another_key(tool):
     assert json.loads(tool.prints("--json", "map", "verify"))[0]["result"] == "ok"
 
 
+def takes_what_it_can(tool):
+    """of several copies a refused one is named with its reason and keeps none of the others out; what was taken in is listed"""
+    known(tool, "k")
+    lines = lines_of(tool.prints("map", "export"))
+    fresh = other_map(tool)
+    good, more = (file_of(tool, f"{name}.kvmap", lines[:-1] + [backup_of(lines, name)]) for name in ("b1", "b2"))
+    bad = tool.vault.dir / "bad.kvmap"
+    bad.write_bytes(good.read_bytes()[:-3])
+    done = tool.run("--json", "map", "import", good, bad, more, config=fresh)
+    assert [(row["copy"], row["backups"]) for row in json.loads(done.stdout)] == [(str(good), 1), (str(more), 1)], done
+    assert done.returncode == 65 and f"'{bad}', line".encode() in done.stderr and b"1 of 3 copies was not taken in" in done.stderr, done
+    tool.refuses(65, ["none of 2"], "map", "import", bad, bad, config=fresh)
+    assert json.loads(tool.prints("--json", "map", "verify", config=fresh))[0]["backups"] == 2
+
+
+def carries_what_is_settled(tool):
+    """a wrap that stands in a backup here is not outstanding where the map is taken in, and one that is outstanding stays so"""
+    known(tool, "k")
+    lines = lines_of(tool.prints("map", "export"))
+    first, second = [line for line in lines if line["type"] == "version"]
+    copy = file_of(tool, "settled.kvmap", [lines[0], dict(first, wraps=7, settled=7), dict(second, wraps=7, settled=5)])
+    fresh = other_map(tool)
+    for _ in range(2):
+        tool.prints("map", "import", copy, config=fresh)
+        left = {row["version"]: row["wraps"] for row in json.loads(tool.prints("--json", "keys", "--all", config=fresh))}
+        assert (left[first["version"]], left[second["version"]]) == (0, 2), left
+    assert {line["version"]: line["settled"] for line in lines_of(tool.prints("map", "export", config=fresh)) if line["type"] == "version"} == \
+        {first["version"]: 7, second["version"]: 5}
+
+
 def trusts_no_name(tool):
     """a copy cannot put a stranger's key into a vault that is configured here: what a version's vault is called, its kid's host says"""
     known(tool, "k")
@@ -334,4 +364,4 @@ def killed(tool):
     assert json.loads(tool.prints("--json", "map", "verify", config=config))[0]["backups"] == size
 
 
-SCENARIOS = (exports, leaves_nothing_half, travels, one_backup, refuses_what_is_not_right, refuses_another_key, trusts_no_name, compares, relocates, rebuilds, finds_tampering, killed)
+SCENARIOS = (exports, leaves_nothing_half, travels, one_backup, refuses_what_is_not_right, refuses_another_key, takes_what_it_can, carries_what_is_settled, trusts_no_name, compares, relocates, rebuilds, finds_tampering, killed)

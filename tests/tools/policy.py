@@ -49,8 +49,14 @@ def warns(tool):
     version = tool.vault.create("k", kty="RSA", key_size=2048)
     rows = held(tool, 1, "k")
     assert {rule for rule, level in levels(rows).items() if level == "warning"} == {"hsm", "expiry", "validity", "rotation", "recovery"}, rows
+    mends = {row["rule"]: row["next"] for row in rows}
+    assert mends["expiry"] == "kvp11 --vault prod policy k --rotate-after P90D --expire-after P2Y, then kvp11 --vault prod rotate k", mends
+    assert mends["recovery"] == "az keyvault update --name prod --enable-purge-protection true", mends
+    done = tool.run(*mends["rotation"].split()[1:], config=tool.operator)
+    assert done.returncode == 0, done
     tool.vault.control("PATCH", f"/vaults/prod/keys/k/{version}", {"enabled": False})
-    assert levels(held(tool, 2, "k"))["enabled"] == "critical"
+    rows = held(tool, 2, "k")
+    assert levels(rows)["enabled"] == "critical" and f"--id {tool.vault.ready['vaults']['prod']}/keys/k/{version}" in rows[0]["next"], rows
     text = tool.run("policy", "k", config=tool.operator).stdout.decode()
     assert "critical" in text and "RULE" in text
 

@@ -99,6 +99,23 @@ def is_the_operators_work(tool):
     assert states(tool)[old] == "enabled"
 
 
+def means_the_place_that_is_named(tool):
+    """a kid names one place: another one of the same name and version is not retired for it, and wraps of the key count wherever they were made"""
+    old = tool.vault.create("cmk", kty="RSA", key_size=2048)
+    tool.vault.rotate("cmk")
+    tool.prints("keys", "--refresh")
+    lines = lines_of(tool.prints("map", "export"))
+    line = {row["version"]: row for row in lines if row["type"] == "version"}[old]
+    away = f"https://away.example/keys/cmk/{old}"
+    tool.refuses(66, ["is not in the version map", line["kid"]], "retire", away, config=tool.operator)
+    assert states(tool)[old] == "enabled"
+    moved = dict(line, name="was", kid=f"https://away.example/keys/was/{old}", wraps=3, settled=1)
+    tool.prints("map", "import", file_of(tool, "moved.kvmap", [lines[0], moved]))
+    assert findings(tool, 2, "retire-check", line["kid"])[0]["wraps"] == 2
+    tool.refuses(73, ["2 wrapped keys"], "retire", line["kid"], config=tool.operator)
+    assert states(tool)[old] == "enabled"
+
+
 def pages(tool):
     """700 backups: counted, and listed as far as is asked for"""
     tool.vault.create("cmk", kty="RSA", key_size=2048)
@@ -111,4 +128,4 @@ def pages(tool):
     assert (head["backups"], head["bytes"], len(rows)) == (700, 2_800_000, 600) and len({row["backup"] for row in rows}) == 600
 
 
-SCENARIOS = (tells_what_depends, counts_wraps_once, refuses_while_something_depends, retires, is_the_operators_work, pages)
+SCENARIOS = (tells_what_depends, counts_wraps_once, refuses_while_something_depends, retires, is_the_operators_work, means_the_place_that_is_named, pages)

@@ -171,7 +171,7 @@ def chooses(tool):
         row, told = summary(tool, *words, code=code)
         assert counts(row) == expected, (words, row, told)
     row, told = summary(tool, "one.age", "--from", f"other@{other}", code=64)
-    assert "still the current" in told and "kvp11 rotate other" in told, told
+    assert "still the current" in told and "kvp11 --vault prod rotate other" in told, told
     tool.vault.control("POST", "/clock", {"offset": 0})
     for code, words, *line in (
         (64, ["one of them"], "x", "--from", first, "--older-than", "1y"),

@@ -1,5 +1,8 @@
 """kvp11 rotate: the new version is proved before it is reported."""
+import contextlib
 import json
+import shlex
+import sqlite3
 
 from keys import rows_of
 from login import with_operator
@@ -135,6 +138,45 @@ def manual_rotation(tool):
     assert current(tool, config) == third
 
 
+@contextlib.contextmanager
+def map_refuses(tool, what):
+    """The version map takes everything but this, as with a full disk."""
+    with contextlib.closing(sqlite3.connect(tool.vault.dir / "map.db")) as db:
+        db.execute(f"CREATE TRIGGER refused BEFORE {what} BEGIN SELECT RAISE(ABORT, 'refused'); END")
+        db.commit()
+        yield
+        db.execute("DROP TRIGGER refused")
+        db.commit()
+
+
+def command_in(message):
+    """The last command that a message tells to run, as a shell reads it."""
+    return shlex.split(message.strip().rsplit("kvp11 --vault ", 1)[1].split("`")[0].join(("--vault ", "")))
+
+
+def not_written_down(tool):
+    """what was made is named in full, with the command that goes on from there, when the map cannot be written: neither a promotion nor a new version is lost sight of"""
+    config, first = manual(tool)
+    later(tool, 5)
+    with map_refuses(tool, "UPDATE ON version WHEN NEW.current AND NOT OLD.current"):
+        said = tool.refuses(73, ["is there and proved, but not promoted", f"names still mean '{first}'", "constraint failed"], "rotate", "k", config=config)
+    second = next(row["version"] for row in rows_of(tool) if row["version"] != first)
+    assert f"'{tool.vault.ready['vaults']['prod']}/keys/k/{second}'" in said, said
+    assert command_in(said) == ["--vault", "prod", "rotate", "k", "--adopt", second], said
+    tool.prints(*command_in(said), config=config)
+    assert current(tool, config) == second
+    later(tool, 10)
+    with map_refuses(tool, "INSERT ON version"):
+        said = tool.refuses(73, ["is there and proved, but not promoted"], "rotate", "k", config=config)
+    third = said.split("/keys/k/")[1].split("'")[0]
+    assert command_in(said) == ["--vault", "prod", "rotate", "k", "--adopt", third], said
+    tool.prints(*command_in(said), config=config)
+    assert current(tool, config) == third and len(rows_of(tool)) == 3, "no other was made"
+    later(tool, 15)
+    with map_refuses(tool, "DELETE ON rotation"):
+        said = tool.refuses(73, ["/keys/k/", "is there and proved", "takes this one and makes none", "constraint failed"], "rotate", "k", config=tool.operator)
+
+
 def made_anew_is_not_adopted(tool):
     """adopt = manual: a key that was purged and made anew under its name is not taken for it"""
     config, first = manual(tool)
@@ -172,5 +214,5 @@ def proof_is_not_the_operators(tool):
     assert (who["rotate"], who["unwrapkey"]) == ("operator", "workload"), who
 
 
-SCENARIOS = (rsa, rsa_signing, ec, wrong_bytes, refused, unknown, foreign_rotation_waits, manual_rotation, made_anew_is_not_adopted,
+SCENARIOS = (rsa, rsa_signing, ec, wrong_bytes, refused, unknown, foreign_rotation_waits, manual_rotation, not_written_down, made_anew_is_not_adopted,
              auto_needs_nothing, proof_is_not_the_operators)

@@ -187,7 +187,9 @@ def follows_what_vanished(tool):
     (store / "a.age").unlink()
     for _ in range(2):
         row, = counted(findings(tool, 1, "scan", "store"), files=2, backups=2, gone=1)
-        assert row["object"] == "a.age" and "2099-01-01" in row["found"] and "--prune-gone" in row["next"], row
+        assert row["object"] == "a.age" and "2099-01-01" in row["found"] and row["next"].endswith("kvp11 scan --prune-gone store"), row
+    row, = counted(findings(tool, 1, "scan", "--name", str(store), "store"), files=2, backups=2, gone=1)
+    assert row["next"].endswith(f"kvp11 scan --prune-gone --name {store} store"), row
     findings(tool, 1, "scan", "--prune-gone", "--dry-run", "store")
     assert backups(tool)["a.age"]["retired"] == 0
     findings(tool, 1, "scan", "--prune-gone", "store")

@@ -356,7 +356,7 @@ def kvmap(tool):
     s.special = {"kid: of another version": mended(kid=lines[1]["kid"][:-32] + "f" * 32), "kid: its version": mended(version="f" * 32), "kid: its name": mended(name="other"),
                  "kid: a public key": mended(spki=two["spki"]), "kid: a digest": mended(spki_sha256=two["spki_sha256"]), "kid: an identifier": mended(cka_id=two["cka_id"]),
                  "header: none": (texts[0][s.head:], DAMAGED), "header: twice": (texts[0][:s.head] + texts[0], DAMAGED),
-                 "header: of a newer format": (file_of(tool, "copy", [{**lines[0], "format": 2}, *lines[1:]]).read_bytes(), DAMAGED)}
+                 "header: of a newer format": (file_of(tool, "copy", [{**lines[0], "format": 99}, *lines[1:]]).read_bytes(), DAMAGED)}
     cells, fresh = Cells(tool), other_map(tool)
     for what, file, _, _ in edits(s):
         (tool.vault.dir / "bad").write_bytes(file)

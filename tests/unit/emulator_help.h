@@ -11,6 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "../../tools/emulator/material.h"
+#include "../common/rsa_keys.h"
 
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))
 #define KID      "https://prod.vault.localhost/keys/k/0123456789abcdef0123456789abcdef"
@@ -60,6 +61,16 @@ HELPER struct em_material *generate(const char *kty, int bits, const char *curve
     struct em_refusal refusal = { 0 };
     if (!em_material_generate(kty, bits, 0, curve, &material, &refusal))
         fail_msg("%s", refusal.message);
+    return material;
+}
+
+/* What generate() would make after longer than all else here takes. */
+HELPER struct em_material *fixed_rsa(unsigned bits)
+{
+    struct em_material *material = calloc(1, sizeof *material);
+    assert_non_null(material);
+    material->kind = EM_RSA;
+    material->pkey = rsa_key(NULL, bits, 0);
     return material;
 }
 

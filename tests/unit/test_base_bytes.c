@@ -213,6 +213,35 @@ static void buffer_may_be_filled_to_its_limit(void **state)
     kv_buffer_free(NULL);
 }
 
+static void a_name_becomes_one_word_of_a_shell(void **state)
+{
+    static const struct {
+        const char *name, *word;
+    } rows[] = {
+        { "prod", "prod" },
+        { "/srv/a-b_c.d+e=f:g,h@i%j", "/srv/a-b_c.d+e=f:g,h@i%j" },
+        { "", "''" },
+        { "my vault", "'my vault'" },
+        { "it's", "'it'\\''s'" },
+        { "'", "''\\'''" },
+        { "$(rm -rf ~)`x`;&|<>*?\"\\!#", "'$(rm -rf ~)`x`;&|<>*?\"\\!#'" },
+        { "schl\xc3\xbcssel", "'schl\xc3\xbcssel'" },
+    };
+    char name[1100];
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_string_equal(kv_word(rows[i].name).text, rows[i].word);
+    memset(name, 'x', sizeof name);
+    name[1023] = '\0';
+    assert_string_equal(kv_word(name).text, name);
+    name[1023] = 'x', name[1024] = '\0';
+    assert_string_equal(kv_word(name).text, "NAME");
+    name[5] = ' ', name[900] = '\0';
+    assert_int_equal(strlen(kv_word(name).text), 902);
+    memset(name, '\'', 300);
+    assert_string_equal(kv_word(name).text, "NAME");
+}
+
 static void text_is_made_one_line(void **state)
 {
     static const struct {
@@ -251,6 +280,7 @@ int main(void)
         cmocka_unit_test(fit_is_all_or_nothing),
         cmocka_unit_test(case_is_ascii_only),
         cmocka_unit_test(patterns),
+        cmocka_unit_test(a_name_becomes_one_word_of_a_shell),
         cmocka_unit_test(text_is_made_one_line),
         cmocka_unit_test(buffer_grows_and_ends_with_nul),
         cmocka_unit_test(buffer_at_every_size),

@@ -93,7 +93,7 @@ static const struct {
 
 static void wrong_algorithms_and_lengths(void **state)
 {
-    struct em_material *keys[KEYS] = { [ON_RSA] = generate("RSA", 0, NULL),
+    struct em_material *keys[KEYS] = { [ON_RSA] = fixed_rsa(2048),
                                        [ON_K256] = generate("EC", 0, "P-256K"),
                                        [ON_P521] = generate("EC", 0, "P-521"),
                                        [ON_OCT] = generate("oct-HSM", 128, NULL) };

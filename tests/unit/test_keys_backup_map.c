@@ -1,6 +1,9 @@
 /* Backups in the version map: who opens each, what a rewrap leaves behind, what depends on a version, and where a key is to be found. */
 #include "map_help.h"
 
+#include "base/encode.h"
+#include "keys/coverage.h"
+
 static struct kv_map_recipient of_key(unsigned char first, const char *kind)
 {
     struct kv_map_recipient recipient = { .key = { first }, .key_len = 32 };
@@ -340,6 +343,88 @@ static void places(void **state)
     kv_map_free(map);
 }
 
+static int64_t needed_by(struct kv_map *map, struct kv_view key)
+{
+    struct kv_map_dependants needed;
+    assert_int_equal(kv_map_dependants(map, key, true, &needed, NULL), KV_OK);
+    return needed.backups;
+}
+
+/* However many kinds of stanza there are for a key: whoever asks what needs it is told of all. */
+static void no_kind_of_recipient_is_missed(void **state)
+{
+    struct kv_map *map = open_map();
+    struct kv_map_recipient recipient = { .key = { 1 }, .key_len = 32 };
+    for (int i = 0; i < 40; i++) {
+        struct kv_map_backup backup = { .recipients = &recipient, .recipient_count = 1 };
+        snprintf(backup.id, sizeof backup.id, "b%d", i);
+        snprintf(recipient.kind, sizeof recipient.kind, "kind %d", i);
+        assert_int_equal(kv_map_backup_put(map, &backup, 1, 5, NULL), KV_OK);
+        if (i < 39)
+            assert_int_equal(kv_map_backup_retire(map, backup.id, "", 6, NULL), KV_OK);
+    }
+    assert_int_equal(needed_by(map, (struct kv_view){ recipient.key, 32 }), 1);
+    KV_CLEANUP(kv_map_backup_list_free) struct kv_map_backup_list list = { 0 };
+    const struct kv_map_backup_query query = { .key = { recipient.key, 32 } };
+    assert_int_equal(kv_map_backup_page(map, &query, &list, NULL), KV_OK);
+    assert_int_equal(list.count, 1);
+    kv_map_free(map);
+}
+
+/* An envelope names its reader by the key's identifier. Whoever scanned it before the version was known has written down no more than that. */
+static void what_was_scanned_first_needs_the_version_too(void **state)
+{
+    struct kv_map *map = open_map();
+    KV_AUTO_VERSION struct kv_version *version = kv_version_new();
+    EVP_PKEY *pkey = make_key(KV_EC, "P-256");
+    version->kind = KV_EC;
+    version->bits = 256;
+    kv_text_fit(version->curve, sizeof version->curve, "P-256");
+    version->spki = spki_of(pkey);
+    kv_text_fit(version->vault, sizeof version->vault, "prod");
+    kv_text_fit(version->name, sizeof version->name, "k");
+    kv_text_fit(version->version, sizeof version->version, "01");
+    assert_int_equal(kv_version_identify(version), KV_OK);
+    struct kv_map_recipient recipients[2] = { { .kind = "cms-unknown" }, { .kind = "cms-certificate" } };
+    kv_encode_hex((struct kv_view){ version->id, sizeof version->id }, recipients[0].text);
+    kv_encode_hex((struct kv_view){ version->id, sizeof version->id }, recipients[1].text);
+    struct kv_map_backup backups[] = { { .id = "a", .recipients = &recipients[0], .recipient_count = 1 },
+                                       { .id = "b", .recipients = &recipients[1], .recipient_count = 1 } };
+    assert_int_equal(kv_map_backup_put(map, backups, 2, 5, NULL), KV_OK);
+    int64_t unknown = 0;
+    assert_int_equal(kv_map_unknown_openers(map, &unknown, NULL), KV_OK);
+    assert_int_equal(unknown, 1);
+    assert_int_equal(needed_by(map, kv_map_key_of(version)), 0);
+    assert_int_equal(kv_map_store(map, &version, 1, NULL), KV_OK);
+    assert_int_equal(needed_by(map, kv_map_key_of(version)), 2);
+    struct kv_map_dependants needed;
+    assert_int_equal(kv_map_dependants(map, kv_map_key_of(version), true, &needed, NULL), KV_OK);
+    assert_int_equal(needed.sole, 2);
+    EVP_PKEY_free(pkey);
+    kv_map_free(map);
+}
+
+/* No sum of sizes is too large to be told. */
+static void sizes_that_fit_nowhere(void **state)
+{
+    struct kv_map *map = open_map();
+    struct kv_map_recipient recipient = { .kind = "rsa", .key = { 1 }, .key_len = 32 };
+    struct kv_map_backup backups[] = {
+        { .id = "a", .size = INT64_MAX, .recipients = &recipient, .recipient_count = 1 },
+        { .id = "b", .size = INT64_MAX, .recipients = &recipient, .recipient_count = 1 },
+    };
+    struct kv_map_dependants needed;
+    struct kv_map_survey survey = { 0 };
+    assert_int_equal(kv_map_backup_put(map, backups, 2, 5, NULL), KV_OK);
+    assert_int_equal(kv_map_dependants(map, (struct kv_view){ recipient.key, 32 }, true, &needed, NULL),
+                     KV_OK);
+    assert_true(needed.backups == 2 && needed.bytes == INT64_MAX);
+    assert_int_equal(kv_map_survey(map, &(struct kv_map_choice){ 0 }, 0, &survey, NULL), KV_OK);
+    assert_true(survey.sums.bytes == INT64_MAX && survey.keys[0].bytes == INT64_MAX);
+    kv_map_survey_free(&survey);
+    kv_map_free(map);
+}
+
 /* What is asked for each version of a list, and by each look-up, goes by an index. */
 static void lookups_scan_nothing(void **state)
 {
@@ -347,7 +432,8 @@ static void lookups_scan_nothing(void **state)
         KV_SQL_BACKUP_FIND, KV_SQL_BACKUP_PAGE_ID, KV_SQL_BACKUP_PAGE_STORE,  KV_SQL_BACKUP_PAGE_OPENER,
         KV_SQL_OPENERS,     KV_SQL_RECIPIENT_FIND, KV_SQL_RECIPIENTS,         KV_SQL_DEPENDANTS,
         KV_SQL_SOLE,        KV_SQL_LOCATIONS,      KV_SQL_LOCATIONS_OF_KID,   KV_SQL_JOURNAL_ENTRY,
-        KV_SQL_VERSION_ROW, KV_SQL_BACKUP_ROW,     KV_SQL_BACKUP_COUNT_VAULT,
+        KV_SQL_VERSION_ROW, KV_SQL_BACKUP_ROW,     KV_SQL_BACKUP_COUNT_VAULT, KV_SQL_WRAPS_LEFT,
+        KV_SQL_SETTLE,      KV_SQL_SETTLED,        KV_SQL_BACKUP_PAGE_OBJECT, KV_SQL_UNKNOWN_OPENERS,
     };
     kv_map_free(open_map());
     sqlite3 *db = NULL;
@@ -376,6 +462,9 @@ int main(void)
         TEST(bad_ones_are_refused_all_together),
         TEST(plans_of_a_version),
         TEST(places),
+        TEST(no_kind_of_recipient_is_missed),
+        TEST(what_was_scanned_first_needs_the_version_too),
+        TEST(sizes_that_fit_nowhere),
         TEST(lookups_scan_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -223,6 +223,82 @@ static void wraps_settle(void **state)
     kv_map_free(map);
 }
 
+static struct kv_version *stored(struct kv_map *map, const char *vault)
+{
+    KV_CLEANUP(kv_version_list_free) struct kv_version_list list = { 0 };
+    assert_int_equal(kv_map_find(map, &(struct kv_map_query){ .vault = vault }, &list, NULL), KV_OK);
+    assert_int_equal(list.count, 1);
+    return kv_version_ref(list.items[0]);
+}
+
+static int64_t left_of(struct kv_map *map, const struct kv_version *version)
+{
+    int64_t left = -1;
+    assert_int_equal(kv_map_wraps_left(map, version, &left, NULL), KV_OK);
+    return left;
+}
+
+/* What was wrapped where a key once was needs the place where it is now. */
+static void wraps_need_a_key_in_all_its_places(void **state)
+{
+    struct kv_map *map = open_map();
+    store_version(map, OLD, KV_STATE_PURGED, 2048);
+    KV_AUTO_VERSION struct kv_version *was = stored(map, "prod"), *moved = kv_version_copy(was);
+    kv_text_fit(moved->vault, sizeof moved->vault, "dr");
+    kv_text_fit(moved->name, sizeof moved->name, "other");
+    moved->state = KV_STATE_ENABLED;
+    assert_int_equal(kv_map_store(map, &moved, 1, NULL), KV_OK);
+    struct kv_map_wrap wrap = { .digest = { 1 }, .vault = "prod", .name = "K", .at = 7 };
+    snprintf(wrap.version, sizeof wrap.version, "%032x", OLD);
+    assert_int_equal(kv_map_wrapped(map, &wrap, 1, NULL), KV_OK);
+    assert_int_equal(left_of(map, moved), 1);
+    assert_int_equal(left_of(map, was), 1);
+    unsigned char digests[1][32] = { { 1 } };
+    assert_int_equal(kv_map_wraps_settle(map, digests, 1, 9, NULL), KV_OK);
+    assert_int_equal(left_of(map, moved), 0);
+    kv_map_free(map);
+}
+
+/* One that was told before its version was known counts for nothing, and its end does not hide the next one. */
+static void a_wrap_of_nobody_hides_none(void **state)
+{
+    struct kv_map *map = open_map();
+    unsigned char digests[1][32] = { { 1 } };
+    struct kv_map_wrap wraps[2] = { { .digest = { 1 }, .vault = "prod", .name = "k", .at = 7 },
+                                    { .digest = { 2 }, .vault = "prod", .name = "k", .at = 8 } };
+    for (int i = 0; i < 2; i++)
+        snprintf(wraps[i].version, sizeof wraps[i].version, "%032x", OLD);
+    assert_int_equal(kv_map_wrapped(map, wraps, 1, NULL), KV_OK);
+    store_version(map, OLD, KV_STATE_ENABLED, 2048);
+    KV_AUTO_VERSION struct kv_version *version = stored(map, "prod");
+    assert_int_equal(kv_map_wraps_settle(map, digests, 1, 9, NULL), KV_OK);
+    assert_int_equal(kv_map_wrapped(map, &wraps[1], 1, NULL), KV_OK);
+    assert_int_equal(left_of(map, version), 1);
+    kv_map_free(map);
+}
+
+/* A file of the format before counts what is settled from its ledger, once. */
+static void an_older_file_counts_what_is_settled(void **state)
+{
+    for (int i = 0; i < 7; i++)
+        run_sql(kv_map_steps[i]);
+    run_sql(
+        "PRAGMA application_id = 1263939889; PRAGMA user_version = 7;"
+        "INSERT INTO version VALUES (1, 'prod', 'k', '0a', 'https://prod/keys/k/0a', 1, 2, 1, 256, '', 48,"
+        " zeroblob(20), zeroblob(32), x'', 'enabled', 1, 0, 0, 7, 5, 6, 1, 2, 3, 3, 0, '', 0, 0, 0, 0, 0, "
+        "'', 0);"
+        "INSERT INTO wrap VALUES (x'01', 'prod', 'K', '0A', 1, 'p', 4);"
+        "INSERT INTO wrap VALUES (x'02', 'prod', 'k', '0a', 1, 'p', 5);"
+        "INSERT INTO wrap VALUES (x'03', 'prod', 'k', '0a', 1, 'p', 0);"
+        "INSERT INTO wrap VALUES (x'04', 'prod', 'k', '0b', 1, 'p', 5)");
+    assert_int_equal(chmod(path, 0600), 0);
+    struct kv_map *map = open_map();
+    KV_AUTO_VERSION struct kv_version *version = stored(map, "prod");
+    assert_true(version->wraps == 3 && version->settled == 2);
+    assert_int_equal(left_of(map, version), 1);
+    kv_map_free(map);
+}
+
 static int64_t wraps_left(struct kv_map *map)
 {
     struct kv_version_list list = { 0 };
@@ -288,6 +364,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(samples, setup, teardown),
         cmocka_unit_test_setup_teardown(wraps_settle, setup, teardown),
         cmocka_unit_test_setup_teardown(a_rewrap_ends_by_its_header, setup, teardown),
+        TEST(wraps_need_a_key_in_all_its_places),
+        TEST(a_wrap_of_nobody_hides_none),
+        TEST(an_older_file_counts_what_is_settled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,8 @@
 /* What another map knows comes into this one: it completes, and never changes what is known here. */
 #include "map_help.h"
 
+#include "keys/coverage.h"
+
 static struct kv_version *make_public(const char *name, int number)
 {
     struct kv_version *version = make_version(name, number, false);
@@ -177,6 +179,69 @@ static void a_backup_is_completed(void **state)
     kv_map_free(map);
 }
 
+/* What is outstanding there is outstanding here, however much is settled here; what is settled there is not. */
+static void wraps_elsewhere_are_not_hidden(void **state)
+{
+    static const struct {
+        const char *sentence;
+        int64_t wraps, settled, their_wraps, their_settled, left;
+    } cases[] = {
+        { "all settled here, and none there", 5, 5, 5, 0, 5 },
+        { "all settled there, and none here", 5, 0, 9, 9, 5 },
+        { "all settled in both", 5, 5, 9, 9, 0 },
+        { "some of each", 5, 3, 9, 8, 2 },
+        { "nothing is known here", 0, 0, 9, 8, 1 },
+        { "more is settled there than there is", 0, 0, 1, 2, 0 },
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct kv_map *map = open_map();
+        int64_t left = -1;
+        KV_AUTO_VERSION struct kv_version *known = make_public("k", (int)i), *other = kv_version_copy(known),
+                                          *moved = kv_version_copy(known);
+        known->wraps = cases[i].wraps;
+        known->settled = cases[i].settled;
+        other->wraps = moved->wraps = cases[i].their_wraps;
+        other->settled = moved->settled = cases[i].their_settled;
+        kv_text_fit(moved->name, sizeof moved->name, "moved"); /* the same key under another name */
+        snprintf(moved->kid, sizeof moved->kid, "https://dr.example/keys/moved/%s", moved->version);
+        assert_int_equal(kv_map_store(map, &known, 1, NULL), KV_OK);
+        for (int again = 0; again < 4; again++) {
+            assert_int_equal(take(map, again % 2 ? other : moved, NULL, NULL), KV_OK);
+            assert_int_equal(kv_map_wraps_left(map, known, &left, NULL), KV_OK);
+            if (left != cases[i].left)
+                fail_msg("%s: %d", cases[i].sentence, (int)left);
+        }
+        kv_map_free(map);
+    }
+}
+
+/* Told to be gone here, and sealed anew over there: it is there. An old copy, from before it went, says nothing. */
+static void a_backup_that_is_there_again(void **state)
+{
+    struct kv_map *map = open_map();
+    struct kv_map_dependants needed;
+    struct kv_map_recipient mine[] = { { .kind = "rsa", .key = { 1 }, .key_len = 32 } };
+    struct kv_map_recipient theirs[] = { { .kind = "rsa", .key = { 1 }, .key_len = 32, .added = 5 },
+                                         { .kind = "rsa", .key = { 2 }, .key_len = 32, .added = 10 } };
+    struct kv_map_backup here = { .id = "a", .recipients = mine, .recipient_count = 1 };
+    struct kv_map_backup there = { .id = "a", .recipients = theirs, .recipient_count = 1 };
+    assert_int_equal(kv_map_backup_put(map, &here, 1, 5, NULL), KV_OK);
+    assert_int_equal(kv_map_backup_retire(map, "a", "", 9, NULL), KV_OK);
+    take_backup(map, &there, 0);
+    there.recipient_count = 2;
+    take_backup(map, &there, 1);
+    for (int key = 0; key < 2; key++) {
+        assert_int_equal(
+            kv_map_dependants(map, (struct kv_view){ theirs[key].key, 32 }, false, &needed, NULL), KV_OK);
+        assert_int_equal(needed.backups, 1);
+    }
+    KV_CLEANUP(kv_map_backup_list_free) struct kv_map_backup_list list = { 0 };
+    assert_int_equal(only(map, &list).retired, 0);
+    take_backup(map, &there, 0);
+    assert_whole(map);
+    kv_map_free(map);
+}
+
 static void a_merge_that_fails_leaves_nothing(void **state)
 {
     struct kv_map *map = open_map(), *from = NULL;
@@ -206,6 +271,8 @@ int main(void)
         TEST(the_same_key_elsewhere_is_a_place),
         TEST(another_key_is_refused),
         TEST(a_backup_is_completed),
+        TEST(wraps_elsewhere_are_not_hidden),
+        TEST(a_backup_that_is_there_again),
         TEST(a_merge_that_fails_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -316,6 +316,66 @@ static void a_certificate_of_another_key_is_found(void **state)
     kv_map_free(map);
 }
 
+/* A sync that read the rows before another process promoted a version writes what it saw: whoever was promoted stays so. */
+static void a_late_writer_does_not_undo_a_promotion(void **state)
+{
+    struct kv_map *map = open_map();
+    store(map, "k", 1, true);
+    store(map, "k", 2, false);
+    KV_CLEANUP(kv_version_list_free)
+    struct kv_version_list read = find(map, &(struct kv_map_query){ .name = "k" });
+    assert_int_equal(read.count, 2);
+    store(map, "k", 2, true);
+    struct kv_version *late[] = { kv_version_copy(read.items[1]), kv_version_copy(read.items[0]) };
+    for (int i = 0; i < 2; i++) {
+        late[i]->seen = 9000;
+        assert_int_equal(kv_map_store(map, &late[i], 1, NULL), KV_OK);
+    }
+    KV_CLEANUP(kv_version_list_free)
+    struct kv_version_list now = find(map, &(struct kv_map_query){ .name = "k", .current_only = true });
+    assert_int_equal(now.count, 1);
+    assert_int_equal(now.items[0]->created, 1002);
+    assert_int_equal(now.items[0]->seen, 9000); /* what else it saw is taken */
+    kv_version_free(late[0]);
+    kv_version_free(late[1]);
+    kv_map_free(map);
+}
+
+/* A release with another format came meanwhile: this process goes on reading, and writes nothing that the other would have to mend. */
+static void a_file_that_was_brought_up_meanwhile(void **state)
+{
+    struct kv_map *map = open_map();
+    struct kv_error err = { 0 };
+    store(map, "k", 1, true);
+    run_sql("PRAGMA user_version = 99");
+    KV_AUTO_VERSION struct kv_version *version = make_version("k", 2, true);
+    assert_int_equal(kv_map_store(map, &version, 1, &err), KV_MAP_NEWER);
+    assert_non_null(strstr(err.text, "start it anew"));
+    assert_int_equal(count(map, &(struct kv_map_query){ .name = "k" }), 1);
+    run_sql("CREATE TABLE free (of_locks)"); /* nothing is held */
+    kv_map_free(map);
+}
+
+static void read_older_as_stranger(void)
+{
+    struct kv_map *map = NULL;
+    struct kv_error err = { 0 };
+    if (kv_map_open(path, &map, &err) != KV_READ_ONLY || !strstr(err.text, "cannot bring it up to date"))
+        _exit(3);
+    kv_map_free(map);
+}
+
+static void an_older_read_only_file_says_what_to_do(void **state)
+{
+    run_sql(kv_map_steps[0]);
+    run_sql("PRAGMA application_id = 1263939889; PRAGMA user_version = 1");
+    assert_int_equal(chmod(path, geteuid() == 0 ? 0644 : 0444), 0);
+    assert_int_equal(chmod(folder, geteuid() == 0 ? 0755 : 0555), 0);
+    without_root(read_older_as_stranger);
+    assert_int_equal(chmod(folder, 0700), 0);
+    assert_int_equal(read_int(path, "PRAGMA user_version"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -330,6 +390,9 @@ int main(void)
         TEST(damage_is_found_and_named),
         TEST(a_certificate_once_known_stays),
         TEST(a_certificate_of_another_key_is_found),
+        TEST(a_late_writer_does_not_undo_a_promotion),
+        TEST(a_file_that_was_brought_up_meanwhile),
+        TEST(an_older_read_only_file_says_what_to_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -226,22 +226,6 @@ static void tables_of_another_making_are_told_and_kept(void **state)
     assert_int_equal(read_int(path, "PRAGMA user_version"), 1);
 }
 
-/* As another user would see it: root may write everything. */
-static void without_root(void (*body)(void))
-{
-    int status = 0;
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        if (geteuid() == 0 && (setegid(12345) || seteuid(12345)))
-            _exit(2);
-        body();
-        _exit(0);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
-}
-
 static void read_as_stranger(void)
 {
     struct kv_map *map = NULL;

@@ -104,6 +104,7 @@ static const struct {
     { "a kid with a user", "https://prod", "https://user@prod", "'kid'" },
     { "an identity in base64", "\"cka_id\":\"", "\"cka_id\":\"==", "'cka_id'" },
     { "an identity that is longer", "\"cka_id\":\"", "\"cka_id\":\"00", "'cka_id'" },
+    { "more that is settled than there is", "\"settled\":0", "\"settled\":1", "'settled'" },
     { "a key cut short", "\"spki\":\"MFkw", "\"spki\":\"Fkww", "'spki'" },
 };
 
@@ -129,6 +130,11 @@ static void other_lines_are_refused(void **state)
             fail_msg("%s: %s", changes[i].sentence, why.text);
         assert_null(bad.version);
     }
+    KV_AUTO_TEXT char *older = replaced(line, ",\"settled\":0", ""); /* format 1 */
+    struct kv_kvmap_record read = { 0 };
+    assert_int_equal(kv_kvmap_read(kv_view_text(older), &read, NULL), KV_OK);
+    assert_int_equal(read.version->settled, 0);
+    kv_kvmap_record_free(&read);
     static const char location[] = "{\"type\":\"location\",\"spki_sha256\":\"\",\"kid\":\"https://a\","
                                    "\"first_seen\":0,\"seen\":0,\"accepted\":0}";
     ec->spki_sha256[7] ^= 1; /* of another key, but in the right place */
@@ -144,7 +150,7 @@ static void other_lines_are_refused(void **state)
         "{}",
         "{\"type\":\"end\",\"lines\":1,\"sha256\":\"00\"}",
         "{\"type\":\"backup\",\"id\":\"a\"}",
-        "{\"type\":\"kvmap\",\"format\":2}",
+        "{\"type\":\"kvmap\",\"format\":3}",
         location,
     };
     for (size_t i = 0; i < COUNT(others); i++) {

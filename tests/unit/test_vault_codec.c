@@ -65,6 +65,27 @@ static void reads_an_rsa_key(void **state)
     assert_string_equal(key.curve, "");
 }
 
+/* A copy of the map with a control character in it would be refused by everybody. */
+static void words_of_the_service_are_words(void **state)
+{
+    static const struct {
+        const char *json, *level, *platform;
+    } cases[] = {
+        { "\"recoveryLevel\":\"Recoverable+Purgeable\",\"hsmPlatform\":\"2\"", "Recoverable+Purgeable", "2" },
+        { "\"recoveryLevel\":\"a\\u001b[2J\",\"hsmPlatform\":\"1\\n\"", "", "" },
+        { "\"recoveryLevel\":\"\",\"hsmPlatform\":\"\u00e9\"", "", "" },
+        { "\"hsmPlatform\":\"1\"", "", "1" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        KV_CLEANUP(kv_vault_key_free) struct kv_vault_key key = { 0 };
+        KV_AUTO_FREE char *text =
+            kv_text_format("{\"attributes\":{%s},\"key\":{" EC ",\"kid\":\"" KID "\"}}", cases[i].json);
+        assert_int_equal(read_key(text, &key, NULL), KV_OK);
+        assert_string_equal(key.recovery_level, cases[i].level);
+        assert_string_equal(key.hsm_platform, cases[i].platform);
+    }
+}
+
 static void reads_an_ec_key_and_an_oct_key(void **state)
 {
     struct kv_vault_key key = { 0 };
@@ -431,6 +452,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_an_rsa_key),
+        cmocka_unit_test(words_of_the_service_are_words),
         cmocka_unit_test(reads_an_ec_key_and_an_oct_key),
         cmocka_unit_test(hostile_documents_are_refused),
         cmocka_unit_test(a_huge_modulus_is_refused),

@@ -31,4 +31,8 @@ KV_MUST_USE enum kv_status kv_age_vault_named(const struct kv_age_vault *vault,
                                               const struct kv_vault_text *text, struct kv_version **ret,
                                               struct kv_error *err);
 
+/* Why a version does not open something, and what mends it, around what `err` says already. Returns the status. */
+KV_MUST_USE enum kv_status kv_age_vault_needed(const struct kv_version *version, enum kv_status status,
+                                               struct kv_error *err);
+
 #endif

@@ -270,6 +270,12 @@ enum kv_status kv_age_vault_named(const struct kv_age_vault *vault, const struct
         return KV_OK;
     }
     KV_TRY(named(vault, text, true, &asked, err));
+    if (!asked && known && !kv_version_is_there(known))
+        return kv_fail(err, KV_NOT_FOUND,
+                       "key '%s/%s' is no longer in the vault (%s): if it was deleted, `" KV_KEY_RECOVER
+                       "` brings it back",
+                       known->vault, known->name, kv_state_name(known->state), kv_word(known->vault).text,
+                       kv_word(known->name).text);
     if (!asked)
         return kv_fail(err, KV_NOT_FOUND,
                        "no key '%s%s%s%s%s' is in a configured vault: 'kvp11 keys' lists them", text->vault,

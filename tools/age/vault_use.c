@@ -53,9 +53,11 @@ static char *remedy_text(enum remedy remedy, const struct kv_version *version)
         return kv_text_format("; enable it: az keyvault key set-attributes --enabled true --id '%s'",
                               version->kid);
     case RECOVER:
-        return kv_text_format("; if it was deleted: " KV_KEY_RECOVER, version->vault, version->name);
+        return kv_text_format("; if it was deleted: " KV_KEY_RECOVER, kv_word(version->vault).text,
+                              kv_word(version->name).text);
     case DOCTOR:
-        return kv_text_format("; to find out more: kvp11 doctor %s --key %s", version->vault, version->name);
+        return kv_text_format("; to find out more: kvp11 doctor %s --key %s", kv_word(version->vault).text,
+                              kv_word(version->name).text);
     case LATER:
         return kv_text_copy("; try again later");
     }
@@ -63,13 +65,14 @@ static char *remedy_text(enum remedy remedy, const struct kv_version *version)
 }
 
 /* Key, version, cause, and the command to run. */
-static enum kv_status explain(const struct kv_version *version, enum kv_status status, struct kv_error *err)
+enum kv_status kv_age_vault_needed(const struct kv_version *version, enum kv_status status,
+                                   struct kv_error *err)
 {
     KV_AUTO_TEXT char *remedy = NULL;
     if (!err)
         return status;
     for (size_t i = 0; i < sizeof(remedies) / sizeof(remedies[0]) && !remedy; i++) {
-        if (remedies[i].status == status)
+        if (remedies[i].status == status && !strstr(err->text, "kvp11 ")) /* it may stand there already */
             remedy = remedy_text(remedies[i].remedy, version);
     }
     struct kv_error why = *err;
@@ -102,7 +105,7 @@ enum kv_status kv_age_vault_unseal(const struct kv_age_vault *vault, const struc
     if (status == KV_OK && plain.len != KV_AGE_FILE_KEY)
         status = kv_fail(err, KV_BAD_WRAPPED_KEY, "what it unwraps is not the key of an age file");
     if (status != KV_OK)
-        return explain(version, status, err);
+        return kv_age_vault_needed(version, status, err);
     memcpy(ret_file_key, plain.data, KV_AGE_FILE_KEY);
     return KV_OK;
 }

@@ -1,4 +1,5 @@
 #include "input.h"
+#include "temporary.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -171,27 +172,11 @@ enum kv_status kv_cms_input_some(struct kv_cms_input *input, unsigned char *to, 
     return KV_OK;
 }
 
-/* Never where /tmp is memory: a backup may be larger than that. */
-static int make_copy(void)
-{
-    const char *folder = getenv("TMPDIR");
-    if (!folder || !*folder)
-        folder = "/var/tmp";
-    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd >= 0)
-        return fd;
-    KV_AUTO_TEXT char *path = kv_text_format("%s/kvp11-XXXXXX", folder);
-    fd = path ? mkostemp(path, O_CLOEXEC) : -1;
-    if (fd >= 0)
-        unlink(path);
-    return fd;
-}
-
 enum kv_status kv_cms_input_keep(struct kv_cms_input *input, struct kv_error *err)
 {
     if (kv_cms_input_can_return(input))
         return KV_OK;
-    input->copy = make_copy();
+    input->copy = kv_temporary_fd();
     if (input->copy < 0)
         return kv_fail(err, KV_IO,
                        "'%s' must be read twice, and no file for a copy can be made: %m: give a file instead "

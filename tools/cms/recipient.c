@@ -1,6 +1,7 @@
 #include "recipient.h"
 
 #include <string.h>
+#include "age/vault.h"
 #include "base/encode.h"
 #include "mech/local.h"
 
@@ -289,7 +290,8 @@ static enum kv_status unwrap(const struct search *search, const struct match *ma
         return hide(tool, search->envelope, why.text, ret, err);
     if (status != KV_OK && err)
         *err = why;
-    KV_TRY(status);
+    if (status != KV_OK)
+        return kv_age_vault_needed(match->version, status, err);
     if (!transport->hash && key.len != cipher->key_len)
         return hide(tool, search->envelope, "it has another length", ret, err);
     if (key.len != cipher->key_len)

@@ -92,10 +92,11 @@ static void look_at(struct copy *copy)
     if (status == KV_OK)
         judge(copy, &there);
     else if (status == KV_NOT_FOUND)
-        kv_doctor_warn(
-            doctor, check, copy->own->name,
-            "in '%s': not usable: there is no version '%s'; kvp11 key-backup %s, and restore that there",
-            copy->where, copy->version, copy->own->name);
+        kv_doctor_warn(doctor, check, copy->own->name,
+                       "in '%s': not usable: there is no version '%s'; kvp11 --vault %s key-backup %s, and "
+                       "restore that there",
+                       copy->where, copy->version, kv_word(doctor->config->name).text,
+                       kv_word(copy->own->name).text);
     else
         kv_doctor_warn(doctor, check, copy->own->name, "in '%s': not usable now: %s", copy->where, why.text);
 }

@@ -82,14 +82,14 @@ static void check_versions(struct kv_doctor *doctor, const char *name)
 static void fail_dates(struct kv_doctor *doctor, const struct kv_vault_key *key, enum kv_status status,
                        const char *text)
 {
-    struct kv_error why = { .status = status };
-    snprintf(why.text, sizeof(why.text), "version '%s' %s", key->version, text);
+    struct kv_error why = { 0 };
+    (void)!kv_fail(&why, status, "version '%s' %s", key->version, text);
     kv_doctor_fail(doctor, "validity", key->name, &why, NULL);
 }
 
 static void check_dates(struct kv_doctor *doctor, const struct kv_vault_key *key)
 {
-    char text[512], date[21];
+    char text[2 * sizeof(struct kv_word) + 128], date[21];
     int64_t left = seconds_until(doctor, key->exp);
     kv_clock_text(key->exp, date);
     if (!key->enabled) {
@@ -101,11 +101,13 @@ static void check_dates(struct kv_doctor *doctor, const struct kv_vault_key *key
         snprintf(text, sizeof(text), "is not valid before %s; use another version, or change `nbf`", date);
         fail_dates(doctor, key, KV_NOT_VALID, text);
     } else if (key->exp && left <= 0) {
-        snprintf(text, sizeof(text), "has expired at %s; kvp11 rotate %.100s", date, key->name);
+        snprintf(text, sizeof(text), "has expired at %s; kvp11 --vault %s rotate %s", date,
+                 kv_word(doctor->config->name).text, kv_word(key->name).text);
         fail_dates(doctor, key, KV_NOT_VALID, text);
     } else if (key->exp && left < KV_EXPIRY_DAYS * DAY)
-        kv_doctor_warn(doctor, "validity", key->name, "expires at %s, in %" PRId64 " days; kvp11 rotate %s",
-                       date, left / DAY, key->name);
+        kv_doctor_warn(doctor, "validity", key->name,
+                       "expires at %s, in %" PRId64 " days; kvp11 --vault %s rotate %s", date, left / DAY,
+                       kv_word(doctor->config->name).text, kv_word(key->name).text);
     else
         kv_doctor_ok(doctor, "validity", key->name, "%s%s", key->exp ? "until " : "without end",
                      key->exp ? date : "");

@@ -3,8 +3,8 @@
 #include <string.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/rsa.h>
 #include "material.h"
-#include "rsa.h"
 
 static const struct em_curve curves[] = {
     { "P-256", "P-256", 256, 32 },
@@ -87,6 +87,18 @@ void em_material_free(struct em_material *material)
 
 /* ------------------------------------------------------------------------------------------- generate */
 
+static EVP_PKEY *rsa_generate(int bits, long exponent)
+{
+    EM_AUTO(EVP_PKEY_CTX) ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    EM_AUTO(BIGNUM) e = BN_new();
+    EVP_PKEY *key = NULL;
+    if (ctx && e && BN_set_word(e, (BN_ULONG)exponent) && EVP_PKEY_keygen_init(ctx) > 0 &&
+        EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, bits) > 0 && EVP_PKEY_CTX_set1_rsa_keygen_pubexp(ctx, e) > 0 &&
+        EVP_PKEY_generate(ctx, &key) > 0)
+        return key;
+    return NULL;
+}
+
 static bool generate_rsa(struct em_material *material, int bits, long exponent, struct em_refusal *refusal)
 {
     bits = bits ? bits : 2048;
@@ -96,7 +108,7 @@ static bool generate_rsa(struct em_material *material, int bits, long exponent, 
                                 bits);
     if (exponent < 3 || exponent % 2 == 0)
         return em_bad_parameter(refusal, "Unsupported public exponent: %ld.", exponent);
-    material->pkey = em_rsa_generate(bits, exponent);
+    material->pkey = rsa_generate(bits, exponent);
     return material->pkey || em_internal_error(refusal, "RSA key generation");
 }
 
@@ -160,7 +172,7 @@ static bool push_member(OSSL_PARAM_BLD *bld, const json_t *jwk, const char *name
     return *ret_keep && OSSL_PARAM_BLD_push_BN(bld, param, *ret_keep);
 }
 
-EVP_PKEY *em_pkey_from(const char *type, OSSL_PARAM_BLD *bld)
+static EVP_PKEY *pkey_from(const char *type, OSSL_PARAM_BLD *bld)
 {
     EM_AUTO(OSSL_PARAM) params = OSSL_PARAM_BLD_to_param(bld);
     EM_AUTO(EVP_PKEY_CTX) ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
@@ -178,7 +190,7 @@ static bool read_rsa(struct em_material *material, const json_t *jwk)
     bool good = bld;
     for (size_t i = 0; good && i < RSA_ALL; i++)
         good = push_member(bld, jwk, rsa_members[i].jwk, rsa_members[i].param, &keep[i]);
-    material->pkey = good ? em_pkey_from("RSA", bld) : NULL;
+    material->pkey = good ? pkey_from("RSA", bld) : NULL;
     for (size_t i = 0; i < RSA_ALL; i++)
         BN_clear_free(keep[i]);
     return material->pkey;
@@ -208,7 +220,7 @@ static bool read_ec(struct em_material *material, const json_t *jwk)
         !OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME, material->curve->group, 0) ||
         !OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, point, 1 + 2 * width))
         return false;
-    material->pkey = em_pkey_from("EC", bld);
+    material->pkey = pkey_from("EC", bld);
     return material->pkey;
 }
 

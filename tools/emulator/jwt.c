@@ -8,7 +8,6 @@
 #include "jwt.h"
 #include "jwt_parts.h"
 #include "persist.h"
-#include "rsa.h"
 
 enum { SIGNER_BITS = 2048 };
 
@@ -45,7 +44,7 @@ static EVP_PKEY *signer_parse(char *pem)
 
 static EVP_PKEY *signer_create(const struct em_store *store)
 {
-    EVP_PKEY *key = em_rsa_generate(SIGNER_BITS, RSA_F4);
+    EVP_PKEY *key = EVP_RSA_gen(SIGNER_BITS);
     BIO *bio = BIO_new(BIO_s_mem());
     char *data = NULL;
     bool ok = key && bio && PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);

@@ -63,9 +63,6 @@ bool em_bad_parameter(struct em_refusal *refusal, const char *format, ...)
 /* OpenSSL or memory failed where the caller is not to blame: 500 InternalServerError. */
 bool em_internal_error(struct em_refusal *refusal, const char *what);
 
-/* A key of OpenSSL's type from its numbers; NULL: they make none. */
-EVP_PKEY *em_pkey_from(const char *type, OSSL_PARAM_BLD *bld);
-
 /* len bytes of fresh memory (one more is there, so that data is never NULL). */
 bool em_blob_make(struct em_blob *ret, size_t len);
 

@@ -55,7 +55,8 @@ static void not_now(const struct kv_verdict_input *input, struct kv_verdict *ret
     ret->found = kv_text_format("%s %s: it opens old data, and seals and signs nothing %s",
                                 expired ? "expired" : "is valid from", when, expired ? "more" : "before");
     if (expired && version->current)
-        ret->mend = kv_text_format("kvp11 --vault %s rotate %s", version->vault, version->name);
+        ret->mend = kv_text_format("kvp11 --vault %s rotate %s", kv_word(version->vault).text,
+                                   kv_word(version->name).text);
 }
 
 static void disabled(const struct kv_verdict_input *input, struct kv_verdict *ret)
@@ -69,7 +70,7 @@ static void disabled(const struct kv_verdict_input *input, struct kv_verdict *re
 
 static char *restore_command(const struct kv_version *version)
 {
-    return kv_text_format("kvp11 --vault %s key-backup restore FILE", version->vault);
+    return kv_text_format("kvp11 --vault %s key-backup restore FILE", kv_word(version->vault).text);
 }
 
 static void deleted(const struct kv_verdict_input *input, struct kv_verdict *ret)
@@ -96,7 +97,7 @@ static void deleted(const struct kv_verdict_input *input, struct kv_verdict *ret
     } else {
         ret->found = kv_text_format("is deleted with its key%s%s", since_text(version, since), left);
     }
-    ret->mend = kv_text_format(KV_KEY_RECOVER, version->vault, version->name);
+    ret->mend = kv_text_format(KV_KEY_RECOVER, kv_word(version->vault).text, kv_word(version->name).text);
 }
 
 static void gone(const struct kv_verdict_input *input, struct kv_verdict *ret)
@@ -119,7 +120,7 @@ static void unreachable(const struct kv_verdict_input *input, struct kv_verdict 
     ret->found =
         kv_text_format("cannot be asked for now%s%s; last known as %s", told ? ": " : "",
                        told && input->why ? input->why : "", version->enabled ? "enabled" : "disabled");
-    ret->mend = kv_text_format("kvp11 doctor %s", version->vault);
+    ret->mend = kv_text_format("kvp11 doctor %s", kv_word(version->vault).text);
 }
 
 static void without_operation(const struct kv_verdict_input *input, struct kv_verdict *ret)

@@ -12,6 +12,11 @@
             sizeof(((struct structure *)0)->member)                                                          \
     }
 #define ROW(structure, member) AS(#member, structure, member)
+#define LATER(structure, member)                                                                             \
+    {                                                                                                        \
+#member, KIND(structure, member), offsetof(struct structure, member),                                \
+            sizeof(((struct structure *)0)->member), true                                                    \
+    }
 #define ALL(rows)                                                                                            \
     {                                                                                                        \
         rows, sizeof(rows) / sizeof(*(rows))                                                                 \
@@ -62,6 +67,7 @@ static const struct kv_kvmap_field version[] = {
     ROW(kv_version, last_drill),
     ROW(kv_version, retire_after),
     ROW(kv_version, wraps),
+    LATER(kv_version, settled),
 };
 const struct kv_kvmap_fields kv_kvmap_version = ALL(version);
 

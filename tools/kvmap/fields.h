@@ -8,6 +8,7 @@ struct kv_kvmap_field {
     const char *name;
     enum { FIELD_TEXT, FIELD_INT, FIELD_COUNT, FIELD_FLAG, FIELD_HEX } type; /* COUNT: an unsigned */
     size_t offset, size;
+    bool later; /* files of format 1 have it not: then it is 0 */
 };
 struct kv_kvmap_fields {
     const struct kv_kvmap_field *items;

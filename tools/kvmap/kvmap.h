@@ -9,7 +9,7 @@
 #include "config/config.h"
 #include "keys/backup_map.h"
 
-enum { KV_KVMAP_LINE_MAX = 1 << 20 };
+enum { KV_KVMAP_LINE_MAX = 1 << 20, KV_KVMAP_FORMAT = 2 /* 1 is read, too */ };
 #define KV_KVMAP_FILE_MAX (INT64_C(16) << 30)
 
 struct kv_kvmap_header {

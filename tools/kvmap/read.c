@@ -96,6 +96,8 @@ static enum kv_status take_field(struct kv_json *object, const struct kv_kvmap_f
     int64_t number = 0;
     size_t len = 0;
 
+    if (field->later && !kv_json_get(object, field->name))
+        return KV_OK;
     switch (field->type) {
     case FIELD_TEXT:
         return take_text(object, field->name, (char *)at, field->size, err);
@@ -220,6 +222,8 @@ static enum kv_status read_version(struct kv_json *object, struct kv_kvmap_recor
     ret->version->state = (enum kv_state)state;
     if (!is_word(ret->version->name) || !is_word(ret->version->version) || !*ret->version->vault)
         return bad(err, "name", "is no name of a key, or its version or vault is none");
+    if (ret->version->settled > ret->version->wraps)
+        return bad(err, "settled", "is more than there are wraps");
     if (!is_its_kid(ret->version))
         return bad(err, "kid", "is not that of this name and version");
     return identify(ret->version, err);
@@ -233,7 +237,7 @@ static enum kv_status read_header(struct kv_json *object, struct kv_kvmap_record
     int64_t format = 0;
 
     KV_TRY(take_int(object, "format", INT64_MAX, &format, err));
-    if (format != 1)
+    if (format < 1 || format > KV_KVMAP_FORMAT)
         return kv_fail(err, KV_BAD_DATA,
                        "format %lld is of a newer release: use that one, or another copy of the file",
                        (long long)format);

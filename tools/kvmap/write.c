@@ -88,7 +88,7 @@ char *kv_kvmap_line(const struct kv_kvmap_record *record)
     kv_json_put_text(object, "type", kv_kvmap_types[record->type]);
     switch (record->type) {
     case KV_KVMAP_HEADER:
-        kv_json_put_int(object, "format", 1);
+        kv_json_put_int(object, "format", KV_KVMAP_FORMAT);
         put_fields(object, &kv_kvmap_header, &record->header);
         kv_json_put_text(object, "help",
                          "What a restore needs to know of keys in Azure Key Vault: kvp11 map import FILE. A "

@@ -227,22 +227,43 @@ static enum kv_rule_level check_room(const struct kv_rule_facts *facts, const st
     return facts->versions * 100 >= limits->versions * ROOM_PERCENT ? KV_RULE_WARNING : KV_RULE_PASS;
 }
 
-#define ENABLE "az keyvault key set-attributes --enabled true"
-#define ROTATE "kvp11 rotate"
-#define POLICY "kvp11 policy NAME --rotate-after P90D --expire-after P2Y"
+char *kv_rule_remedy(const char *remedy, const char *vault, const char *key, const char *kid)
+{
+    const struct {
+        const char *word, *is;
+    } words[] = { { "VAULT", vault }, { "KEY", key }, { "KID", kid } };
+    enum { WORDS = sizeof(words) / sizeof(words[0]) };
+    KV_AUTO_BUFFER struct kv_buffer text = { 0 };
+    enum kv_status status = KV_OK;
+    while (*remedy && status == KV_OK) {
+        size_t i = 0, len = strcspn(remedy, " ,"), gap = strspn(remedy + len, " ,");
+        while (i < WORDS && (strlen(words[i].word) != len || strncmp(remedy, words[i].word, len) != 0))
+            i++;
+        status = i < WORDS
+                     ? kv_buffer_format(&text, "%s%.*s", kv_word(words[i].is).text, (int)gap, remedy + len)
+                     : kv_buffer_format(&text, "%.*s", (int)(len + gap), remedy);
+        remedy += len + gap;
+    }
+    return status == KV_OK ? kv_text_copy((const char *)text.bytes.data) : NULL;
+}
+
+#define ENABLE "az keyvault key set-attributes --enabled true --id KID"
+#define ROTATE "kvp11 --vault VAULT rotate KEY"
+#define POLICY "kvp11 --vault VAULT policy KEY --rotate-after P90D --expire-after P2Y"
+#define CREATE "kvp11 --vault VAULT create NEW-NAME"
 /* clang-format off */
 const struct kv_rule kv_rules[] = {
     { "enabled",    "",                                     ENABLE,                                          check_enabled },
-    { "type",       "75c4f823-d65c-4f29-a733-01d0077fdbcb", "kvp11 create, a key of type RSA or EC",          check_type },
-    { "size",       "82067dbb-e53b-4e06-b631-546d197452d9", "kvp11 create, a larger key or another curve",   check_size },
-    { "hsm",        "587c79fe-dd04-4a5e-9d0b-f89598c7261b", "kvp11 create --type RSA-HSM, in a vault of the premium tier", check_hsm },
-    { "exportable", "",                                     "kvp11 create, a key that is not exportable",    check_exportable },
-    { "expiry",     "152b15f7-8e1f-4c1f-ab71-8c010ba5dbc0", POLICY ", then kvp11 rotate",                    check_expiry },
-    { "validity",   "49a22571-d204-4c91-a7b6-09b1a586fbc9", POLICY ", then kvp11 rotate",                    check_validity },
+    { "type",       "75c4f823-d65c-4f29-a733-01d0077fdbcb", CREATE ", of type RSA or EC",                    check_type },
+    { "size",       "82067dbb-e53b-4e06-b631-546d197452d9", CREATE ", larger or with another curve",         check_size },
+    { "hsm",        "587c79fe-dd04-4a5e-9d0b-f89598c7261b", CREATE " --type RSA-HSM, in a vault of the premium tier", check_hsm },
+    { "exportable", "",                                     CREATE ", which is not exportable",              check_exportable },
+    { "expiry",     "152b15f7-8e1f-4c1f-ab71-8c010ba5dbc0", POLICY ", then " ROTATE,                         check_expiry },
+    { "validity",   "49a22571-d204-4c91-a7b6-09b1a586fbc9", POLICY ", then " ROTATE,                         check_validity },
     { "age",        "c26e4b24-cf98-4c67-b48b-5a25c4c69eb9", ROTATE,                                          check_age },
     { "rotation",   "d8cf8476-a2ec-4916-896e-992351803c44", POLICY,                                          check_rotation },
-    { "recovery",   "0b60c0b2-2dc2-4e1c-b5c9-abbed971de53", "az keyvault update --enable-purge-protection true", check_recovery },
-    { "room",       "",                                     "kvp11 create, another key, and kvp11 rewrap",   check_room },
+    { "recovery",   "0b60c0b2-2dc2-4e1c-b5c9-abbed971de53", NULL,                                            check_recovery },
+    { "room",       "",                                     CREATE ", then kvp11 rewrap",                    check_room },
 };
 /* clang-format on */
 const size_t kv_rule_count = sizeof(kv_rules) / sizeof(kv_rules[0]);

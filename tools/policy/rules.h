@@ -26,13 +26,17 @@ struct kv_rule_facts {
 struct kv_rule {
     const char *name;   /* "expiry" */
     const char *policy; /* the definition of Azure Policy that says the same; "": none does */
-    const char *remedy; /* how to pass it */
+    /* How to pass it; VAULT, KEY and KID stand for those of the key; NULL: nothing but protection against a purge. */
+    const char *remedy;
     /* Writes what was found, a line, into `ret`. */
     enum kv_rule_level (*check)(const struct kv_rule_facts *facts, const struct kv_rule_limits *limits,
                                 char *ret, size_t size);
 };
 extern const struct kv_rule kv_rules[];
 extern const size_t kv_rule_count;
+
+/* A remedy for this key. kv_text_free; NULL: memory is short. */
+char *kv_rule_remedy(const char *remedy, const char *vault, const char *key, const char *kid);
 
 /* "P1Y2M10DT12H" in days, rounded down, a year of 365 and a month of 30 days; -1: no ISO 8601 duration. */
 int64_t kv_duration_days(const char *text);

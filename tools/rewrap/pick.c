@@ -251,10 +251,11 @@ static enum kv_status decide(struct kv_rewrap_pick *pick, struct kv_rewrap_key *
     KV_TRY(current_of(pick, version->vault, version->name, &current, err));
     KV_TRY(target_version(pick, current, &key->target, err));
     if (pick->from && kv_vault_stanza_fits(&key->stanza, current))
-        return kv_fail(err, KV_ARGUMENTS,
-                       "version '%s' is still the current one of its key: rotate the key first (kvp11 rotate "
-                       "%s), or name another one with -r",
-                       current->kid, current->name);
+        return kv_fail(
+            err, KV_ARGUMENTS,
+            "version '%s' is still the current one of its key: rotate the key first (kvp11 --vault %s "
+            "rotate %s), or name another one with -r",
+            current->kid, kv_word(current->vault).text, kv_word(current->name).text);
     return KV_OK;
 }
 

@@ -235,6 +235,9 @@ enum kv_status kv_scan_other(struct kv_scan *scan, const char *object, struct kv
 static enum kv_status one_gone(struct kv_scan *scan, const struct kv_map_backup *backup, struct kv_error *err)
 {
     char until[21] = "";
+    KV_AUTO_TEXT char *mend = kv_text_format(
+        "if that is as it should be: kvp11 scan --prune-gone%s%s %s", scan->name ? " --name " : "",
+        scan->name ? kv_word(scan->name).text : "", kv_word(scan->folder).text);
     bool early = backup->keep_until > scan->now;
     scan->gone++;
     if (early)
@@ -243,7 +246,7 @@ static enum kv_status one_gone(struct kv_scan *scan, const struct kv_map_backup 
                 kv_text_format("is gone: backup '%s'%s%s%s", backup->id,
                                early ? ", which was to be kept until " : "", until,
                                scan->prune && !scan->dry_run ? "; marked so" : ""),
-                scan->prune ? NULL : "if that is as it should be: kvp11 scan --prune-gone");
+                scan->prune ? NULL : mend);
     return scan->prune && !scan->dry_run
                ? kv_map_backup_retire(map_of(scan), backup->id, backup->store, scan->now, err)
                : KV_OK;

@@ -329,6 +329,7 @@ enum kv_status kv_scan_store(struct kv_scan *scan, const char *path, struct kv_e
     int64_t until = 0;
     if (scan->retain) /* also where nothing is found that it would be the date of */
         KV_TRY(kv_when_until(scan->retain, scan->now, &until, err));
+    scan->folder = path;
     begin(scan);
     enum kv_status status = strcmp(path, "-") ? scan_tree(scan, path, err) : scan_list(scan, err);
     kv_progress_end(&scan->progress);

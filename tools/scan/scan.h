@@ -24,6 +24,7 @@ struct kv_scan {
     const char *retain; /* --retain-until */
     bool dry_run, prune;
 
+    const char *folder; /* as the command line names this store */
     char store[KV_BACKUP_STORE_SIZE];
     int64_t now;
     struct kv_head_reader *reader;

@@ -26,7 +26,8 @@ static void look_at_version(struct kv_sync *sync, const struct kv_version *versi
                           .found = kv_text_format("expires %s: nothing more is encrypted or signed "
                                                   "with it then",
                                                   when),
-                          .next = kv_text_format("kvp11 --vault %s rotate %s", version->vault, version->name),
+                          .next = kv_text_format("kvp11 --vault %s rotate %s", kv_word(version->vault).text,
+                                                 kv_word(version->name).text),
                           .days_left = left / DAY });
 }
 

@@ -100,8 +100,8 @@ static enum kv_status restore_command(struct kv_sync *sync, const struct kv_vers
     KV_TRY(kv_map_key_backup(sync->map, &backup, err));
     bool has = backup.taken && kv_map_key_backup_has(&backup, version->version);
     *ret = kv_text_format("kvp11 --vault %s key-backup restore %s",
-                          version->state == KV_STATE_MISSING ? "OTHER" : version->vault,
-                          has ? backup.path : "FILE");
+                          kv_word(version->state == KV_STATE_MISSING ? "OTHER" : version->vault).text,
+                          kv_word(has ? backup.path : "FILE").text);
     return KV_OK;
 }
 
@@ -166,15 +166,16 @@ enum kv_status kv_sync_waiting(struct kv_sync *sync, const struct kv_version *ve
     if (!list.count || version->created < list.items[0]->created ||
         (version->created == list.items[0]->created && version->first_seen <= list.items[0]->first_seen))
         return KV_OK;
-    kv_sync_add(sync,
-                (struct kv_alarm){ .level = KV_LEVEL_WARNING,
-                                   .kind = KV_ALARM_WAITING,
-                                   .version = version,
-                                   .label = kv_text_format("%s@%s", version->name, version->version),
-                                   .found = kv_text_format("waits to be promoted: names still mean '%s'",
-                                                           list.items[0]->version),
-                                   .next = kv_text_format("kvp11 --vault %s rotate %s --adopt %s",
-                                                          version->vault, version->name, version->version),
-                                   .days_left = -1 });
+    kv_sync_add(
+        sync,
+        (struct kv_alarm){
+            .level = KV_LEVEL_WARNING,
+            .kind = KV_ALARM_WAITING,
+            .version = version,
+            .label = kv_text_format("%s@%s", version->name, version->version),
+            .found = kv_text_format("waits to be promoted: names still mean '%s'", list.items[0]->version),
+            .next = kv_text_format("kvp11 --vault %s rotate %s --adopt %s", kv_word(version->vault).text,
+                                   kv_word(version->name).text, version->version),
+            .days_left = -1 });
     return KV_OK;
 }

@@ -26,7 +26,7 @@ static void look_at_room(struct kv_sync *sync, const struct kv_map_key *key)
                                                   key->versions, kv_key_backup_limit(hsm),
                                                   hsm ? "a key can have" : "can be backed up"),
                           .next = kv_text_format("kvp11 --vault %s create NEW-NAME, then kvp11 rewrap",
-                                                 sync->config->name),
+                                                 kv_word(sync->config->name).text),
                           .days_left = -1 });
 }
 
@@ -66,18 +66,18 @@ static void tell_lag(struct kv_sync *sync, const struct kv_map_key_backup *backu
     if (lag->wraps || lag->needed.backups)
         snprintf(needs, sizeof(needs), ", and %" PRId64 " wraps and %" PRId64 " backups need what is missing",
                  lag->wraps, lag->needed.backups);
-    kv_sync_add(sync,
-                (struct kv_alarm){
-                    .level = KV_LEVEL_WARNING,
-                    .kind = KV_ALARM_KEY_BACKUP,
-                    .version = lag->newest,
-                    .label = kv_text_format("%s@%s", lag->newest->name, lag->newest->version),
-                    .found = kv_text_format("is%s not in the key's last backup, taken %s, '%s'%s", others,
-                                            when, backup->path, needs),
-                    .next = kv_text_format("kvp11 --vault %s key-backup %s", backup->vault, backup->name),
-                    .days_left = -1,
-                    .needed = lag->needed,
-                    .wraps = lag->wraps });
+    kv_sync_add(sync, (struct kv_alarm){
+                          .level = KV_LEVEL_WARNING,
+                          .kind = KV_ALARM_KEY_BACKUP,
+                          .version = lag->newest,
+                          .label = kv_text_format("%s@%s", lag->newest->name, lag->newest->version),
+                          .found = kv_text_format("is%s not in the key's last backup, taken %s, '%s'%s",
+                                                  others, when, backup->path, needs),
+                          .next = kv_text_format("kvp11 --vault %s key-backup %s",
+                                                 kv_word(backup->vault).text, kv_word(backup->name).text),
+                          .days_left = -1,
+                          .needed = lag->needed,
+                          .wraps = lag->wraps });
 }
 
 static void measure_backup(struct kv_sync *sync, const struct kv_map_key_backup *backup, size_t missing)
