@@ -29,24 +29,24 @@ def mend(world, key, version, fail):
 
 
 FORBIDDEN = '{"error":{"code":"Forbidden","message":"no","innererror":{"code":"ForbiddenByRbac"}}}'
-# What it is, how the vault is made to do it, the time that a call has, and what the operator reads of it: of our programs, and of the module where that is another (|).
+# What it is, how the vault is made to do it, the time that a call has, and what the operator reads of it.
 FAILURES = (
     ("403", answers(kind="status", status=403, body=FORBIDDEN), CALL, "ForbiddenByRbac"),
-    ("404", missing, CALL, "kvp11 --vault prod recover {key}|see the vault's deleted keys"),
+    ("404", missing, CALL, "kvp11 --vault prod recover {key}"),
     ("429", answers(kind="status", status=429, headers={"Retry-After": "60"}), CALL, "429"),
     ("a time-out", answers(kind="delay", ms=SHORT * 2000), SHORT, "deadline"),
     ("a disabled version", disabled, CALL, "disabled"),
 )
 
 
-def each(world, key, version, settings=(), name="failing.conf", masked=False, well=lambda: None):
+def each(world, key, version, settings=(), name="failing.conf", well=lambda: None):
     """While the vault fails in each way: (what it is, the configuration to run with, what the operator reads). `well`: called before each, while it does not."""
     for what, fail, timeout, words in FAILURES:
         well()
         note(what)
         config = world.configure(name, settings, timeout=timeout)
         fail(world, key, version)
-        yield what, config, words.format(key=key).split("|")[-1 if masked else 0]
+        yield what, config, words.format(key=key)
         mend(world, key, version, fail)
 
 
@@ -58,7 +58,7 @@ def fails_closed(world, key, version, attempts, kept=lambda: None, settings=(), 
         note(f"{name}, a vault that is well")
         world.must(attempt(world.configure("failing.conf", settings, timeout=CALL)))
     before = kept()
-    for what, config, words in each(world, key, version, settings, masked=masked):
+    for what, config, words in each(world, key, version, settings):
         for name, attempt in attempts.items():
             note(f"{name}, {what}")
             logged = world.log_size()
