@@ -7,7 +7,7 @@ import resource
 import signal
 import subprocess
 
-from kvtest import ROOT, Emulator
+from kvtest import ROOT, Emulator, not_run
 
 KEY = "backup-kek"
 JWT = re.compile(rb"eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}")
@@ -150,8 +150,7 @@ def look_at_core(vault, run):
     run.process.wait(timeout=60)
     cores = [path for path in vault.dir.glob("core*") if path.is_file()]
     if not cores:
-        print("not run: no core was written (RLIMIT_CORE)")
-        return
+        return not_run("no core was written (RLIMIT_CORE)")
     core = cores[0].read_bytes()
     assert b"prod" in core and len(core) > 1 << 20, "this is no core of a process with a vault"
     for what, secret in (("plaintext", run.plain), ("destroyed key", run.first), ("key that is still there", run.second)):
@@ -167,9 +166,9 @@ def core(world):
     """the core of a process that holds keys: neither keys nor what was decrypted"""
     pattern = pathlib.Path("/proc/sys/kernel/core_pattern").read_text().strip()
     if "/" in pattern or "|" in pattern:
-        print(f"not run: cores go to '{pattern}'")
-        return
-    in_vault(look_at_core)
+        not_run(f"cores go to '{pattern}'")
+    else:
+        in_vault(look_at_core)
 
 
 SCENARIOS = (whole_run, core)

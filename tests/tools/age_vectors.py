@@ -1,11 +1,10 @@
 """The official vectors of the age format (C2SP's CCTV), as npm has them; fetched once into the build directory, never kept here."""
 import hashlib
 import json
-import os
 import subprocess
 import zlib
 
-from kvtest import build_dir
+from kvtest import build_dir, not_run
 
 RELEASE = "0.2.0"
 LEAST = 85  # vectors of X25519 files, in that release
@@ -46,9 +45,7 @@ def holds_the_vectors(tool):
     """the official vectors: what shall open opens to the bytes that it shall, everything else fails, and releases nothing but a true beginning"""
     found = vectors(build_dir() / "peers" / "cctv-age")
     if found is None:
-        assert os.environ.get("CI", "") in ("", "false", "0"), "cctv-age cannot be had from npm"
-        print("not run - the official vectors: cctv-age cannot be had from npm")
-        return
+        return not_run("the official vectors: cctv-age cannot be had from npm")
     codes = {"success": {0}, "no match": {66}, "header failure": {65}, "HMAC failure": {65}, "payload failure": {65}, "armor failure": {65}}
     seen = 0
     for name, (fields, identities, file) in found.items():

@@ -11,6 +11,7 @@ import stat
 import subprocess
 import time
 
+from kvtest import not_run
 from seal import age, contents, gives, header_len, keygen, on_terminal
 
 BESIDE = ".kvp11-header"
@@ -365,7 +366,7 @@ def writes_beside_what_cannot_change(tool):
             assert row["failed"] == 2 and told.count("--sidecar") == 2, told
             no_leftovers(tool)
         else:
-            print("not run - in place on a file that is locked: chattr +i is not to be had here")
+            not_run("in place on a file that is locked: chattr +i is not to be had here")
         for version in (new, tool.vault.rotate("cmk")):
             row, _ = summary(tool, "store", "--sidecar", *(["-r", f"cmk@{version}"] if version == new else []))
             assert counts(row) == (2, 0, 0, 0, 0), row
