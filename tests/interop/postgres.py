@@ -1,5 +1,6 @@
 """pgBackRest with a real PostgreSQL: its cipher passphrase comes from `kvp11 run`, for each backup and for each segment of the log, from the kernel's keyring meanwhile."""
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -68,6 +69,14 @@ class Server:
     def start(self, config=None):
         self.world.must(self.sh("pg_ctl -w -t 60 -l $PGHOST/server.log start >/dev/null || { tail -n 20 $PGHOST/server.log >&2; false; }", config=config))
 
+    def come_back(self, how):
+        """On a host that has lost its data: the page's line for the way back, with `how` to choose what comes."""
+        self.stop()
+        shutil.rmtree(self.world.dir / "pg")
+        self.must(self.restore.replace("--stanza=main", f"--stanza=main {how} --target-action=promote", 1))
+        self.start()
+        self.must("until [ \"$(psql -X -A -t -d postgres -c 'select pg_is_in_recovery()')\" = f ]; do sleep 0.2; done", timeout=LONG)
+
     def stop(self):
         self.sh("pg_ctl -m fast -w -t 60 stop >/dev/null")
 
@@ -111,12 +120,8 @@ def point_in_time(world):
         db.must(f"{db.run_line} check")
         archived = int(db.sql("select archived_count from pg_stat_archiver"))
         assert archived >= SEGMENTS and db.sql("select failed_count from pg_stat_archiver") == "0", archived
-        db.stop()
-        shutil.rmtree(world.dir / "pg")
         note("restoring")
-        db.must(db.restore.replace("--stanza=main", "--stanza=main --type=name --target=here --target-action=promote", 1))
-        db.start()
-        db.must("until [ \"$(psql -X -A -t -d postgres -c 'select pg_is_in_recovery()')\" = f ]; do sleep 0.2; done", timeout=LONG)
+        db.come_back("--type=name --target=here")
         assert db.sql("select count(*) from t") == rows == str(100 * SEGMENTS)
         seconds = time.monotonic() - begun
         note(f"{archived} segments, {unwraps(world)} unwraps, {seconds:.0f} s")
@@ -124,6 +129,24 @@ def point_in_time(world):
         assert not keeps or unwraps(world) <= VAULT_CALLS + 2 * (seconds // CACHE), f"{unwraps(world)} unwraps for {archived} segments"
         if SEGMENTS > 60:
             print(f"# {STEP[0]}")
+
+
+def oldest_and_newest(world):
+    """pgBackRest: a backup, a rotation, a backup, a rotation, and the newest and the oldest come back with their rows"""
+    with server(world) as db:
+        db.sql("create table t (n int, filler text)")
+        rows = {}
+        for number in (1, 2):
+            db.sql(f"insert into t select {number}, md5(random()::text) from generate_series(1, 500)")
+            rows[number] = db.sql("select n, filler from t order by n, filler")
+            db.must(db.backup)
+            world.must(db.sh("kvp11 rotate cmk", config=world.operator))
+        sets = [backup["label"] for backup in json.loads(db.must(f"{db.run_line} info --output=json"))[0]["backup"]]
+        assert len(sets) == 2, sets
+        for number in (2, 1):
+            note(f"backup {number}")
+            db.come_back(f"--set={sets[number - 1]} --type=immediate")
+            assert db.sql("select n, filler from t order by n, filler") == rows[number]
 
 
 def fails_closed(world):
@@ -156,4 +179,4 @@ def fails_closed(world):
         assert db.sql("select count(*) from t") == str(rows)
 
 
-SCENARIOS = (point_in_time, fails_closed)
+SCENARIOS = (point_in_time, oldest_and_newest, fails_closed)
